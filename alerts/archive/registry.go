@@ -1,0 +1,90 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/alertlab/alertlab/alerts/packet"
+)
+
+// ErrUnknownSchema is what a SchemaSource's error matches when the registry
+// answers that it has no such id. Any other error means that it could not be
+// asked.
+var ErrUnknownSchema = errors.New("schema id unknown to the registry")
+
+// SchemaSource yields the text of a writer schema, exactly as registered, by
+// the id in an alert's header.
+type SchemaSource interface {
+	SchemaByID(ctx context.Context, id int) (string, error)
+}
+
+// Registry is the SchemaSource of a Confluent-compatible registry.
+type Registry struct{ client *sr.Client }
+
+// NewRegistry reads schemas from the registry at baseURL; opts may add
+// credentials or TLS.
+func NewRegistry(baseURL string, opts ...sr.ClientOpt) (*Registry, error) {
+	opts = append([]sr.ClientOpt{sr.URLs(baseURL), sr.UserAgent("alertlab")}, opts...)
+	client, err := sr.NewClient(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("schema registry %s: %w", baseURL, err)
+	}
+	return &Registry{client}, nil
+}
+
+// SchemaByID implements SchemaSource.
+func (r *Registry) SchemaByID(ctx context.Context, id int) (string, error) {
+	s, err := r.client.SchemaByID(ctx, id)
+	if err == nil {
+		return s.Schema, nil
+	}
+	var answer *sr.ResponseError
+	// Only a registry's own answer counts: a 404 of some proxy before it would
+	// otherwise turn every alert into a dead letter.
+	if errors.As(err, &answer) && answer.ErrorCode == sr.ErrSchemaNotFound.Code {
+		return "", fmt.Errorf("%w: %d", ErrUnknownSchema, id)
+	}
+	return "", fmt.Errorf("schema registry: schema %d: %w", id, err)
+}
+
+// writer is a writer schema of the registry that the ingester has seen.
+type writer struct {
+	text   string
+	schema *packet.Schema
+	// broken is why the text is of no use for reading ids.
+	broken error
+}
+
+// writers caches writer schemas by id. A registry never changes the meaning of
+// an id, so that entries stay; there are as many as the registry has schemas.
+type writers struct {
+	source SchemaSource
+	mu     sync.Mutex
+	known  map[int]*writer
+}
+
+// get asks the registry at most once per id that it knows.
+func (w *writers) get(ctx context.Context, id int) (*writer, error) {
+	w.mu.Lock()
+	known := w.known[id]
+	w.mu.Unlock()
+	if known != nil {
+		return known, nil
+	}
+	// Two partitions may ask for a new id at the same time; one answer more
+	// costs less than making one wait for the other's time-out.
+	text, err := w.source.SchemaByID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	fresh := &writer{text: text}
+	fresh.schema, fresh.broken = packet.ParseSchema(text)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.known[id] = fresh
+	return fresh, nil
+}

@@ -1,0 +1,98 @@
+package archive
+
+import (
+	"sync"
+	"time"
+)
+
+// Stats is the progress of an ingester since it was made.
+type Stats struct {
+	// Ready is true while the ingester is a member of its group and waits for
+	// nothing but new alerts and the usual time of storing them.
+	Ready bool
+	// Waiting is how many operations are between two attempts right now.
+	Waiting int
+	// Stored and DeadLetters count messages; a message that is stored again
+	// after a rebalance counts again.
+	Stored, DeadLetters int64
+	// WireBytes counts Kafka values, ObjectBytes what was put for them.
+	WireBytes, ObjectBytes int64
+	// InFlightBytes is what is read and not yet stored.
+	InFlightBytes int64
+	// LastStoredID is the id of the alert stored last, at LastStored.
+	LastStoredID int64
+	LastStored   time.Time
+	// LastError is the last trouble with brokers, store or registry, at
+	// LastErrorTime; it stays after recovery.
+	LastError     error
+	LastErrorTime time.Time
+	// Committed holds the group's offset by topic and partition: everything
+	// before it is stored.
+	Committed map[string]map[int32]int64
+}
+
+func (s *Stats) setCommitted(tp topicPartition, offset int64) {
+	if s.Committed[tp.topic] == nil {
+		s.Committed[tp.topic] = map[int32]int64{}
+	}
+	s.Committed[tp.topic][tp.partition] = offset
+}
+
+// recorder collects Stats.
+type recorder struct {
+	mu        sync.Mutex
+	now       Stats
+	member    bool
+	committed map[topicPartition]int64
+}
+
+func (r *recorder) setMember(member bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.member = member
+}
+
+func (r *recorder) wait(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now.Waiting += n
+}
+
+func (r *recorder) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now.LastError, r.now.LastErrorTime = err, time.Now()
+}
+
+func (r *recorder) alert(id int64, wire, object int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now.Stored++
+	r.now.WireBytes += int64(wire)
+	r.now.ObjectBytes += int64(object)
+	r.now.LastStoredID, r.now.LastStored = id, time.Now()
+}
+
+func (r *recorder) deadLetter() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now.DeadLetters++
+}
+
+func (r *recorder) commit(tp topicPartition, offset int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.committed[tp] = offset
+}
+
+func (r *recorder) snapshot() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.now
+	s.Ready = r.member && s.Waiting == 0
+	s.Committed = map[string]map[int32]int64{}
+	for tp, offset := range r.committed {
+		s.setCommitted(tp, offset)
+	}
+	return s
+}

@@ -1,0 +1,242 @@
+package objectstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// defaultRegion is the region that every deployment of the alert database
+// signs with, whatever store stands behind it.
+const defaultRegion = "us-east-1"
+
+// defaultConnections lets the ingester's parallel PUTs all keep their
+// connections; Go's own default of two idle ones per host would dial anew for
+// most requests.
+const defaultConnections = 64
+
+// ClientConfig says how to reach an S3 store.
+type ClientConfig struct {
+	// Endpoint is the store's base URL, for example http://127.0.0.10:9000.
+	Endpoint string
+	// Region is us-east-1 if empty.
+	Region               string
+	AccessKey, SecretKey string
+	// Connections bounds the connections to the store; 64 if zero. Requests
+	// beyond it wait.
+	Connections int
+	// Transport replaces the HTTP transport, for example for a private CA.
+	Transport http.RoundTripper
+}
+
+// Client is an S3 client with path-style addresses. It is safe for concurrent
+// use. It does not retry: a *UnavailableError tells the caller that it may.
+type Client struct {
+	s3   *s3.Client
+	idle interface{ CloseIdleConnections() }
+}
+
+// NewClient makes a client; it does not connect yet.
+func NewClient(cfg ClientConfig) *Client {
+	if cfg.Region == "" {
+		cfg.Region = defaultRegion
+	}
+	if cfg.Connections <= 0 {
+		cfg.Connections = defaultConnections
+	}
+	c := &Client{}
+	transport := cfg.Transport
+	if transport == nil {
+		t := &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			MaxConnsPerHost:     cfg.Connections,
+			MaxIdleConns:        cfg.Connections,
+			MaxIdleConnsPerHost: cfg.Connections,
+			IdleConnTimeout:     90 * time.Second,
+			TLSHandshakeTimeout: 10 * time.Second,
+			// Alert objects are gzip already, and their bytes must arrive as
+			// they are stored.
+			DisableCompression: true,
+			// One write per request: an alert of 60 kB and its headers.
+			WriteBufferSize: 128 << 10,
+			ReadBufferSize:  32 << 10,
+		}
+		transport, c.idle = t, t
+	}
+	c.s3 = s3.New(s3.Options{
+		BaseEndpoint: aws.String(cfg.Endpoint),
+		Region:       cfg.Region,
+		Credentials:  aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.SecretKey, "")),
+		UsePathStyle: true,
+		HTTPClient:   &http.Client{Transport: transport},
+		Retryer:      aws.NopRetryer{},
+		// The stores at the sites do not all know the newer checksum headers.
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
+	})
+	return c
+}
+
+// Close drops idle connections. The client may still be used.
+func (c *Client) Close() {
+	if c.idle != nil {
+		c.idle.CloseIdleConnections()
+	}
+}
+
+// EnsureBucket makes the bucket unless it is there.
+func (c *Client) EnsureBucket(ctx context.Context, bucket string) error {
+	const op = "HeadBucket"
+	_, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket})
+	err = wrap(ctx, op, bucket, "", err)
+	if !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	_, err = c.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket})
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "BucketAlreadyOwnedByYou" {
+		return nil // someone else made it between our two requests
+	}
+	return wrap(ctx, "CreateBucket", bucket, "", err)
+}
+
+// Put stores body under key, replacing what is there.
+//
+// The payload is not part of the signature: hashing 60 kB with SHA-256 on both
+// sides of a loopback costs more than it protects, TCP and TLS guard the
+// transport, and every S3 store accepts it.
+func (c *Client) Put(ctx context.Context, bucket, key string, body []byte) error {
+	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &bucket, Key: &key,
+		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
+	}, unsignedPayload)
+	return wrap(ctx, "PutObject", bucket, key, err)
+}
+
+func unsignedPayload(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+}
+
+// Object is a stored object that is being read; Body must be closed.
+type Object struct {
+	Body io.ReadCloser
+	// Size is the length of Body in bytes, -1 if the store does not say.
+	Size int64
+}
+
+// Get opens an object. It fails with *NotFoundError, *UnavailableError or
+// *RequestError.
+func (c *Client) Get(ctx context.Context, bucket, key string) (*Object, error) {
+	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return nil, wrap(ctx, "GetObject", bucket, key, err)
+	}
+	return &Object{Body: out.Body, Size: length(out.ContentLength)}, nil
+}
+
+// Bytes reads a whole object.
+func (c *Client) Bytes(ctx context.Context, bucket, key string) ([]byte, error) {
+	o, err := c.Get(ctx, bucket, key)
+	if err != nil {
+		return nil, err
+	}
+	defer o.Body.Close()
+	b, err := io.ReadAll(o.Body)
+	if err != nil {
+		return nil, &UnavailableError{Op: "GetObject", Bucket: bucket, Key: key, Err: err}
+	}
+	return b, nil
+}
+
+// Stat returns the size of an object in bytes. S3 gives no reason with a HEAD,
+// so a missing bucket shows as a missing object.
+func (c *Client) Stat(ctx context.Context, bucket, key string) (int64, error) {
+	out, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return 0, wrap(ctx, "HeadObject", bucket, key, err)
+	}
+	return length(out.ContentLength), nil
+}
+
+func length(n *int64) int64 {
+	if n == nil {
+		return -1
+	}
+	return *n
+}
+
+// Delete removes an object; a missing one is no error.
+func (c *Client) Delete(ctx context.Context, bucket, key string) error {
+	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key})
+	return wrap(ctx, "DeleteObject", bucket, key, err)
+}
+
+// ObjectInfo is one entry of a listing.
+type ObjectInfo struct {
+	Key      string
+	Size     int64 // bytes
+	Modified time.Time
+}
+
+// List yields the objects whose key begins with prefix, in key order, fetching
+// pages as they are needed. After an error it ends.
+func (c *Client) List(ctx context.Context, bucket, prefix string) iter.Seq2[ObjectInfo, error] {
+	return func(yield func(ObjectInfo, error) bool) {
+		pages := s3.NewListObjectsV2Paginator(c.s3, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(ObjectInfo{}, wrap(ctx, "ListObjectsV2", bucket, "", err))
+				return
+			}
+			for _, o := range page.Contents {
+				info := ObjectInfo{Key: aws.ToString(o.Key), Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified)}
+				if !yield(info, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// wrap sorts an error of the SDK into ours. An error that only says that the
+// caller's own context ended stays what it is.
+func wrap(ctx context.Context, op, bucket, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return err
+	}
+	status, code := 0, ""
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) {
+		status = answer.HTTPStatusCode()
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	switch {
+	case code == "NoSuchBucket":
+		return &NotFoundError{Bucket: bucket}
+	case code == "NoSuchKey", status == http.StatusNotFound:
+		return &NotFoundError{Bucket: bucket, Key: key}
+	case status == 0, status >= 500, status == http.StatusTooManyRequests:
+		return &UnavailableError{Op: op, Bucket: bucket, Key: key, Status: status, Err: err}
+	}
+	return &RequestError{Op: op, Bucket: bucket, Key: key, Status: status, Code: code, Err: err}
+}

@@ -1,0 +1,49 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// Client reads from any registry that speaks the Confluent API.
+type Client struct{ sr *sr.Client }
+
+// NewClient makes a client of the registry at baseURL (scheme, host, port).
+// Options add TLS, authentication or another http.Client; the default one
+// gives up on a request after five seconds.
+func NewClient(baseURL string, opts ...sr.ClientOpt) (*Client, error) {
+	client, err := sr.NewClient(append([]sr.ClientOpt{sr.URLs(baseURL), sr.UserAgent("alertlab")}, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("schema registry client for %s: %w", baseURL, err)
+	}
+	return &Client{sr: client}, nil
+}
+
+// API gives the underlying client, which covers the whole API.
+func (c *Client) API() *sr.Client { return c.sr }
+
+// SchemaByID returns the text of a schema as the registry holds it, or an
+// error that is ErrNotFound if the registry has no such id.
+func (c *Client) SchemaByID(ctx context.Context, id int) (string, error) {
+	schema, err := c.sr.SchemaByID(ctx, id)
+	if isNotFound(err) {
+		return "", fmt.Errorf("id %d: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return "", fmt.Errorf("schema %d from the registry: %w", id, err)
+	}
+	return schema.Schema, nil
+}
+
+// isNotFound tells a registry's "no such schema" from a 404 of something else
+// in between, such as an ingress without a backend: only the former has a
+// Confluent error code.
+func isNotFound(err error) bool {
+	var answer *sr.ResponseError
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound &&
+		(answer.ErrorCode == codeSchemaNotFound || answer.ErrorCode == codeSubjectNotFound || answer.ErrorCode == codeVersionNotFound)
+}

@@ -1,0 +1,127 @@
+package cmd
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/alerts/archive"
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/render"
+)
+
+func (a *app) alertdb() *cobra.Command {
+	c := &cobra.Command{Use: "alertdb", Short: "Read the alert database"}
+	c.AddCommand(a.alertdbGet())
+	return c
+}
+
+func (a *app) alertdbGet() *cobra.Command {
+	var url string
+	c := &cobra.Command{
+		Use:   "get ID",
+		Short: "Fetch an archived alert by its id",
+		Long: `get fetches an alert and decodes it with the schema that its header names, as
+the alert database holds it. With -o wire it writes the bytes that were in Kafka:
+the Confluent header of five bytes and the Avro body.`,
+		Example: `  alertlab alertdb get 281323062375219200
+  alertlab alertdb get 281323062375219200 -o json | jq .diaSource.psfFlux
+  alertlab alertdb get 281323062375219200 -o wire > alert.bin`,
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().StringVar(&url, "url", "", "address of an alert database, without /v1 (default: the lab's)")
+	output := outputFlag(c, "summary", "json", "wire")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		id, err := strconv.ParseInt(args[0], 10, 64)
+		if err != nil || id < 0 {
+			return fault.New(fault.BadInput, fmt.Sprintf("%q is no alert id", args[0]), "an id is a decimal number of at most 19 digits", "alertlab alertdb get ID")
+		}
+		if url == "" {
+			card, _, err := a.card()
+			if err != nil {
+				return err
+			}
+			url = card.AlertDB.URL
+		}
+		client := archive.Client{URL: url}
+		wire, err := client.Alert(c.Context(), id)
+		if err != nil {
+			return fault.Wrap(fault.StepFailed, fmt.Sprintf("alert %d could not be fetched", id), err, "alertlab status   # does the lab run, and which id did it archive last")
+		}
+		if *output == "wire" {
+			_, err := a.out.Write(wire)
+			return err
+		}
+		schemaID, body, err := packet.Unframe(wire)
+		if err != nil {
+			return err
+		}
+		text, err := client.Schema(c.Context(), int(schemaID))
+		if err != nil {
+			return err
+		}
+		schema, err := packet.ParseSchema(text)
+		if err != nil {
+			return err
+		}
+		alert, err := schema.Decode(body)
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			return a.printJSON(readable(alert))
+		}
+		return a.printAlert(id, schema, alert, len(wire))
+	}
+	return c
+}
+
+func (a *app) printAlert(id int64, schema *packet.Schema, alert packet.Alert, size int) error {
+	table := render.NewTable(a.out, "FIELD", "VALUE")
+	table.Row("id", id)
+	table.Row("schema", fmt.Sprintf("%s (id %d)", schema.Version(), schema.ID()))
+	table.Row("packet", fmt.Sprintf("%d bytes", size))
+	if source, ok := alert["diaSource"].(map[string]any); ok {
+		// Names changed over the versions; what one has is shown.
+		for _, field := range []string{"midPointTai", "midpointMjdTai", "band", "filterName", "ra", "decl", "dec", "snr", "psFlux", "psfFlux", "psFluxErr", "psfFluxErr"} {
+			if v, ok := source[field]; ok && v != nil {
+				table.Row("diaSource."+field, v)
+			}
+		}
+	}
+	for _, field := range []string{"prvDiaSources", "prvDiaForcedSources"} {
+		if list, ok := alert[field].([]any); ok {
+			table.Row(field, fmt.Sprintf("%d", len(list)))
+		}
+	}
+	for _, field := range []string{"cutoutDifference", "cutoutScience", "cutoutTemplate"} {
+		if stamp, ok := alert[field].([]byte); ok {
+			table.Row(field, fmt.Sprintf("%d bytes", len(stamp)))
+		}
+	}
+	return table.Flush()
+}
+
+// readable replaces bytes by base64 text, as JSON has no bytes.
+func readable(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, e := range v {
+			out[k] = readable(e)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = readable(e)
+		}
+		return out
+	case []byte:
+		return base64.StdEncoding.EncodeToString(v)
+	}
+	return v
+}

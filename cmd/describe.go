@@ -1,0 +1,95 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/lab/catalog"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+// choice is what the flags of up and plan say of a lab.
+type choice struct {
+	profile, provider, stack string
+}
+
+func (ch *choice) flags(c *cobra.Command) {
+	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
+	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs (environment: ALERTLAB_PROVIDER; default: embedded)")
+	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
+	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
+	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions([]string{catalog.Embedded}, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, p := range profiles.List() {
+		names = append(names, p.Name+"\t"+p.Description)
+	}
+	return names, cobra.ShellCompDirectiveDefault // files too
+}
+
+// describe says what lab is meant: flags, else environment, else what the lab
+// was before, else the defaults.
+func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
+	before, err := dir.Describe()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return before, err
+	}
+	known := err == nil
+	desc := before
+	desc.Name = dir.Lab()
+	if !known {
+		desc.Created = time.Now().UTC().Truncate(time.Second)
+	}
+	desc.Provider = first(ch.provider, a.getenv("ALERTLAB_PROVIDER"), before.Provider, catalog.Embedded)
+	if known && desc.Provider != before.Provider {
+		return desc, fault.New(fault.BadInput, fmt.Sprintf("lab %s is on provider %s and cannot move to %s", desc.Name, before.Provider, desc.Provider),
+			"a lab stays where it was made", fmt.Sprintf("alertlab up --lab ANOTHER --provider %s", desc.Provider))
+	}
+	p, ref, err := loadProfile(first(ch.profile, a.getenv("ALERTLAB_PROFILE"), before.Profile, "local"))
+	if err != nil {
+		return desc, err
+	}
+	if p, err = profiles.Override(p, a.environ()); err != nil {
+		return desc, err
+	}
+	desc.Profile, desc.Resolved = ref, string(p.Source())
+	desc.Stack = first(ch.stack, p.Stack)
+	return desc, nil
+}
+
+// loadProfile loads a profile by name, or from a file when ref looks like a path,
+// and gives the reference by which a later process finds it again.
+func loadProfile(ref string) (*profiles.Profile, string, error) {
+	if !strings.ContainsAny(ref, `/\`) && filepath.Ext(ref) == "" {
+		p, err := profiles.Load(ref)
+		return p, ref, err
+	}
+	path, err := filepath.Abs(ref)
+	if err != nil {
+		return nil, "", err
+	}
+	p, err := profiles.LoadFile(ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", fault.Wrap(fault.BadInput, "the profile file is not there", err, "alertlab up --profile NAME|FILE   # alertlab profile list")
+	}
+	return p, path, err
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

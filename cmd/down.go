@@ -1,0 +1,131 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/lab/catalog"
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/run"
+	"github.com/alertlab/alertlab/lab/runner"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/provider/embedded/loopback"
+)
+
+func (a *app) down() *cobra.Command {
+	var purge, verify bool
+	c := &cobra.Command{
+		Use:   "down",
+		Short: "Stop the lab and keep its data, or delete it",
+		Long: `down stops everything in the opposite order of its making: the simulator first,
+the brokers last, so that what was published is archived. The data stays and the
+next up goes on with it. With --purge the lab is deleted; --verify then looks
+whether anything is left and exits with 1 and a list if so.`,
+		Example: `  alertlab down
+  alertlab down --purge --verify`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().BoolVar(&purge, "purge", false, "delete the lab with everything that it stored")
+	c.Flags().BoolVar(&verify, "verify", false, "with --purge: prove that nothing is left")
+	progress := progressFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if verify && !purge {
+			return fault.New(fault.BadInput, "--verify goes with --purge", "without it everything stored is kept", "alertlab down --purge --verify")
+		}
+		dir, err := a.dir()
+		if err != nil {
+			return err
+		}
+		if !dir.Exists() {
+			fmt.Fprintf(a.err, "lab %s is not there: nothing to do\n", dir.Lab())
+			return nil
+		}
+		// What the lab had is read before it is gone.
+		entries, err := run.ReadJournal(dir.Journal())
+		if err != nil {
+			return err
+		}
+		had := run.Outputs(entries)["addresses"]
+		if err := a.takeDown(c.Context(), dir, purge, *progress); err != nil {
+			return err
+		}
+		if !purge {
+			return nil
+		}
+		if err := loopback.CleanUp(had); err != nil {
+			return err
+		}
+		if !verify {
+			return nil
+		}
+		return a.verifyGone(c.Context(), dir, had)
+	}
+	return c
+}
+
+func (a *app) takeDown(ctx context.Context, dir state.Dir, purge bool, progress string) error {
+	client, err := runner.Dial(ctx, dir)
+	switch {
+	case err == nil:
+		return a.follow(ctx, progress, func(ctx context.Context, sink event.Sink) error { return client.Down(ctx, purge, sink) })
+	case !errors.Is(err, runner.ErrNotRunning):
+		return err
+	case !purge:
+		fmt.Fprintf(a.err, "lab %s does not run: nothing to do\n", dir.Lab())
+		return nil
+	}
+	// Nothing runs, so this process deletes what is stored itself, as the owner.
+	lock, err := state.TryLock(dir.LockPath())
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	return a.follow(ctx, progress, func(ctx context.Context, sink event.Sink) error {
+		server, err := a.server(dir)
+		if err != nil {
+			return err
+		}
+		return server.Purge(ctx, sink)
+	})
+}
+
+// verifyGone lists what is left of a deleted lab.
+func (a *app) verifyGone(ctx context.Context, dir state.Dir, had map[string]string) error {
+	var left []string
+	for _, path := range []string{dir.Path(), dir.LockPath(), dir.Socket()} {
+		if _, err := os.Lstat(path); err == nil {
+			left = append(left, path)
+		}
+	}
+	left = append(left, loopback.Leftovers(ctx, had)...)
+	left = append(left, processesUnder(dir.Path())...)
+	if len(left) > 0 {
+		return fault.New(fault.StepFailed, "something of lab "+dir.Lab()+" is left", strings.Join(left, "; "), "remove what is listed, then: alertlab down --purge --verify")
+	}
+	fmt.Fprintf(a.err, "nothing of lab %s is left: no directory, no socket, no address in use, no process\n", dir.Lab())
+	return nil
+}
+
+// processesUnder lists processes that work in a directory, where /proc tells.
+func processesUnder(dir string) []string {
+	var left []string
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
+	if err != nil {
+		return nil
+	}
+	for _, link := range links {
+		if cwd, err := os.Readlink(link); err == nil && strings.HasPrefix(cwd, dir+"/") {
+			left = append(left, "process "+strings.Split(link, "/")[2]+" in "+cwd)
+		}
+	}
+	return left
+}
+
+var _ runner.Lab = (*catalog.Lab)(nil)

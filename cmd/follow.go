@@ -1,0 +1,103 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/render"
+	"github.com/alertlab/alertlab/tui"
+)
+
+// progressFlag adds --progress: how a walk is shown, on standard error.
+func progressFlag(c *cobra.Command) *string {
+	value := c.Flags().String("progress", "auto", "how progress is shown on standard error: auto, tui, plain, json, quiet")
+	must(c.RegisterFlagCompletionFunc("progress", cobra.FixedCompletions([]string{"auto", "tui", "plain", "json", "quiet"}, cobra.ShellCompDirectiveNoFileComp)))
+	return value
+}
+
+// errDetached says that whoever watched left, which is no failure.
+var errDetached = errors.New("detached")
+
+// follow shows a walk while it goes on. The error, when the walk ended with a
+// problem that was shown, is a reported one.
+func (a *app) follow(ctx context.Context, progress string, walk func(context.Context, event.Sink) error) error {
+	show, err := a.renderer(progress)
+	if err != nil {
+		return err
+	}
+	walking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// The renderer may end before the walk does (q in the view); events must
+	// then go nowhere instead of holding the walk up.
+	events, gone := make(chan event.Event, 64), make(chan error, 1)
+	left := make(chan struct{})
+	go func() {
+		gone <- show(context.WithoutCancel(ctx), events, cancel)
+		close(left)
+	}()
+	shown := false
+	result := make(chan error, 1)
+	go func() {
+		err := walk(walking, func(e event.Event) {
+			select {
+			case events <- e:
+				shown = shown || (e.Kind == event.Finished && e.Problem != nil)
+			case <-left:
+			}
+		})
+		close(events)
+		result <- err
+	}()
+	select {
+	case err = <-result:
+		<-left
+	case <-left:
+		switch ended := <-gone; {
+		case errors.Is(ended, tui.ErrDetached):
+			fmt.Fprintf(a.err, "the bring-up goes on in the background; alertlab attach --lab %s follows it\n", a.lab)
+			return errDetached
+		case errors.Is(ended, tui.ErrAbandoned):
+			return reported{fault.New(fault.Interrupted, "interrupted", "", "")}
+		}
+		err = <-result
+	}
+	if err != nil && shown {
+		return reported{err}
+	}
+	return err
+}
+
+type show func(ctx context.Context, events <-chan event.Event, cancel func()) error
+
+// renderer chooses how a walk is shown.
+func (a *app) renderer(progress string) (show, error) {
+	lines := func(r render.Renderer) (show, error) {
+		return func(ctx context.Context, events <-chan event.Event, _ func()) error {
+			return render.Follow(ctx, r, events)
+		}, nil
+	}
+	view := func(ctx context.Context, events <-chan event.Event, cancel func()) error {
+		return tui.Follow(ctx, a.err, a.in, events, cancel)
+	}
+	switch progress {
+	case "auto":
+		if tui.Suits(a.err) {
+			return view, nil
+		}
+		return lines(render.NewPlain(a.err))
+	case "tui":
+		return view, nil
+	case "plain":
+		return lines(render.NewPlain(a.err))
+	case "json":
+		return lines(render.NewJSON(a.err))
+	case "quiet":
+		return lines(render.NewQuiet(a.err))
+	}
+	return nil, fault.New(fault.BadInput, fmt.Sprintf("%q is no way to show progress", progress), "there are auto, tui, plain, json, quiet", "alertlab up --progress plain")
+}

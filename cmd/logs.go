@@ -1,0 +1,163 @@
+package cmd
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/state"
+)
+
+func (a *app) logs() *cobra.Command {
+	var (
+		follow bool
+		tail   int
+	)
+	c := &cobra.Command{
+		Use:   "logs [COMPONENT...]",
+		Short: "Print the logs of components, of all by default",
+		Example: `  alertlab logs                      # all, in order of time
+  alertlab logs simulator -f         # follow one
+  alertlab logs runner --tail 20`,
+	}
+	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as lines come, until Ctrl-C")
+	c.Flags().IntVar(&tail, "tail", 0, "only this many last lines (default: all)")
+	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		dir, err := a.dir()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		names, err := logNames(dir)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		dir, err := a.dir()
+		if err != nil {
+			return err
+		}
+		names, err := logNames(dir)
+		if errors.Is(err, fs.ErrNotExist) || (err == nil && len(names) == 0) {
+			return fault.New(fault.NoLab, fmt.Sprintf("there is no lab %q", dir.Lab()), "it has no logs", "alertlab up --lab "+dir.Lab())
+		}
+		if err != nil {
+			return err
+		}
+		for _, arg := range args {
+			if !slices.Contains(names, arg) {
+				return fault.New(fault.BadInput, fmt.Sprintf("%q has no log", arg), "there are: "+strings.Join(names, ", "), "alertlab logs "+names[0])
+			}
+		}
+		if len(args) > 0 {
+			names = args
+		}
+		return a.printLogs(c.Context(), dir, names, tail, follow)
+	}
+	return c
+}
+
+func logNames(dir state.Dir) ([]string, error) {
+	entries, err := os.ReadDir(dir.Logs())
+	var names []string
+	for _, e := range entries {
+		if name, ok := strings.CutSuffix(e.Name(), ".log"); ok {
+			names = append(names, name)
+		}
+	}
+	return names, err
+}
+
+// logLine is a line with the time that it begins with, as text that sorts.
+type logLine struct{ time, component, text string }
+
+func (a *app) printLogs(ctx context.Context, dir state.Dir, names []string, tail int, follow bool) error {
+	var files []*tailed
+	for _, name := range names {
+		f, err := os.Open(filepath.Join(dir.Logs(), name+".log"))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		files = append(files, &tailed{name: name, file: f, reader: bufio.NewReader(f)})
+	}
+	lines, err := readNew(files)
+	if err != nil {
+		return err
+	}
+	if tail > 0 && len(lines) > tail {
+		lines = lines[len(lines)-tail:]
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, l := range lines {
+			prefix := ""
+			if len(names) > 1 {
+				prefix = l.component + " | "
+			}
+			if _, err := fmt.Fprintln(a.out, prefix+l.text); err != nil {
+				return err
+			}
+		}
+		if !follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil // Ctrl-C is how following ends
+		case <-tick.C:
+		}
+		if lines, err = readNew(files); err != nil {
+			return err
+		}
+	}
+}
+
+// tailed is a file that grows; rest holds a line that is not complete yet.
+type tailed struct {
+	name   string
+	file   *os.File
+	reader *bufio.Reader
+	rest   []byte
+}
+
+// readNew gives the lines that came since the last call, in order of time. A
+// line without a time (a panic's trace) stays behind the one before it.
+func readNew(files []*tailed) ([]logLine, error) {
+	var lines []logLine
+	for _, f := range files {
+		last := ""
+		for {
+			part, err := f.reader.ReadBytes('\n')
+			f.rest = append(f.rest, part...)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			text := string(bytes.TrimRight(f.rest, "\r\n"))
+			f.rest = nil
+			if rest, ok := strings.CutPrefix(text, "time="); ok {
+				last, _, _ = strings.Cut(rest, " ")
+			}
+			lines = append(lines, logLine{last, f.name, text})
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b logLine) int { return strings.Compare(a.time, b.time) })
+	return lines, nil
+}

@@ -1,0 +1,170 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/run"
+	"github.com/alertlab/alertlab/lab/state"
+)
+
+// Hooks let a test stand between the parts of the program; the zero value is the
+// program as it ships.
+type Hooks struct {
+	// Recorder stands between a runner's walk and its journal.
+	Recorder func(run.Recorder) run.Recorder
+}
+
+// Main runs the command line and gives the exit code. The first SIGINT or SIGTERM
+// cancels what goes on and lets it end cleanly, the second ends the process at
+// once.
+func Main(args []string, hooks Hooks) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(int(fault.Interrupted))
+	}()
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, hooks: hooks}
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var r reported
+	if err != nil && !errors.As(err, &r) {
+		fmt.Fprintln(a.err, fault.Text(remedied(err)))
+	}
+	return int(fault.CodeOf(remedied(err)))
+}
+
+// reported wraps an error that a renderer has shown already.
+type reported struct{ error }
+
+func (r reported) Unwrap() error { return r.error }
+
+// app is what every verb shares.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	environ  func() []string
+	hooks    Hooks
+
+	lab string // --lab
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "alertlab",
+		Short: "A lab of the Rubin Observatory's alert distribution stack",
+		Long: `alertlab brings up the alert distribution stack of the Rubin Observatory as a
+lab: Kafka with six brokers, schema registry, simulator and alert database, with
+the names, listeners, users, schemas and wire formats of the real system.
+
+Exit codes: 0 ok, 1 a step failed, 2 bad input, 3 the lab is not there,
+4 a smoke check failed, 130 interrupted.`,
+		Example: `  alertlab up                    # bring the lab up; it stays in the background
+  alertlab smoke                 # prove that it works
+  eval "$(alertlab env)"         # addresses and credentials for your own client
+  alertlab down                  # stop it, keep its data`,
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fault.Wrap(fault.BadInput, "the command line cannot be read", err, c.CommandPath()+" --help")
+	})
+	lab := a.getenv("ALERTLAB_LAB")
+	if lab == "" {
+		lab = state.DefaultLab
+	}
+	root.PersistentFlags().StringVar(&a.lab, "lab", lab, "name of the lab (environment: ALERTLAB_LAB)")
+	must(root.RegisterFlagCompletionFunc("lab", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		dir, err := state.Root(a.getenv)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		labs, err := state.Labs(dir)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		return labs, cobra.ShellCompDirectiveNoFileComp
+	}))
+	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
+		a.profile(), a.simulator(), a.alertdb(), a.version(), a.runner(), a.objectStore())
+	for _, c := range root.Commands() {
+		checkArgs(c)
+	}
+	return root
+}
+
+// checkArgs makes wrong arguments bad input, for a command and all below it.
+func checkArgs(c *cobra.Command) {
+	args := c.Args
+	if args == nil && c.HasSubCommands() {
+		args = cobra.NoArgs
+		c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	}
+	if args != nil {
+		c.Args = func(c *cobra.Command, given []string) error {
+			return fault.Wrap(fault.BadInput, "the command line cannot be read", args(c, given), c.CommandPath()+" --help")
+		}
+	}
+	for _, sub := range c.Commands() {
+		checkArgs(sub)
+	}
+}
+
+// dir gives the directory of the lab that --lab names.
+func (a *app) dir() (state.Dir, error) {
+	if err := state.CheckName(a.lab); err != nil {
+		return state.Dir{}, fault.Wrap(fault.BadInput, "the lab cannot be called so", err, "alertlab --lab NAME ...")
+	}
+	root, err := state.Root(a.getenv)
+	if err != nil {
+		return state.Dir{}, fault.Wrap(fault.BadInput, "there is no place for the lab's state", err, "export ALERTLAB_STATE_DIR=DIRECTORY")
+	}
+	return state.At(root, a.lab), nil
+}
+
+// outputFlag adds --output with the formats that a verb knows, the first being
+// the default.
+func outputFlag(c *cobra.Command, formats ...string) *string {
+	value := c.Flags().StringP("output", "o", formats[0], "format of the result: "+strings.Join(formats, ", "))
+	must(c.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)))
+	before := c.PreRunE
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		for _, f := range formats {
+			if *value == f {
+				if before != nil {
+					return before(c, args)
+				}
+				return nil
+			}
+		}
+		return fault.New(fault.BadInput, fmt.Sprintf("%q is no output format of %s", *value, c.CommandPath()),
+			"there are "+strings.Join(formats, ", "), c.CommandPath()+" --output "+formats[0])
+	}
+	return value
+}
+
+// must is for what only a mistake in this package can make fail.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,83 @@
+package cmd
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/lab/catalog"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/render"
+)
+
+func (a *app) profile() *cobra.Command {
+	c := &cobra.Command{Use: "profile", Short: "List, show and validate profiles"}
+	c.AddCommand(a.profileList(), a.profileShow(), a.profileValidate())
+	return c
+}
+
+func (a *app) profileList() *cobra.Command {
+	c := &cobra.Command{Use: "list", Short: "List the profiles that this binary holds", Example: "  alertlab profile list", Args: cobra.NoArgs}
+	output := outputFlag(c, "table", "json")
+	c.RunE = func(*cobra.Command, []string) error {
+		if *output == "json" {
+			return a.printJSON(profiles.List())
+		}
+		table := render.NewTable(a.out, "PROFILE", "SOURCE", "DESCRIPTION")
+		for _, p := range profiles.List() {
+			table.Row(p.Name, p.Source, p.Description)
+		}
+		return table.Flush()
+	}
+	return c
+}
+
+func (a *app) profileShow() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "show [NAME|FILE]",
+		Short: "Print a profile with the overrides of the environment",
+		Example: `  alertlab profile show local > mine.yaml     # a profile of your own begins here
+  alertlab profile show -o json | jq .simulator`,
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeProfiles,
+	}
+	output := outputFlag(c, "yaml", "json")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		p, _, err := loadProfile(first(append(args, a.getenv("ALERTLAB_PROFILE"), "local")...))
+		if err != nil {
+			return err
+		}
+		if p, err = profiles.Override(p, a.environ()); err != nil {
+			return err
+		}
+		if *output == "json" {
+			return a.printJSON(p)
+		}
+		_, err = a.out.Write(p.Source())
+		return err
+	}
+	return c
+}
+
+func (a *app) profileValidate() *cobra.Command {
+	return &cobra.Command{
+		Use:     "validate NAME|FILE...",
+		Short:   "Check profiles and report every problem with file, line and column",
+		Example: "  alertlab profile validate mine.yaml",
+		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: completeProfiles,
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, ref := range args {
+				p, path, err := loadProfile(ref)
+				if err != nil {
+					return err
+				}
+				desc := state.Description{Name: "validate", Provider: catalog.Embedded, Profile: path, Stack: p.Stack, Resolved: string(p.Source())}
+				if _, err := catalog.Wanted(desc); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.out, "%s: valid\n", ref)
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,94 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/alertlab/alertlab/alerts/admin"
+	"github.com/alertlab/alertlab/alerts/archive"
+	"github.com/alertlab/alertlab/alerts/broker"
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/alerts/registry"
+	"github.com/alertlab/alertlab/alerts/simulator"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/runner"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/smoke"
+)
+
+// remedy gives the next command for a typed error, "" when none is known. It is
+// the one table of remedies: packages below say what happened, not what to type.
+func remedy(err error) (next string, code fault.Code) {
+	var (
+		problems  *profiles.Problems
+		unknown   *profiles.UnknownError
+		listen    *broker.ListenError
+		dataDir   *broker.DataDirError
+		mismatch  *admin.TopicMismatch
+		conflict  *registry.ConflictError
+		tooLarge  *simulator.RecordTooLargeError
+		notEmpty  *simulator.NotEmptyError
+		container *packet.ContainerError
+		check     *smoke.UnknownCheckError
+		status    *archive.StatusError
+	)
+	switch {
+	case errors.As(err, &problems):
+		return "correct the file, then: alertlab profile validate " + problems.File, fault.BadInput
+	case errors.As(err, &unknown):
+		return "alertlab profile list", fault.BadInput
+	case errors.As(err, &check):
+		return "alertlab smoke --list", fault.BadInput
+	case errors.Is(err, packet.ErrNotContainer), errors.As(err, &container):
+		return "name an Avro object container file, e.g. one made by: alertlab simulator generate visit.avro", fault.BadInput
+	case errors.As(err, &listen):
+		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
+	case errors.As(err, &dataDir):
+		return "alertlab logs kafka   # alertlab down --purge deletes the lab with its data", fault.StepFailed
+	case errors.As(err, &mismatch):
+		return "partitions cannot be changed in place: alertlab down --purge, then alertlab up", fault.StepFailed
+	case errors.As(err, &conflict):
+		return "alertlab down --purge, then alertlab up   # begins with an empty registry", fault.StepFailed
+	case errors.As(err, &tooLarge):
+		return "raise message.max.bytes in the profile, or make smaller packets: alertlab simulator generate --packet-size", fault.StepFailed
+	case errors.As(err, &notEmpty):
+		return "alertlab simulator create --help", fault.StepFailed
+	case errors.As(err, &status):
+		return "alertlab logs alert-database-server", fault.StepFailed
+	case errors.Is(err, archive.ErrNotFound):
+		return "alertlab status   # shows the id that was archived last", fault.StepFailed
+	case errors.Is(err, state.ErrLocked):
+		return "alertlab status   # another process owns the lab", fault.StepFailed
+	case errors.Is(err, runner.ErrNotRunning):
+		return "alertlab up", fault.NoLab
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return "alertlab env   # prints the lab's credentials", fault.StepFailed
+	case errors.Is(err, syscall.ENOSPC):
+		return "free disk space, then: alertlab up", fault.StepFailed
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return "name a directory that you may write to: export ALERTLAB_STATE_DIR=DIRECTORY", fault.StepFailed
+	}
+	return "", 0
+}
+
+// remedied turns any error into one that a user can act on. A cancelled context
+// is an interruption, whatever it was wrapped in.
+func remedied(err error) error {
+	var f *fault.Fault
+	if err == nil || errors.As(err, &f) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) {
+		return &fault.Fault{What: "interrupted", Next: "the same command again goes on", Code: fault.Interrupted, Err: err}
+	}
+	next, code := remedy(err)
+	if code == 0 {
+		code = fault.StepFailed
+	}
+	return &fault.Fault{What: err.Error(), Next: next, Code: code, Err: err}
+}

@@ -1,0 +1,307 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/alerts/simulator"
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/state"
+)
+
+func (a *app) simulator() *cobra.Command {
+	c := &cobra.Command{Use: "simulator", Short: "Generate visits, load the reservoir, play it"}
+	c.AddCommand(a.simulatorGenerate(), a.simulatorCreate(), a.simulatorPlay())
+	return c
+}
+
+func (a *app) simulatorGenerate() *cobra.Command {
+	var (
+		schema, codec string
+		cfg           packet.VisitConfig
+		quiet         bool
+	)
+	c := &cobra.Command{
+		Use:   "generate FILE",
+		Short: "Write a synthetic visit to an Avro object container file",
+		Long: `generate makes one visit of plausible alerts: sources in one field of view with
+light curves, forced photometry, some solar-system objects, and cutouts that are
+FITS stamps. The same arguments make the same file content.`,
+		Example: `  alertlab simulator generate visit.avro
+  alertlab simulator generate --alerts 10000 --schema 7.4 --codec zstandard visit.avro`,
+		Args: cobra.ExactArgs(1),
+	}
+	f := c.Flags()
+	f.StringVar(&schema, "schema", "11.0", "alert schema version")
+	f.IntVar(&cfg.Alerts, "alerts", 300, "number of alerts")
+	f.IntVar(&cfg.PacketBytes, "packet-size", packet.DefaultPacketBytes, "mean size of a packet in bytes")
+	f.Uint64Var(&cfg.Seed, "seed", 1, "another seed makes other alerts")
+	f.Int64Var(&cfg.Visit, "visit", 2026112100001, "number of the visit")
+	f.Float64Var(&cfg.MidpointMjdTai, "midpoint", 61365.25, "time of the visit, MJD days TAI")
+	f.StringVar(&codec, "codec", "null", "compression of the file: null, deflate, snappy, zstandard")
+	f.BoolVarP(&quiet, "quiet", "q", false, "show no progress")
+	must(c.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"null", "deflate", "snappy", "zstandard"}, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("schema", completeSchemas))
+	c.RunE = func(c *cobra.Command, args []string) error {
+		version, err := packet.ParseVersion(schema)
+		if err == nil {
+			cfg.Schema, err = packet.Published(version)
+		}
+		if err != nil {
+			return fault.Wrap(fault.BadInput, "the schema cannot be used", err, "alertlab simulator generate --schema 11.0 FILE")
+		}
+		visit, err := packet.NewVisit(cfg)
+		if err != nil {
+			return fault.Wrap(fault.BadInput, "such a visit cannot be made", err, "alertlab simulator generate --help")
+		}
+		began := time.Now()
+		size, err := a.writeVisit(c.Context(), args[0], visit, cfg.Schema, codec, quiet)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.out, "%s: %d alerts of schema %s, %d bytes, in %.1f s\n", args[0], visit.Len(), version, size, time.Since(began).Seconds())
+		return err
+	}
+	return c
+}
+
+func completeSchemas(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for _, v := range packet.Versions() {
+		out = append(out, v.String())
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// writeVisit writes a visit to a file that appears only once it is whole.
+func (a *app) writeVisit(ctx context.Context, path string, visit *packet.Visit, schema *packet.Schema, codec string, quiet bool) (int64, error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return 0, fault.Wrap(fault.BadInput, "the file cannot be written", err, "alertlab simulator generate FILE")
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	w, err := packet.NewContainerWriter(tmp, schema, codec)
+	if err != nil {
+		return 0, fault.Wrap(fault.BadInput, "the file cannot be written", err, "alertlab simulator generate --codec null FILE")
+	}
+	source := simulator.Visit(visit, 4*runtime.NumCPU())
+	if closer, ok := source.(io.Closer); ok {
+		defer closer.Close()
+	}
+	err = a.showing(ctx, quiet, "generate", fmt.Sprintf("generate %d alerts", visit.Len()), func(ctx context.Context, progress func(done, total int64, unit string)) error {
+		for done := int64(1); ; done++ {
+			body, err := source.Next(ctx)
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if err := w.Append(body); err != nil {
+				return err
+			}
+			if done%64 == 0 || done == int64(visit.Len()) {
+				progress(done, int64(visit.Len()), "alerts")
+			}
+		}
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := errors.Join(w.Close(), tmp.Chmod(0o644)); err != nil {
+		return 0, err
+	}
+	info, err := tmp.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), os.Rename(tmp.Name(), path)
+}
+
+// showing runs one piece of counted work and shows it as a walk of one step.
+func (a *app) showing(ctx context.Context, quiet bool, key, title string, work func(context.Context, func(done, total int64, unit string)) error) error {
+	progress := "auto"
+	if quiet {
+		progress = "quiet"
+	}
+	return a.follow(ctx, progress, func(ctx context.Context, sink event.Sink) error {
+		began := time.Now()
+		emit := func(e event.Event) {
+			e.Time, e.Lab, e.Elapsed = time.Now(), a.lab, event.Duration(time.Since(began))
+			sink(e)
+		}
+		emit(event.Event{Kind: event.Planned, Text: key, Steps: []event.Step{{Key: key, Action: key, Title: title}}})
+		emit(event.Event{Kind: event.Began, Step: key, Action: key, Text: title})
+		err := work(ctx, func(done, total int64, unit string) {
+			emit(event.Event{Kind: event.Progress, Step: key, Count: done, Total: total, Unit: unit})
+		})
+		if err != nil {
+			return err
+		}
+		emit(event.Event{Kind: event.Done, Step: key, Action: key, Text: title})
+		emit(event.Event{Kind: event.Finished, Text: key})
+		return nil
+	})
+}
+
+func (a *app) simulatorCreate() *cobra.Command {
+	var quiet bool
+	c := &cobra.Command{
+		Use:   "create FILE",
+		Short: "Load the lab's reservoir from an Avro object container file",
+		Long: `create replaces what the lab's simulator replays by the alerts of a file: one
+visit, in the order of the file, each encoded as the file has it, with the schema
+id of the file's own schema. The simulator plays it from its next visit on, and up
+keeps it. "alertlab simulator create --profile" goes back to the visit of the
+profile.`,
+		Example: `  alertlab simulator create visit.avro
+  alertlab simulator create --profile`,
+		Args: cobra.MaximumNArgs(1),
+	}
+	back := c.Flags().Bool("profile", false, "load the profile's own synthetic visit again")
+	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if (len(args) == 1) == *back {
+			return fault.New(fault.BadInput, "either a file or --profile is needed", "one of them says what to load", "alertlab simulator create FILE")
+		}
+		dir, client, err := a.needRunning(c.Context())
+		if err != nil {
+			return err
+		}
+		desc, err := dir.Describe()
+		if err != nil {
+			return err
+		}
+		if *back {
+			desc.Reservoir = nil
+			return a.follow(c.Context(), "auto", func(ctx context.Context, sink event.Sink) error { return client.Up(ctx, desc, sink) })
+		}
+		m, err := a.loadReservoir(c.Context(), args[0], quiet)
+		if err != nil {
+			return err
+		}
+		// Written down as wanted, so that the next up does not undo it.
+		file, err := filepath.Abs(args[0])
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(m)
+		if err != nil {
+			return err
+		}
+		desc.Reservoir = &state.Reservoir{File: file, Manifest: string(text)}
+		if err := dir.SetDescription(desc); err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.out, "%s holds %d alerts of %s now (schema id %d, %d bytes)\n", m.Topic, m.Alerts, args[0], m.SchemaID, m.Bytes)
+		return err
+	}
+	return c
+}
+
+func (a *app) loadReservoir(ctx context.Context, path string, quiet bool) (m simulator.Manifest, err error) {
+	card, creds, err := a.card()
+	if err != nil {
+		return m, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return m, fault.Wrap(fault.BadInput, "the file cannot be read", err, "alertlab simulator generate "+path)
+	}
+	defer f.Close()
+	container, err := packet.NewContainerReader(f)
+	if err != nil {
+		return m, fmt.Errorf("%s: %w", path, err)
+	}
+	err = a.showing(ctx, quiet, "create", "load "+path+" into "+card.Simulator.StaticTopic, func(ctx context.Context, progress func(done, total int64, unit string)) error {
+		m, err = simulator.Create(ctx, simulator.CreateConfig{Login: login(card, creds, card.Superuser()), Topic: card.Simulator.StaticTopic,
+			Source: simulator.Container(container), Schema: container.Schema(), Replace: true,
+			Progress: func(done, total, _ int64) { progress(done, total, "alerts") }})
+		return err
+	})
+	return m, err
+}
+
+func (a *app) simulatorPlay() *cobra.Command {
+	var (
+		source, topic string
+		interval      time.Duration
+	)
+	c := &cobra.Command{
+		Use:   "play",
+		Short: "Play the reservoir into a topic, once or at an interval",
+		Long: `play plays the lab's reservoir beside the lab's own simulator: once, or with
+--interval again and again until Ctrl-C.`,
+		Example: `  alertlab simulator play
+  alertlab simulator play --interval 10s`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&source, "source", "", "topic that holds the reservoir (default: the lab's)")
+	c.Flags().StringVar(&topic, "topic", "", "topic to play to (default: the lab's)")
+	c.Flags().DurationVar(&interval, "interval", -1, "time between the starts of two visits; 0 without a pause, negative once")
+	output := outputFlag(c, "text", "json")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if _, _, err := a.needRunning(c.Context()); err != nil {
+			return err
+		}
+		card, creds, err := a.card()
+		if err != nil {
+			return err
+		}
+		var last error
+		player, err := simulator.NewPlayer(simulator.PlayConfig{Login: login(card, creds, card.Superuser()),
+			Source: first(source, card.Simulator.StaticTopic), Destination: first(topic, card.Simulator.Topic), Interval: interval,
+			Observe: func(cycle simulator.Cycle) { last = a.printCycle(cycle, *output) }})
+		if err != nil {
+			return fault.Wrap(fault.BadInput, "this cannot be played", err, "alertlab simulator play --help")
+		}
+		_, err = player.Run(c.Context())
+		if err != nil {
+			return err
+		}
+		return last
+	}
+	return c
+}
+
+func (a *app) printCycle(cycle simulator.Cycle, output string) error {
+	took := cycle.Finished.Sub(cycle.Started)
+	if output == "json" {
+		line := struct {
+			Visit    int            `json:"visit"`
+			Due      time.Time      `json:"due"`
+			Started  time.Time      `json:"started"`
+			Took     event.Duration `json:"took"`
+			Lateness event.Duration `json:"lateness"`
+			Alerts   int64          `json:"alerts"`
+			Bytes    int64          `json:"bytes"`
+			Missed   int            `json:"missed"`
+			Error    string         `json:"error,omitempty"`
+		}{cycle.N, cycle.Due, cycle.Started, event.Duration(took), event.Duration(cycle.Lateness), cycle.Alerts, cycle.Bytes, cycle.Missed, ""}
+		if cycle.Err != nil {
+			line.Error = cycle.Err.Error()
+		}
+		return json.NewEncoder(a.out).Encode(line)
+	}
+	text := fmt.Sprintf("visit %d: %d alerts, %d bytes, in %.2f s", cycle.N+1, cycle.Alerts, cycle.Bytes, took.Seconds())
+	if cycle.Missed > 0 {
+		text += fmt.Sprintf(", %d visits missed", cycle.Missed)
+	}
+	if cycle.Err != nil {
+		text += ": " + cycle.Err.Error()
+	}
+	_, err := fmt.Fprintln(a.out, text)
+	return err
+}

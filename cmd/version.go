@@ -1,0 +1,44 @@
+package cmd
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) version() *cobra.Command {
+	c := &cobra.Command{Use: "version", Short: "Print the version and how this binary was built", Example: "  alertlab version -o json", Args: cobra.NoArgs}
+	output := outputFlag(c, "text", "json")
+	c.RunE = func(*cobra.Command, []string) error {
+		v := struct {
+			Version  string `json:"version"`
+			Revision string `json:"revision,omitempty"`
+			Modified bool   `json:"modified,omitempty"`
+			Go       string `json:"go"`
+			Platform string `json:"platform"`
+		}{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+		if info, ok := debug.ReadBuildInfo(); ok {
+			v.Version = info.Main.Version
+			for _, s := range info.Settings {
+				switch s.Key {
+				case "vcs.revision":
+					v.Revision = s.Value
+				case "vcs.modified":
+					v.Modified = s.Value == "true"
+				}
+			}
+		}
+		if *output == "json" {
+			return a.printJSON(v)
+		}
+		fmt.Fprintf(a.out, "alertlab %s", v.Version)
+		if v.Revision != "" {
+			fmt.Fprintf(a.out, " (%.12s)", v.Revision)
+		}
+		_, err := fmt.Fprintf(a.out, ", %s, %s\n", v.Go, v.Platform)
+		return err
+	}
+	return c
+}

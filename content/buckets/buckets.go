@@ -1,0 +1,92 @@
+// Package buckets makes the buckets of the alert database. It never deletes one.
+package buckets
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/alertlab/alertlab/alerts/objectstore"
+	"github.com/alertlab/alertlab/content"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/secrets"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+type input struct {
+	URL     string   `json:"url"`
+	Region  string   `json:"region"`
+	Buckets []string `json:"buckets"`
+}
+
+// Want describes a profile's buckets: two, or one for both.
+func Want(p *profiles.Profile) plan.Want {
+	in := input{URL: "${object-store.url}", Region: "${object-store.region}", Buckets: []string{p.AlertDatabase.AlertBucket}}
+	if p.AlertDatabase.SchemaBucket != p.AlertDatabase.AlertBucket {
+		in.Buckets = append(in.Buckets, p.AlertDatabase.SchemaBucket)
+	}
+	return plan.Want{
+		Title:  "buckets " + strings.Join(in.Buckets, ", "),
+		Input:  plan.Input(in),
+		Behind: "object-store",
+	}
+}
+
+// New makes the part.
+func New(s *secrets.Store) plan.Part { return &part{secrets: s} }
+
+type part struct{ secrets *secrets.Store }
+
+func (p *part) client(in input) (*objectstore.Client, error) {
+	keys, err := p.secrets.ObjectStore()
+	return objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.URL, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}), err
+}
+
+// Observe implements plan.Part.
+func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
+	if o, never := content.NeverApplied(look); never {
+		return o, nil
+	}
+	var in input
+	if err := json.Unmarshal(look.Last, &in); err != nil {
+		return plan.Observation{}, err
+	}
+	client, err := p.client(in)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	defer client.Close()
+	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d buckets are there", len(in.Buckets))}
+	for _, b := range in.Buckets {
+		for _, err := range client.List(ctx, b, "") {
+			if errors.Is(err, objectstore.ErrNoBucket) {
+				o.Drift = "bucket " + b + " is missing"
+			} else if err != nil {
+				return plan.Observation{}, err
+			}
+			break // that it can be listed is enough
+		}
+	}
+	return o, nil
+}
+
+// Apply implements plan.Part.
+func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	var in input
+	if err := json.Unmarshal(order.Input, &in); err != nil {
+		return nil, err
+	}
+	client, err := p.client(in)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	for _, b := range in.Buckets {
+		if err := client.EnsureBucket(ctx, b); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}

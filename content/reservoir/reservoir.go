@@ -1,0 +1,188 @@
+// Package reservoir loads the visit that the simulator replays into its topic.
+package reservoir
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/alerts/simulator"
+	"github.com/alertlab/alertlab/content"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/secrets"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+type input struct {
+	Bootstrap   string `json:"bootstrap"` // host:port
+	User        string `json:"user"`
+	Topic       string `json:"topic"`
+	Schema      string `json:"schema"` // alert schema version
+	Alerts      int    `json:"alerts"`
+	PacketBytes int    `json:"packetBytes"` // mean size of a packet on the wire
+	Seed        string `json:"seed"`        // decimal; 64 bits do not fit into a JSON number
+	// File and Manifest say what a user loaded instead of a synthetic visit:
+	// then all of the visit's fields are empty.
+	File     string `json:"file,omitempty"`
+	Manifest string `json:"manifest,omitempty"`
+}
+
+// firstVisit numbers the synthetic visit YYYYMMDDNNNNN, and its time is that
+// night's, MJD days TAI.
+const (
+	firstVisit     = 2026112100001
+	midpointMjdTai = 61365.25
+)
+
+// manifest is the output that says what was loaded.
+const manifest = "manifest"
+
+// Want describes a profile's reservoir: one synthetic visit.
+func Want(p *profiles.Profile) plan.Want {
+	s := p.Simulator
+	return plan.Want{
+		Title: fmt.Sprintf("load a synthetic visit of %d alerts, schema %s, into %s", s.Alerts, s.Schema, s.StaticTopic),
+		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: "alert-stream-simulator", Topic: s.StaticTopic, Schema: s.Schema,
+			Alerts: s.Alerts, PacketBytes: int(s.PacketSize), Seed: strconv.FormatUint(s.Seed, 10)}),
+		Outputs: []string{manifest},
+		Behind:  "kafka",
+	}
+}
+
+// WantLoaded describes a reservoir that a user loaded from a file: it is kept as
+// it is, and loaded again from the file where it is not what its manifest says.
+func WantLoaded(p *profiles.Profile, file, loaded string) plan.Want {
+	w := Want(p)
+	w.Title = fmt.Sprintf("keep the visit that was loaded from %s in %s", file, p.Simulator.StaticTopic)
+	w.Input = plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: "alert-stream-simulator", Topic: p.Simulator.StaticTopic, File: file, Manifest: loaded})
+	return w
+}
+
+// New makes the part.
+func New(s *secrets.Store) plan.Part { return &part{secrets: s} }
+
+type part struct{ secrets *secrets.Store }
+
+// Observe implements plan.Part.
+func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
+	if o, never := content.NeverApplied(look); never {
+		return o, nil
+	}
+	var in input
+	if err := json.Unmarshal(look.Last, &in); err != nil {
+		return plan.Observation{}, err
+	}
+	m, err := p.verify(ctx, in, look.Outputs)
+	if err != nil {
+		return plan.Observation{State: plan.Present, Why: "something is there", Drift: err.Error()}, nil
+	}
+	return plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d alerts are in %s", m.Alerts, m.Topic)}, nil
+}
+
+// verify checks that the reservoir is what its manifest says.
+func (p *part) verify(ctx context.Context, in input, outputs map[string]string) (simulator.Manifest, error) {
+	var m simulator.Manifest
+	if err := json.Unmarshal([]byte(outputs[manifest]), &m); err != nil {
+		return m, fmt.Errorf("the reservoir has no manifest: %w", err)
+	}
+	login, err := p.secrets.Login(in.Bootstrap, in.User)
+	if err != nil {
+		return m, err
+	}
+	client, err := kafka.NewClient(login, kgo.RetryTimeout(5*time.Second))
+	if err != nil {
+		return m, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return m, simulator.Verify(ctx, client, m)
+}
+
+// Apply implements plan.Part. Loading replaces what was there, and is left out
+// where what is there is verified to be what is wanted.
+func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	var in input
+	if err := json.Unmarshal(order.Input, &in); err != nil {
+		return nil, err
+	}
+	had := order.Last
+	if in.Manifest != "" {
+		had = map[string]string{manifest: in.Manifest}
+	}
+	if in.Manifest != "" || same(order.LastInput, in) {
+		if _, err := p.verify(ctx, in, had); err == nil {
+			return had, nil
+		}
+	}
+	load, closer, err := source(in)
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	if load.Login, err = p.secrets.Login(in.Bootstrap, in.User); err != nil {
+		return nil, err
+	}
+	load.Topic, load.Replace = in.Topic, true
+	load.Progress = func(done, total, _ int64) { order.Progress(done, total, "alerts") }
+	m, err := simulator.Create(ctx, load)
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(m)
+	return map[string]string{manifest: string(text)}, err
+}
+
+// source gives what is to be loaded: the file, or a synthetic visit. The closer
+// ends it.
+func source(in input) (simulator.CreateConfig, io.Closer, error) {
+	var load simulator.CreateConfig
+	if in.File != "" {
+		f, err := os.Open(in.File)
+		if err != nil {
+			return load, nil, fmt.Errorf("the reservoir is not what was loaded from %s, and the file cannot be read again: %w", in.File, err)
+		}
+		r, err := packet.NewContainerReader(f)
+		if err != nil {
+			f.Close()
+			return load, nil, fmt.Errorf("%s: %w", in.File, err)
+		}
+		load.Source, load.Schema = simulator.Container(r), r.Schema()
+		return load, f, nil
+	}
+	version, err := packet.ParseVersion(in.Schema)
+	if err != nil {
+		return load, nil, err
+	}
+	if load.Schema, err = packet.Published(version); err != nil {
+		return load, nil, err
+	}
+	seed, err := strconv.ParseUint(in.Seed, 10, 64)
+	if err != nil {
+		return load, nil, err
+	}
+	visit, err := packet.NewVisit(packet.VisitConfig{Schema: load.Schema, Alerts: in.Alerts, PacketBytes: in.PacketBytes,
+		Seed: seed, Visit: firstVisit, MidpointMjdTai: midpointMjdTai})
+	load.Source, load.Total = simulator.Visit(visit, 4*runtime.NumCPU()), int64(in.Alerts)
+	return load, io.NopCloser(nil), err
+}
+
+// same says whether the last load was of the same visit; where it was loaded to
+// is verified, not compared, since addresses may change.
+func same(last json.RawMessage, in input) bool {
+	var was input
+	if json.Unmarshal(last, &was) != nil {
+		return false
+	}
+	was.Bootstrap = in.Bootstrap
+	return was == in
+}

@@ -1,0 +1,106 @@
+// Package topics brings the topics of a lab to what the profile says: it creates
+// what is missing and alters what differs, and never deletes.
+package topics
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/alertlab/alertlab/alerts/admin"
+	"github.com/alertlab/alertlab/content"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/secrets"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+type input struct {
+	Bootstrap string  `json:"bootstrap"` // host:port
+	As        string  `json:"as"`
+	Topics    []topic `json:"topics"`
+}
+
+type topic struct {
+	Name       string            `json:"name"`
+	Partitions int32             `json:"partitions"`
+	Replicas   int16             `json:"replicas"`
+	Config     map[string]string `json:"config,omitempty"`
+}
+
+// Want describes a profile's topics, and the reservoir's: one partition, so that
+// alerts keep their order, one copy, kept for ever, as the reference's load job
+// makes it.
+func Want(p *profiles.Profile) plan.Want {
+	in := input{Bootstrap: "${kafka.bootstrap}", As: p.Kafka.Superuser}
+	for _, t := range p.Kafka.Topics {
+		in.Topics = append(in.Topics, topic(t))
+	}
+	if !slices.ContainsFunc(in.Topics, func(t topic) bool { return t.Name == p.Simulator.StaticTopic }) {
+		in.Topics = append(in.Topics, topic{Name: p.Simulator.StaticTopic, Partitions: 1, Replicas: 1,
+			Config: map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}})
+	}
+	return plan.Want{
+		Title:  fmt.Sprintf("%d topics", len(in.Topics)),
+		Input:  plan.Input(in),
+		Behind: "kafka",
+	}
+}
+
+// New makes the part.
+func New(s *secrets.Store) plan.Part { return &part{secrets: s} }
+
+type part struct{ secrets *secrets.Store }
+
+// Observe implements plan.Part: it looks whether the topics that were applied
+// last are there, with their partitions.
+func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
+	if o, never := content.NeverApplied(look); never {
+		return o, nil
+	}
+	var in input
+	if err := json.Unmarshal(look.Last, &in); err != nil {
+		return plan.Observation{}, err
+	}
+	client, err := content.Admin(p.secrets, in.Bootstrap, in.As)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	there, err := client.ListTopics(ctx)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d topics are there", len(in.Topics))}
+	for _, t := range in.Topics {
+		switch {
+		case !there.Has(t.Name):
+			o.Drift = fmt.Sprintf("topic %s is missing", t.Name)
+		case len(there[t.Name].Partitions) != int(t.Partitions):
+			o.Drift = fmt.Sprintf("topic %s has %d partitions, not %d", t.Name, len(there[t.Name].Partitions), t.Partitions)
+		}
+	}
+	return o, nil
+}
+
+// Apply implements plan.Part.
+func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	var in input
+	if err := json.Unmarshal(order.Input, &in); err != nil {
+		return nil, err
+	}
+	list := make([]admin.Topic, 0, len(in.Topics))
+	for _, t := range in.Topics {
+		list = append(list, admin.Topic{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Config: t.Config})
+	}
+	client, err := content.Admin(p.secrets, in.Bootstrap, in.As)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	_, err = admin.EnsureTopics(ctx, client, list)
+	return nil, err
+}

@@ -1,0 +1,163 @@
+// Package users brings the Kafka users of a lab and their ACLs to what the
+// profile says.
+package users
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/alertlab/alertlab/alerts/admin"
+	"github.com/alertlab/alertlab/content"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/secrets"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+// Names of the users that are parts of the system, as at the real sites.
+const (
+	registryUser  = "alert-schema-registry"
+	ingesterUser  = "alert-database-ingester"
+	simulatorUser = "alert-stream-simulator"
+)
+
+type input struct {
+	Bootstrap string `json:"bootstrap"` // host:port
+	As        string `json:"as"`
+	Users     []user `json:"users"`
+}
+
+type user struct {
+	Name string `json:"name"`
+	ACLs []acl  `json:"acls"`
+}
+
+// acl is admin.ACL in the plan's own words.
+type acl struct {
+	Resource   string   `json:"resource"`
+	Name       string   `json:"resourceName"`
+	Pattern    string   `json:"pattern"`
+	Operations []string `json:"operations"`
+}
+
+// Names lists every user of a profile, the superuser first.
+func Names(p *profiles.Profile) []string {
+	names := []string{p.Kafka.Superuser}
+	for _, u := range wanted(p) {
+		names = append(names, u.Name)
+	}
+	return names
+}
+
+// wanted gives the users with their ACLs: those of the services and of the
+// community brokers are the ones that Phalanx's alert-stream-broker sets up.
+func wanted(p *profiles.Profile) []user {
+	list := []user{
+		{Name: registryUser, ACLs: []acl{
+			{"topic", p.Registry.Topic, "literal", []string{"Read", "Write", "DescribeConfigs"}},
+			{"group", "schema-registry", "prefix", []string{"All"}},
+			{"topic", "__consumer_offsets", "literal", []string{"Describe"}},
+		}},
+		{Name: ingesterUser, ACLs: []acl{
+			{"topic", "__consumer_offsets", "literal", []string{"All"}},
+			{"group", "*", "literal", []string{"Describe", "Read"}},
+		}},
+		{Name: simulatorUser, ACLs: []acl{
+			{"topic", p.Simulator.StaticTopic, "literal", []string{"All"}},
+			{"topic", p.Simulator.Topic, "literal", []string{"All"}},
+			{"topic", "__consumer_offsets", "literal", []string{"All"}},
+			{"group", "*", "literal", []string{"Describe", "Read"}},
+		}},
+	}
+	for _, t := range p.AlertDatabase.Topics {
+		list[1].ACLs = append(list[1].ACLs, acl{"topic", t, "literal", []string{"Read", "Describe"}})
+	}
+	for _, r := range p.Kafka.Readers {
+		u := user{Name: r.Name}
+		for _, a := range admin.ReaderACLs(r.Name, r.Topics) {
+			u.ACLs = append(u.ACLs, acl(a))
+		}
+		list = append(list, u)
+	}
+	return list
+}
+
+// Want describes a profile's users.
+func Want(p *profiles.Profile) plan.Want {
+	in := input{Bootstrap: "${kafka.bootstrap}", As: p.Kafka.Superuser, Users: wanted(p)}
+	return plan.Want{
+		Title:  fmt.Sprintf("%d users with their ACLs", len(in.Users)),
+		Input:  plan.Input(in),
+		Behind: "kafka",
+	}
+}
+
+// New makes the part.
+func New(s *secrets.Store) plan.Part { return &part{secrets: s} }
+
+type part struct{ secrets *secrets.Store }
+
+// Observe implements plan.Part: it looks whether the users that were applied
+// last are there.
+func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
+	if o, never := content.NeverApplied(look); never {
+		return o, nil
+	}
+	var in input
+	if err := json.Unmarshal(look.Last, &in); err != nil {
+		return plan.Observation{}, err
+	}
+	client, err := content.Admin(p.secrets, in.Bootstrap, in.As)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	accounts, err := admin.Users(ctx, client)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	there := map[string]admin.Account{}
+	for _, a := range accounts {
+		there[a.Name] = a
+	}
+	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d users are there", len(in.Users))}
+	for _, u := range in.Users {
+		switch a, ok := there[u.Name]; {
+		case !ok || len(a.Mechanisms) == 0:
+			o.Drift = fmt.Sprintf("user %s is missing", u.Name)
+		case len(a.ACLs) == 0:
+			o.Drift = fmt.Sprintf("user %s has no ACLs", u.Name)
+		}
+	}
+	return o, nil
+}
+
+// Apply implements plan.Part.
+func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	var in input
+	if err := json.Unmarshal(order.Input, &in); err != nil {
+		return nil, err
+	}
+	list := make([]admin.User, 0, len(in.Users))
+	for _, u := range in.Users {
+		password, err := p.secrets.Password(u.Name)
+		if err != nil {
+			return nil, err
+		}
+		w := admin.User{Name: u.Name, Password: password}
+		for _, a := range u.ACLs {
+			w.ACLs = append(w.ACLs, admin.ACL(a))
+		}
+		list = append(list, w)
+	}
+	client, err := content.Admin(p.secrets, in.Bootstrap, in.As)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	_, err = admin.EnsureUsers(ctx, client, list)
+	return nil, err
+}

@@ -1,0 +1,133 @@
+package endpoints
+
+import (
+	"fmt"
+	"time"
+)
+
+// Endpoints says where everything of one lab answers.
+type Endpoints struct {
+	Lab         string      `json:"lab"`
+	Profile     string      `json:"profile"`
+	Provider    string      `json:"provider"` // embedded, k3d, kind, existing
+	Kafka       Kafka       `json:"kafka"`
+	Users       []User      `json:"users"`
+	Registry    Registry    `json:"registry"`
+	Simulator   Simulator   `json:"simulator"`
+	AlertDB     AlertDB     `json:"alertDatabase"`
+	ObjectStore ObjectStore `json:"objectStore"`
+	// Concessions lists the stated differences between the profile and
+	// this lab, one sentence each.
+	Concessions []string `json:"concessions,omitempty"`
+}
+
+// Kafka is the external listener of the cluster.
+type Kafka struct {
+	Bootstrap        string   `json:"bootstrap"` // host:port
+	Brokers          []Broker `json:"brokers"`
+	Security         string   `json:"security"`         // SASL_PLAINTEXT or SASL_SSL
+	Mechanism        string   `json:"mechanism"`        // SCRAM-SHA-512
+	CAFile           string   `json:"caFile,omitempty"` // PEM file, when Security is SASL_SSL
+	AutoCreateTopics bool     `json:"autoCreateTopics"` // what the profile wants of auto.create.topics.enable
+}
+
+// Broker is one broker at its own address.
+type Broker struct {
+	ID      int32  `json:"id"`
+	Address string `json:"address"` // host:port
+}
+
+// Role says what a user may do.
+type Role string
+
+// The roles of users.
+const (
+	Superuser Role = "superuser" // everything
+	Reader    Role = "reader"    // reads Topics, uses groups that begin with its own name
+	Service   Role = "service"   // a part of the system itself
+)
+
+// User is a Kafka user without its password.
+type User struct {
+	Name   string   `json:"name"`
+	Role   Role     `json:"role"`
+	Topics []string `json:"topics,omitempty"` // topics a reader may read; "*" is all
+}
+
+// Registry is the schema registry.
+type Registry struct {
+	URL      string   `json:"url"`      // the read-only front: GET and HEAD only
+	AdminURL string   `json:"adminURL"` // the registry itself, inside the lab
+	Subject  string   `json:"subject"`  // alert-packet: holds every version
+	Versions []string `json:"versions"` // alert schema versions, e.g. "11.0"
+}
+
+// Simulator is what the simulator publishes.
+type Simulator struct {
+	StaticTopic string   `json:"staticTopic"` // the reservoir, e.g. alerts-static
+	Topic       string   `json:"topic"`       // where visits are played to, e.g. alerts-simulated
+	Interval    Duration `json:"interval"`    // between the starts of two visits
+	Alerts      int      `json:"alerts"`      // alerts a visit
+	Schema      string   `json:"schema"`      // alert schema version, e.g. "11.0"
+}
+
+// AlertDB is the alert database.
+type AlertDB struct {
+	URL string `json:"url"` // its HTTP API begins at URL/v1
+}
+
+// ObjectStore is the S3 server under the alert database.
+type ObjectStore struct {
+	URL          string `json:"url"`
+	Region       string `json:"region"`
+	AlertBucket  string `json:"alertBucket"`
+	SchemaBucket string `json:"schemaBucket"` // may be the same bucket
+}
+
+// Credentials are the secrets of a lab. They live in one file with mode 0600
+// and are never part of a plan, an event or a log.
+type Credentials struct {
+	Kafka       map[string]string `json:"kafka"` // user -> password
+	ObjectStore Keys              `json:"objectStore"`
+}
+
+// Keys is an S3 key pair.
+type Keys struct {
+	AccessKey string `json:"accessKey"`
+	SecretKey string `json:"secretKey"`
+}
+
+// String keeps secrets out of logs and error texts.
+func (Credentials) String() string { return "credentials (not shown)" }
+
+// GoString keeps secrets out of %#v.
+func (Credentials) GoString() string { return "endpoints.Credentials{}" }
+
+// String keeps the secret key out of logs and error texts.
+func (k Keys) String() string { return fmt.Sprintf("access key %s", k.AccessKey) }
+
+// GoString keeps the secret key out of %#v.
+func (k Keys) GoString() string { return k.String() }
+
+// Superuser gives the name of the first superuser, "" when there is none.
+func (e Endpoints) Superuser() string {
+	for _, u := range e.Users {
+		if u.Role == Superuser {
+			return u.Name
+		}
+	}
+	return ""
+}
+
+// Duration is a time.Duration that JSON writes as Go writes it, e.g. "37s".
+type Duration time.Duration
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	*d = Duration(v)
+	return err
+}

@@ -1,0 +1,45 @@
+package catalog
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/alertlab/alertlab/content/schemas"
+	"github.com/alertlab/alertlab/content/users"
+	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+// Card makes a lab's connection card from its profile and the outputs of its
+// parts. It is pure.
+func Card(desc state.Description, p *profiles.Profile, outputs map[string]map[string]string) endpoints.Endpoints {
+	kafka := endpoints.Kafka{Bootstrap: outputs["kafka"]["bootstrap"], Security: "SASL_PLAINTEXT", Mechanism: "SCRAM-SHA-512",
+		AutoCreateTopics: p.Kafka.AutoCreateTopics()}
+	for i := range p.Kafka.Brokers.Count {
+		id := p.Kafka.Brokers.FirstID + int32(i)
+		kafka.Brokers = append(kafka.Brokers, endpoints.Broker{ID: id, Address: outputs["kafka"][fmt.Sprintf("broker.%d", id)]})
+	}
+	card := endpoints.Endpoints{
+		Lab: desc.Name, Profile: desc.Profile, Provider: desc.Provider, Kafka: kafka,
+		Registry: endpoints.Registry{URL: outputs["registry-front"]["url"], AdminURL: outputs["schema-registry"]["url"],
+			Subject: p.Registry.Subject, Versions: schemas.Versions()},
+		Simulator: endpoints.Simulator{StaticTopic: p.Simulator.StaticTopic, Topic: p.Simulator.Topic,
+			Interval: endpoints.Duration(p.Simulator.Interval), Alerts: p.Simulator.Alerts, Schema: p.Simulator.Schema},
+		AlertDB: endpoints.AlertDB{URL: outputs["alert-database-server"]["url"]},
+		ObjectStore: endpoints.ObjectStore{URL: outputs["object-store"]["url"], Region: outputs["object-store"]["region"],
+			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket},
+		Concessions: concessions(p),
+	}
+	for _, name := range users.Names(p) {
+		u := endpoints.User{Name: name, Role: endpoints.Service}
+		if name == p.Kafka.Superuser {
+			u.Role = endpoints.Superuser
+		}
+		if i := slices.IndexFunc(p.Kafka.Readers, func(r profiles.Reader) bool { return r.Name == name }); i >= 0 {
+			u.Role, u.Topics = endpoints.Reader, p.Kafka.Readers[i].Topics
+		}
+		card.Users = append(card.Users, u)
+	}
+	return card
+}

@@ -1,0 +1,217 @@
+// Package catalog knows which code makes which component on which provider: for
+// each component and implementation that a stack may name, what is wanted of it
+// and the part that carries it out. It also composes the connection card.
+//
+// It is the one place that may import everything; nothing but the command line
+// imports it.
+package catalog
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/alertlab/alertlab/content/buckets"
+	"github.com/alertlab/alertlab/content/reservoir"
+	"github.com/alertlab/alertlab/content/schemas"
+	"github.com/alertlab/alertlab/content/topics"
+	"github.com/alertlab/alertlab/content/users"
+	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/secrets"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/embedded"
+	"github.com/alertlab/alertlab/provider/embedded/alertdb"
+	"github.com/alertlab/alertlab/provider/embedded/front"
+	"github.com/alertlab/alertlab/provider/embedded/ingester"
+	"github.com/alertlab/alertlab/provider/embedded/kafka"
+	"github.com/alertlab/alertlab/provider/embedded/loopback"
+	"github.com/alertlab/alertlab/provider/embedded/objectstore"
+	"github.com/alertlab/alertlab/provider/embedded/registry"
+	"github.com/alertlab/alertlab/provider/embedded/simulator"
+	"github.com/alertlab/alertlab/stacks"
+)
+
+// Embedded is the provider that runs everything in this binary.
+const Embedded = "embedded"
+
+// entry is one implementation of a component.
+type entry struct {
+	want func(*profiles.Profile, state.Description) plan.Want
+	part func(*embedded.Host) plan.Part
+}
+
+// profile adapts what only the profile decides on.
+func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
+	return func(p *profiles.Profile, _ state.Description) plan.Want { return want(p) }
+}
+
+// loaded is the reservoir: the profile's visit, unless a user loaded another.
+func loaded(p *profiles.Profile, desc state.Description) plan.Want {
+	if r := desc.Reservoir; r != nil {
+		return reservoir.WantLoaded(p, r.File, r.Manifest)
+	}
+	return reservoir.Want(p)
+}
+
+// contents adapts a part that needs only the lab's secrets.
+func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Part {
+	return func(h *embedded.Host) plan.Part { return part(h.Secrets) }
+}
+
+// entries lists every implementation by "component/implementation".
+func entries() map[string]entry {
+	return map[string]entry{
+		"addresses/loopback":                {profile(loopback.Want), loopback.New},
+		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
+		"kafka-users/kafka-admin-protocol":  {profile(users.Want), contents(users.New)},
+		"kafka-topics/kafka-admin-protocol": {profile(topics.Want), contents(topics.New)},
+		"object-store/versitygw":            {profile(objectstore.Want), objectstore.New},
+		"buckets/s3-protocol":               {profile(buckets.Want), contents(buckets.New)},
+		"schema-registry/built-in":          {profile(registry.Want), registry.New},
+		"schemas/registry-protocol":         {profile(schemas.Want), func(*embedded.Host) plan.Part { return schemas.New() }},
+		"registry-front/built-in":           {profile(front.Want), front.New},
+		"reservoir/built-in":                {loaded, contents(reservoir.New)},
+		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
+		"alert-database-server/built-in":    {profile(alertdb.Want), alertdb.New},
+		"simulator/built-in":                {profile(simulator.Want), simulator.New},
+	}
+}
+
+// Lab is one lab with its parts. It is what a runner owns.
+type Lab struct {
+	secrets *secrets.Store
+	parts   map[string]plan.Part
+}
+
+// Open makes the parts of the lab that desc describes. Nothing is started.
+func Open(dir state.Dir, desc state.Description, executable string, log func(component string) *slog.Logger) (*Lab, error) {
+	stack, err := stackOf(desc)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{secrets: &secrets.Store{}, parts: map[string]plan.Part{}}
+	host := &embedded.Host{Dir: dir, Secrets: l.secrets, Log: log, Executable: executable}
+	table := entries()
+	for _, c := range stack.Components {
+		e, err := find(table, stack, c, desc.Provider)
+		if err != nil {
+			return nil, err
+		}
+		l.parts[c.Name] = e.part(host)
+	}
+	return l, nil
+}
+
+func stackOf(desc state.Description) (*stacks.Stack, error) {
+	if desc.Provider != Embedded {
+		return nil, fault.New(fault.BadInput, fmt.Sprintf("provider %q is not known", desc.Provider),
+			"this build brings labs up as: "+Embedded, "alertlab up --provider "+Embedded)
+	}
+	stack, err := stacks.Load(desc.Stack)
+	if err != nil {
+		return nil, fault.Wrap(fault.BadInput, "the stack cannot be used", err, "alertlab profile show   # names the stack")
+	}
+	return stack, nil
+}
+
+func find(table map[string]entry, stack *stacks.Stack, c stacks.Component, provider string) (entry, error) {
+	key := c.Name + "/" + c.Implementations[provider]
+	e, ok := table[key]
+	if !ok {
+		return e, fmt.Errorf("stack %s: nothing implements %s on provider %s (there are %s)", stack.Name, key, provider,
+			strings.Join(slices.Sorted(maps.Keys(table)), ", "))
+	}
+	return e, nil
+}
+
+// profileOf reads the profile that a description holds.
+func profileOf(desc state.Description) (*profiles.Profile, error) {
+	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
+	if err != nil {
+		return nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
+	}
+	return p, nil
+}
+
+// Wanted says what the lab that desc describes should consist of. It is pure.
+func Wanted(desc state.Description) (plan.Wanted, error) {
+	w := plan.Wanted{Lab: desc.Name, Profile: desc.Profile, Provider: desc.Provider, Stack: desc.Stack}
+	stack, err := stackOf(desc)
+	if err != nil {
+		return w, err
+	}
+	p, err := profileOf(desc)
+	if err != nil {
+		return w, err
+	}
+	if !slices.Contains(schemas.Versions(), p.Simulator.Schema) {
+		return w, fault.New(fault.BadInput, fmt.Sprintf("the profile's simulator.schema %q is no published alert schema version", p.Simulator.Schema),
+			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
+	}
+	table := entries()
+	for _, c := range stack.Components {
+		e, err := find(table, stack, c, desc.Provider)
+		if err != nil {
+			return w, err
+		}
+		want := e.want(p, desc)
+		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
+		w.Parts = append(w.Parts, want)
+	}
+	w.Concessions = concessions(p)
+	return w, nil
+}
+
+// concessions states what an embedded lab does not do of what the profile says.
+func concessions(p *profiles.Profile) []string {
+	out := []string{"services log in with SCRAM, not with client certificates, and there is no internal listener"}
+	copies := slices.ContainsFunc(p.Kafka.Topics, func(t profiles.Topic) bool { return t.Replicas > 1 })
+	if copies {
+		out = append(out, "topics are stored once whatever their number of replicas says: a broker that is killed comes back with its data, the data is not elsewhere")
+	}
+	return out
+}
+
+// Users implements runner.Lab.
+func (l *Lab) Users(desc state.Description) ([]string, error) {
+	p, err := profileOf(desc)
+	if err != nil {
+		return nil, err
+	}
+	return users.Names(p), nil
+}
+
+// Wanted implements runner.Lab.
+func (l *Lab) Wanted(desc state.Description) (plan.Wanted, error) { return Wanted(desc) }
+
+// Parts implements runner.Lab.
+func (l *Lab) Parts() map[string]plan.Part { return l.parts }
+
+// SetCredentials implements runner.Lab.
+func (l *Lab) SetCredentials(c endpoints.Credentials) { l.secrets.Set(c) }
+
+// Status implements runner.Lab.
+func (l *Lab) Status() map[string]event.Activity {
+	out := map[string]event.Activity{}
+	for key, part := range l.parts {
+		if a, ok := part.(interface{ Activity() event.Activity }); ok {
+			out[key] = a.Activity()
+		}
+	}
+	return out
+}
+
+// Endpoints implements runner.Lab.
+func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]string) (endpoints.Endpoints, error) {
+	p, err := profileOf(desc)
+	if err != nil {
+		return endpoints.Endpoints{}, err
+	}
+	return Card(desc, p, outputs), nil
+}

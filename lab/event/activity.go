@@ -1,0 +1,15 @@
+package event
+
+// Activity is what one part says of itself between walks: whether it runs, and
+// facts in the part's own order.
+type Activity struct {
+	Running bool   `json:"running"`
+	Facts   []Fact `json:"facts,omitempty"`
+}
+
+// Fact is one thing that a part says of itself, e.g. {"last visit", "300 alerts
+// in 0.21 s"}.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}

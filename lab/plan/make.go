@@ -1,0 +1,256 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Make plans the way from what was seen to what is wanted. Its error lists
+// everything in w that does not fit together (an unknown need, a cycle, a
+// reference to nothing); it comes from a stack or a component, never from the
+// snapshot.
+func Make(w Wanted, seen Snapshot) (*Plan, error) {
+	parts, err := order(w)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Lab: w.Lab, Profile: w.Profile, Provider: w.Provider, Stack: w.Stack, Goal: Up,
+		Concessions: w.Concessions, Known: map[string]map[string]string{}}
+	changed := map[string]Action{} // parts that have a step in this plan
+	for _, want := range parts {
+		o, ok := seen[want.Key]
+		if !ok {
+			o = Observation{State: Unknown, Why: "it was not looked at"}
+		}
+		action, cause := decide(want, o, changed)
+		switch action {
+		case "":
+			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: cause})
+			if len(o.Outputs) > 0 {
+				p.Known[want.Key] = o.Outputs
+			}
+			continue
+		case blocked:
+			p.Blocks = append(p.Blocks, Block{Key: want.Key, Why: cause})
+			continue
+		}
+		changed[want.Key] = action
+		step := Step{Key: want.Key, Action: action, Implementation: want.Implementation, Title: want.Title,
+			Cause: cause, Input: want.Input, Outputs: want.Outputs, Gates: want.Gates}
+		for _, need := range want.Needs {
+			if _, ok := changed[need]; ok {
+				step.Needs = append(step.Needs, need)
+			}
+		}
+		p.Steps = append(p.Steps, step)
+	}
+	return p, nil
+}
+
+// blocked is decide's answer for a part that nothing can be decided on. It never
+// stands in a plan.
+const blocked Action = "blocked"
+
+// decide says what to do about one part and why; "" is nothing. changed holds
+// the parts in front of it that have a step already.
+func decide(want Want, o Observation, changed map[string]Action) (Action, string) {
+	switch o.State {
+	case Absent:
+		if o.Kept {
+			return Start, o.Why
+		}
+		return Create, o.Why
+	case Present:
+		if o.Drift != "" {
+			return Update, o.Drift
+		}
+		if o.Applied == nil {
+			return Update, "it is there, but not known to be as wanted: " + o.Why
+		}
+		if diff := Diff(o.Applied, want.Input); len(diff) > 0 {
+			return Update, strings.Join(diff, "; ")
+		}
+		for _, ref := range References(want.Input) {
+			if a, ok := changed[ref.Part]; ok && a != Ensure {
+				return Update, fmt.Sprintf("it uses %s, which may change", ref)
+			}
+		}
+		return "", o.Why
+	}
+	if o.Until == "" {
+		return blocked, o.Why
+	}
+	if _, ok := changed[o.Until]; !ok {
+		return blocked, fmt.Sprintf("it can only be looked at through %s, and no step starts that: %s", o.Until, o.Why)
+	}
+	return Ensure, o.Why
+}
+
+// MakeDown plans the way to nothing running (Down) or nothing left (Purge).
+// Parts are stopped in the opposite order of their making; whatever is stored is
+// removed only after everything has stopped. An unknown part is stopped all the
+// same when it is one that runs, since stopping what does not run is no error.
+func MakeDown(w Wanted, seen Snapshot, goal Goal) (*Plan, error) {
+	parts, err := order(w)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(parts)
+	p := &Plan{Lab: w.Lab, Profile: w.Profile, Provider: w.Provider, Stack: w.Stack, Goal: goal}
+	dependents := map[string][]string{}
+	for _, want := range parts {
+		for _, need := range want.Needs {
+			dependents[need] = append(dependents[need], want.Key)
+		}
+	}
+	stops := map[string]bool{}
+	for _, want := range parts {
+		o := seen[want.Key]
+		if !want.Runs || o.State == Absent {
+			continue
+		}
+		step := Step{Key: want.Key, Action: Stop, Implementation: want.Implementation, Title: want.Title, Cause: "the lab is taken down"}
+		// Whoever uses this part stops first, also through parts that do not
+		// run themselves: the simulator uses topics, which live in the brokers.
+		step.Needs = stopsAbove(want.Key, dependents, stops)
+		stops[want.Key] = true
+		p.Steps = append(p.Steps, step)
+	}
+	for _, want := range parts {
+		switch o := seen[want.Key]; {
+		case want.Stores == "":
+		case goal != Purge:
+			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: want.Stores + " stays on disk"})
+		case o.State == Absent && !o.Kept:
+			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: "nothing of it is stored"})
+		default:
+			step := Step{Key: want.Key + "/data", Action: Remove, Implementation: want.Implementation, Title: want.Stores, Cause: "--purge was asked for"}
+			for _, s := range p.Steps {
+				if s.Action == Stop {
+					step.Needs = append(step.Needs, s.Key)
+				}
+			}
+			p.Steps = append(p.Steps, step)
+		}
+	}
+	return p, nil
+}
+
+// PartOf gives the key of the part that a step acts on: removals have keys of
+// their own, because a part can be stopped and removed in one plan.
+func PartOf(step Step) string { return strings.TrimSuffix(step.Key, "/data") }
+
+// stopsAbove lists the parts with a stop step that use key, directly or through
+// parts that have none.
+func stopsAbove(key string, dependents map[string][]string, stops map[string]bool) []string {
+	var out []string
+	visited := map[string]bool{}
+	var visit func(string)
+	visit = func(k string) {
+		for _, d := range dependents[k] {
+			if visited[d] {
+				continue
+			}
+			visited[d] = true
+			if stops[d] {
+				out = append(out, d)
+				continue
+			}
+			visit(d)
+		}
+	}
+	visit(key)
+	slices.Sort(out)
+	return out
+}
+
+// order checks w and returns its parts with every part behind what it needs;
+// parts that do not need each other keep the order in which they are given.
+func order(w Wanted) ([]Want, error) {
+	var problems []error
+	bad := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	byKey := map[string]Want{}
+	for _, want := range w.Parts {
+		if _, dup := byKey[want.Key]; dup {
+			bad("part %s is wanted twice", want.Key)
+		}
+		byKey[want.Key] = want
+	}
+	for _, want := range w.Parts {
+		for _, need := range want.Needs {
+			if _, ok := byKey[need]; !ok {
+				bad("part %s needs %s, which is not wanted", want.Key, need)
+			}
+		}
+		if want.Behind != "" && !reaches(byKey, want.Key, want.Behind) {
+			bad("part %s is looked at through %s, but does not need it", want.Key, want.Behind)
+		}
+		if len(want.Input) > 0 && !json.Valid(want.Input) {
+			bad("part %s: its input is not JSON", want.Key)
+			continue
+		}
+		for _, ref := range References(want.Input) {
+			switch source, ok := byKey[ref.Part]; {
+			case !ok:
+				bad("part %s refers to %s, and %s is not wanted", want.Key, ref, ref.Part)
+			case !reaches(byKey, want.Key, ref.Part):
+				bad("part %s refers to %s, but does not need %s", want.Key, ref, ref.Part)
+			case !slices.Contains(source.Outputs, ref.Output):
+				bad("part %s refers to %s, and %s has no such output (it has %s)", want.Key, ref, ref.Part, strings.Join(source.Outputs, ", "))
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	var out []Want
+	state := map[string]int{} // 1 on the way, 2 done
+	var visit func(key string, path []string) error
+	visit = func(key string, path []string) error {
+		switch state[key] {
+		case 1:
+			return fmt.Errorf("parts need each other in a circle: %s", strings.Join(append(path, key), " -> "))
+		case 2:
+			return nil
+		}
+		state[key] = 1
+		for _, need := range byKey[key].Needs {
+			if err := visit(need, append(path, key)); err != nil {
+				return err
+			}
+		}
+		state[key] = 2
+		out = append(out, byKey[key])
+		return nil
+	}
+	for _, want := range w.Parts {
+		if err := visit(want.Key, nil); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// reaches says whether from needs to, directly or through others.
+func reaches(byKey map[string]Want, from, to string) bool {
+	visited := map[string]bool{}
+	var visit func(string) bool
+	visit = func(k string) bool {
+		for _, need := range byKey[k].Needs {
+			if need == to {
+				return true
+			}
+			if !visited[need] {
+				visited[need] = true
+				if visit(need) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	return visit(from)
+}

@@ -1,0 +1,161 @@
+package run
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/alertlab/alertlab/lab/plan"
+)
+
+// Entry is one finished step. It holds all that a later plan needs to know of
+// it, and no secret: inputs name users, never passwords.
+type Entry struct {
+	Time     time.Time         `json:"time"`
+	Plan     string            `json:"plan"` // digest of the plan that the step belongs to
+	Step     string            `json:"step"`
+	Action   plan.Action       `json:"action"`
+	Input    json.RawMessage   `json:"input,omitempty"`    // references unresolved, as planned
+	Resolved json.RawMessage   `json:"resolved,omitempty"` // references resolved, as applied
+	Outputs  map[string]string `json:"outputs,omitempty"`
+	Elapsed  time.Duration     `json:"elapsed"` // nanoseconds
+}
+
+// Journal is the file of a lab's finished steps, one JSON object a line. Safe
+// for use by many goroutines.
+type Journal struct {
+	path string
+
+	mu      sync.Mutex
+	file    *os.File
+	entries []Entry
+}
+
+// OpenJournal reads the journal at path, or begins one. Of every part only the
+// last entry counts, so older ones are dropped here; a last line that was cut
+// short by a crash is dropped too, since its step was never reported as done.
+func OpenJournal(path string) (*Journal, error) {
+	j := &Journal{path: path}
+	entries, err := readJournal(path)
+	if err != nil {
+		return nil, err
+	}
+	j.entries = latest(entries)
+	if err := j.rewrite(); err != nil {
+		return nil, err
+	}
+	j.file, err = os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	return j, err
+}
+
+// ReadJournal reads the last entry of every part without opening the journal for
+// writing, for a process that does not own it.
+func ReadJournal(path string) ([]Entry, error) {
+	entries, err := readJournal(path)
+	return latest(entries), err
+}
+
+func readJournal(path string) ([]Entry, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var entries []Entry
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 16<<20)
+	for n := 1; lines.Scan(); n++ {
+		var e Entry
+		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
+			if !lines.Scan() {
+				break // the line that a crash cut short
+			}
+			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+		}
+		entries = append(entries, e)
+	}
+	return entries, lines.Err()
+}
+
+// latest keeps the last entry of each part, in order. A removed part has none.
+func latest(entries []Entry) []Entry {
+	var out []Entry
+	for i, e := range entries {
+		later := slices.ContainsFunc(entries[i+1:], func(o Entry) bool { return o.Step == e.Step })
+		if !later && e.Action != plan.Remove {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// rewrite replaces the file by the entries in memory, at once.
+func (j *Journal) rewrite() error {
+	tmp, err := os.CreateTemp(filepath.Dir(j.path), ".journal-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	enc := json.NewEncoder(tmp)
+	for _, e := range j.entries {
+		if err := enc.Encode(e); err != nil {
+			tmp.Close()
+			return err
+		}
+	}
+	if err := tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), j.path)
+}
+
+// Append adds a finished step. When it returns, the entry survives the death of
+// the process (not that of the machine).
+func (j *Journal) Append(e Entry) error {
+	line, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("writing the journal: %w", err)
+	}
+	j.entries = latest(append(j.entries, e))
+	return nil
+}
+
+// Entries gives the last entry of every part.
+func (j *Journal) Entries() []Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.entries)
+}
+
+// Close closes the file.
+func (j *Journal) Close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.file.Close()
+}
+
+// Outputs gathers the last outputs of every part, by part and name.
+func Outputs(entries []Entry) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	for _, e := range entries {
+		if len(e.Outputs) > 0 {
+			out[e.Step] = e.Outputs
+		}
+	}
+	return out
+}

@@ -1,0 +1,286 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/plan"
+)
+
+// Recorder keeps finished steps; a *Journal is one.
+type Recorder interface {
+	Append(Entry) error
+}
+
+// Walk is one carrying-out of a plan.
+type Walk struct {
+	Plan    *plan.Plan
+	Parts   map[string]plan.Part // by key
+	Journal Recorder
+	// Last holds the journal's entries of earlier walks.
+	Last []Entry
+	Emit event.Sink
+	// Remedy gives the next command for an error that a part returned, "" when
+	// none is known; may be nil.
+	Remedy func(error) string
+}
+
+// Run walks the plan and returns when every step is done, or when no more can be
+// done. Steps that need each other follow each other, the rest go side by side.
+// A step is done only once its work has ended well, every one of its gates is
+// open and the journal has it; only then may others build on it. After a failure
+// no further step begins, and those under way are waited for. When ctx ends,
+// those under way are cancelled.
+//
+// Exactly one event.Finished is emitted, last. The error is a fault: of code
+// Interrupted when ctx ended, else StepFailed, naming the step.
+func (w *Walk) Run(ctx context.Context) error {
+	began := time.Now()
+	err := w.run(ctx)
+	end := event.Event{Kind: event.Finished, Elapsed: event.Duration(time.Since(began)), Text: string(w.Plan.Goal),
+		Unchanged: err == nil && w.Plan.Empty(), Problem: ProblemOf(err)}
+	w.emit(end)
+	return err
+}
+
+func (w *Walk) emit(e event.Event) {
+	e.Time, e.Lab = time.Now(), w.Plan.Lab
+	w.Emit(e)
+}
+
+func (w *Walk) run(ctx context.Context) error {
+	w.emit(event.Event{Kind: event.Planned, Text: string(w.Plan.Goal), Steps: steps(w.Plan)})
+	for _, c := range w.Plan.Concessions {
+		w.emit(event.Event{Kind: event.Note, Text: "conceded: " + c})
+	}
+	if len(w.Plan.Blocks) > 0 {
+		var why []string
+		for _, b := range w.Plan.Blocks {
+			why = append(why, b.Key+": "+b.Why)
+		}
+		return fault.New(fault.StepFailed, "the plan is blocked, nothing was done", strings.Join(why, "; "),
+			"alertlab plan --lab "+w.Plan.Lab)
+	}
+
+	begin, halt := context.WithCancelCause(ctx) // ends the beginning of steps
+	defer halt(nil)
+	outputs := newOutputs(w.Plan.Known)
+	done := map[string]chan struct{}{} // closed on success only
+	for _, s := range w.Plan.Steps {
+		done[s.Key] = make(chan struct{})
+	}
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		first error
+	)
+	for _, s := range w.Plan.Steps {
+		wg.Go(func() {
+			for _, need := range s.Needs {
+				select {
+				case <-done[need]:
+				case <-begin.Done():
+				}
+			}
+			if begin.Err() != nil {
+				w.emit(event.Event{Kind: event.Skipped, Step: s.Key, Action: string(s.Action), Text: "not begun: " + reason(begin)})
+				return
+			}
+			if err := w.step(ctx, s, outputs); err != nil {
+				mu.Lock()
+				if first == nil {
+					first = err
+				}
+				mu.Unlock()
+				halt(fmt.Errorf("%s failed", s.Key))
+				return
+			}
+			close(done[s.Key])
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return &fault.Fault{What: fmt.Sprintf("%s was interrupted", w.Plan.Goal), Why: "what was done so far is kept",
+			Next: "alertlab " + string(w.Plan.Goal) + " --lab " + w.Plan.Lab, Code: fault.Interrupted, Err: ctx.Err()}
+	}
+	return first
+}
+
+// reason says why no more steps begin.
+func reason(ctx context.Context) string {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause.Error()
+	}
+	return "interrupted"
+}
+
+// step does one step from its first event to its last.
+func (w *Walk) step(ctx context.Context, s plan.Step, outputs *outputs) error {
+	began := time.Now()
+	w.emit(event.Event{Kind: event.Began, Step: s.Key, Action: string(s.Action)})
+	err := w.do(ctx, s, outputs, began)
+	e := event.Event{Kind: event.Done, Step: s.Key, Action: string(s.Action), Elapsed: event.Duration(time.Since(began))}
+	if err != nil {
+		next := ""
+		if w.Remedy != nil {
+			next = w.Remedy(err)
+		}
+		if next == "" {
+			next = "alertlab logs " + plan.PartOf(s) + " --lab " + w.Plan.Lab
+		}
+		err = fault.Wrap(fault.StepFailed, fmt.Sprintf("step %s (%s) failed", s.Key, s.Action), err, next)
+		e.Kind, e.Problem = event.Failed, ProblemOf(err)
+	}
+	w.emit(e)
+	return err
+}
+
+func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time.Time) error {
+	key := plan.PartOf(s)
+	part, ok := w.Parts[key]
+	if !ok {
+		return fmt.Errorf("no part carries out %s (%s)", key, s.Implementation)
+	}
+	entry := Entry{Plan: w.Plan.Digest(), Step: key, Action: s.Action, Input: s.Input}
+	switch s.Action {
+	case plan.Stop:
+		stopper, ok := part.(plan.Stopper)
+		if !ok {
+			return fmt.Errorf("%s cannot be stopped", key)
+		}
+		// What was applied stays known while the part is stopped.
+		return stopper.Stop(ctx)
+	case plan.Remove:
+		remover, ok := part.(plan.Remover)
+		if !ok {
+			return fmt.Errorf("%s cannot be removed", key)
+		}
+		if err := remover.Remove(ctx); err != nil {
+			return err
+		}
+	default:
+		resolved, err := plan.Resolve(s.Input, outputs.all())
+		if err != nil {
+			return err
+		}
+		last := w.last(key)
+		order := plan.Order{Action: s.Action, Input: resolved, Last: last.Outputs, LastInput: last.Resolved,
+			Progress: func(count, total int64, unit string) {
+				w.emit(event.Event{Kind: event.Progress, Step: s.Key, Count: count, Total: total, Unit: unit, Elapsed: event.Duration(time.Since(began))})
+			}}
+		out, err := part.Apply(ctx, order)
+		if err != nil {
+			return err
+		}
+		if err := w.wait(ctx, s, part, order, began); err != nil {
+			return err
+		}
+		outputs.set(key, out)
+		entry.Resolved, entry.Outputs = resolved, out
+	}
+	entry.Time, entry.Elapsed = time.Now(), time.Since(began)
+	return w.Journal.Append(entry)
+}
+
+// last gives the entry that an earlier walk left for a part, or an empty one.
+func (w *Walk) last(key string) Entry {
+	for _, e := range w.Last {
+		if e.Step == key {
+			return e
+		}
+	}
+	return Entry{}
+}
+
+// wait opens the gates of a step, one after the other.
+func (w *Walk) wait(ctx context.Context, s plan.Step, part plan.Part, order plan.Order, began time.Time) error {
+	for _, g := range s.Gates {
+		waiter, ok := part.(plan.Waiter)
+		if !ok {
+			return fmt.Errorf("gate %s: nobody can look at it", g.Name)
+		}
+		var mu sync.Mutex
+		last := "nothing yet"
+		seen := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if what == last {
+				return
+			}
+			last = what
+			w.emit(event.Event{Kind: event.Waiting, Step: s.Key, Gate: g.What, Seen: what, Elapsed: event.Duration(time.Since(began))})
+		}
+		bound, cancel := context.WithTimeout(ctx, g.Deadline)
+		err := waiter.Wait(bound, g, order, seen)
+		expired := bound.Err() != nil && ctx.Err() == nil
+		cancel()
+		switch {
+		case err == nil:
+		case expired:
+			mu.Lock()
+			defer mu.Unlock()
+			return fmt.Errorf("waited %s until %s; seen last: %s", g.Deadline, g.What, last)
+		default:
+			return fmt.Errorf("until %s: %w", g.What, err)
+		}
+	}
+	return nil
+}
+
+// ProblemOf turns an error into what an event carries; nil for nil.
+func ProblemOf(err error) *event.Problem {
+	if err == nil {
+		return nil
+	}
+	p := &event.Problem{What: err.Error(), Code: int(fault.CodeOf(err))}
+	var f *fault.Fault
+	if errors.As(err, &f) {
+		p.What, p.Why, p.Next = f.What, f.Why, f.Next
+	}
+	return p
+}
+
+func steps(p *plan.Plan) []event.Step {
+	out := make([]event.Step, 0, len(p.Steps))
+	for _, s := range p.Steps {
+		out = append(out, event.Step{Key: s.Key, Action: string(s.Action), Title: s.Title, Cause: s.Cause, Needs: s.Needs})
+	}
+	return out
+}
+
+// outputs are the named results of parts while a walk goes on.
+type outputs struct {
+	mu sync.Mutex
+	m  map[string]map[string]string
+}
+
+func newOutputs(known map[string]map[string]string) *outputs {
+	o := &outputs{m: map[string]map[string]string{}}
+	for k, v := range known {
+		o.m[k] = v
+	}
+	return o
+}
+
+func (o *outputs) set(part string, out map[string]string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.m[part] = out
+}
+
+// all gives a copy that later outputs do not change.
+func (o *outputs) all() map[string]map[string]string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	c := make(map[string]map[string]string, len(o.m))
+	for k, v := range o.m {
+		c[k] = v
+	}
+	return c
+}

@@ -1,0 +1,553 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/run"
+	"github.com/alertlab/alertlab/lab/state"
+)
+
+// Lab is what a provider makes of a description: what is wanted, who carries it
+// out, and where it answers. Its parts live as long as the runner.
+type Lab interface {
+	// Users lists the Kafka users that need a password.
+	Users(state.Description) ([]string, error)
+	// Wanted is pure.
+	Wanted(state.Description) (plan.Wanted, error)
+	// Parts gives the parts by key.
+	Parts() map[string]plan.Part
+	// SetCredentials hands the secrets to the parts, before every walk.
+	SetCredentials(endpoints.Credentials)
+	// Endpoints makes the connection card from the outputs of the parts.
+	Endpoints(state.Description, map[string]map[string]string) (endpoints.Endpoints, error)
+	// Status says what the parts do at the moment, by key.
+	Status() map[string]event.Activity
+}
+
+// Status is what a runner says of itself.
+type Status struct {
+	Lab       string               `json:"lab"`
+	PID       int                  `json:"pid"`
+	Started   time.Time            `json:"started"`
+	Profile   string               `json:"profile"`
+	Provider  string               `json:"provider"`
+	Stack     string               `json:"stack"`
+	Ready     bool                 `json:"ready"`   // the last walk ended well
+	Walking   bool                 `json:"walking"` // a walk is going on
+	Parts     []PartStatus         `json:"parts"`
+	Endpoints *endpoints.Endpoints `json:"endpoints,omitempty"`
+}
+
+// PartStatus is one part of the lab.
+type PartStatus struct {
+	Key   string       `json:"key"`
+	State plan.State   `json:"state"`
+	Seen  string       `json:"seen"`
+	Facts []event.Fact `json:"facts,omitempty"`
+}
+
+// Server owns one lab.
+type Server struct {
+	Dir state.Dir
+	// Open makes the lab of a description; called once, at the first walk.
+	Open func(state.Description) (Lab, error)
+	Log  *slog.Logger
+	// Recorder, when set, stands between the walk and the journal; tests cut
+	// the process short there.
+	Recorder func(run.Recorder) run.Recorder
+	// Remedy gives the next command for an error that a part returned, "" when
+	// none is known; may be nil.
+	Remedy func(error) string
+
+	started time.Time
+	hub     hub
+	quit    context.CancelFunc
+	// listener is closed, and its socket removed, before the last event of a
+	// runner that leaves; leaving tells Serve so.
+	listener net.Listener
+	leaving  atomic.Bool
+
+	mu      sync.Mutex
+	lab     Lab
+	journal *run.Journal
+	ready   bool
+	walk    *walk // nil when none goes on
+}
+
+// walk is one walk under way.
+type walk struct {
+	cancel context.CancelFunc
+	over   chan struct{}
+}
+
+// Serve listens on the lab's socket until ctx ends or the lab is taken down. When
+// ctx ends it stops what runs, keeping what is stored. listening is called once
+// the socket answers. The error is state.ErrLocked when another runner owns the
+// lab.
+func (s *Server) Serve(ctx context.Context, listening func()) error {
+	if err := s.Dir.Create(); err != nil {
+		return err
+	}
+	lock, err := s.takeLock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	// A purge that ended while we waited took the directory with it.
+	if err := s.Dir.Create(); err != nil {
+		return err
+	}
+	if _, err := state.MakeSharedTemp(); err != nil {
+		return err
+	}
+	socket := s.Dir.Socket()
+	// The lock is ours, so a socket that is there belongs to a dead runner.
+	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	ln, err := net.Listen("unix", socket)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(socket, 0o600); err != nil {
+		return err
+	}
+	s.started, s.listener = time.Now(), ln
+	serving, quit := context.WithCancel(ctx)
+	defer quit()
+	s.quit = quit
+	srv := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	s.Log.Info("runner started", "lab", s.Dir.Lab(), "pid", os.Getpid())
+	listening()
+	select {
+	case err := <-failed:
+		if !s.leaving.Load() {
+			return err
+		}
+		<-serving.Done()
+	case <-serving.Done():
+	}
+	if ctx.Err() != nil { // asked to end from outside: leave nothing running
+		s.Log.Info("runner was asked to end", "cause", context.Cause(ctx))
+		s.interrupt()
+		if err := s.takeDown(plan.Down); err != nil {
+			s.Log.Error("taking the lab down", "error", err)
+		}
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err = srv.Shutdown(end)
+	s.Log.Info("runner ended")
+	return err
+}
+
+// takeLock takes the lab's lock. A runner that is on its way out may still hold
+// it for a moment, so it is waited for, with a bound.
+func (s *Server) takeLock(ctx context.Context) (*state.Lock, error) {
+	lock, err := state.TryLock(s.Dir.LockPath())
+	if !errors.Is(err, state.ErrLocked) {
+		return lock, err
+	}
+	type result struct {
+		lock *state.Lock
+		err  error
+	}
+	got := make(chan result, 1)
+	go func() {
+		lock, err := state.WaitLock(s.Dir.LockPath())
+		got <- result{lock, err}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	select {
+	case r := <-got:
+		return r.lock, r.err
+	case <-ctx.Done():
+		return nil, state.ErrLocked
+	}
+}
+
+// leave ends the runner. The socket goes first: whoever dials from now on finds
+// no runner and starts one of its own, which waits for our lock. Followers of
+// the last walk still get its last event.
+func (s *Server) leave(last event.Event) {
+	s.leaving.Store(true)
+	s.listener.Close()
+	s.hub.publish(last)
+	s.quit()
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/up", s.serveUp)
+	mux.HandleFunc("POST /v1/down", s.serveDown)
+	mux.HandleFunc("POST /v1/cancel", func(w http.ResponseWriter, _ *http.Request) { s.interrupt() })
+	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { s.stream(w, r, s.hub.subscribe()) })
+	mux.HandleFunc("GET /v1/snapshot", s.serveSnapshot)
+	mux.HandleFunc("GET /v1/status", s.serveStatus)
+	return mux
+}
+
+// interrupt cancels the walk that goes on, if any, and waits for its end.
+func (s *Server) interrupt() {
+	s.mu.Lock()
+	w := s.walk
+	s.mu.Unlock()
+	if w != nil {
+		w.cancel()
+		<-w.over
+	}
+}
+
+// begin reserves the right to walk; nil when another walk goes on.
+func (s *Server) begin() (*walk, context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.walk != nil {
+		return nil, nil
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.walk = &walk{cancel: cancel, over: make(chan struct{})}
+	return s.walk, ctx
+}
+
+func (s *Server) end(w *walk) {
+	s.mu.Lock()
+	s.walk = nil
+	s.mu.Unlock()
+	w.cancel()
+	close(w.over)
+}
+
+func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
+	var desc state.Description
+	if err := json.NewDecoder(r.Body).Decode(&desc); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w, ctx := s.begin()
+	if w == nil {
+		refuse(rw, fault.New(fault.StepFailed, "the lab is being changed already", "another walk goes on in its runner",
+			"alertlab attach --lab "+s.Dir.Lab()+"   # follows it"))
+		return
+	}
+	events := s.hub.restart()
+	go func() {
+		finished := s.up(ctx, desc)
+		idle := finished.Problem != nil && !s.anythingRuns()
+		s.end(w)
+		if idle { // nothing to own
+			s.leave(finished)
+			return
+		}
+		s.hub.publish(finished)
+	}()
+	s.stream(rw, r, events)
+}
+
+// up brings the lab to what the description says and returns the walk's last
+// event, which is published only once everything that it stands for is on disk.
+func (s *Server) up(ctx context.Context, desc state.Description) event.Event {
+	began := time.Now()
+	var finished event.Event
+	emit := func(e event.Event) {
+		s.logEvent(e)
+		if e.Kind == event.Finished {
+			finished = e
+			return
+		}
+		s.hub.publish(e)
+	}
+	err := s.bringUp(ctx, desc, emit)
+	if ctx.Err() != nil {
+		// An interrupted bring-up leaves nothing half up.
+		s.hub.publish(event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Note, Text: "interrupted: stopping what runs, keeping what is stored"})
+		if down := s.takeDown(plan.Down); down != nil {
+			s.Log.Error("stopping after an interruption", "error", down)
+		}
+	}
+	if finished.Kind == "" || (err != nil && finished.Problem == nil) {
+		finished = event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Finished, Text: string(plan.Up),
+			Elapsed: event.Duration(time.Since(began)), Problem: run.ProblemOf(err)}
+	}
+	s.mu.Lock()
+	s.ready = finished.Problem == nil
+	s.mu.Unlock()
+	return finished
+}
+
+func (s *Server) bringUp(ctx context.Context, desc state.Description, emit event.Sink) error {
+	lab, journal, err := s.open(desc)
+	if err != nil {
+		return err
+	}
+	wanted, err := lab.Wanted(desc)
+	if err != nil {
+		return err
+	}
+	users, err := lab.Users(desc)
+	if err != nil {
+		return err
+	}
+	creds, err := s.Dir.EnsureCredentials(users)
+	if err != nil {
+		return err
+	}
+	if err := s.Dir.SetDescription(desc); err != nil {
+		return err
+	}
+	lab.SetCredentials(creds)
+	entries := journal.Entries()
+	p, err := plan.Make(wanted, run.Observe(ctx, wanted, lab.Parts(), entries))
+	if err != nil {
+		return err
+	}
+	var recorder run.Recorder = journal
+	if s.Recorder != nil {
+		recorder = s.Recorder(journal)
+	}
+	w := run.Walk{Plan: p, Parts: lab.Parts(), Journal: recorder, Last: entries, Emit: emit, Remedy: s.Remedy}
+	if err := w.Run(ctx); err != nil {
+		return err
+	}
+	card, err := lab.Endpoints(desc, run.Outputs(journal.Entries()))
+	if err != nil {
+		return err
+	}
+	return s.Dir.SetEndpoints(card)
+}
+
+// open makes the lab and opens its journal, once.
+func (s *Server) open(desc state.Description) (Lab, *run.Journal, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lab != nil {
+		return s.lab, s.journal, nil
+	}
+	lab, err := s.Open(desc)
+	if err != nil {
+		return nil, nil, err
+	}
+	journal, err := run.OpenJournal(s.Dir.Journal())
+	if err != nil {
+		return nil, nil, err
+	}
+	s.lab, s.journal = lab, journal
+	return lab, journal, nil
+}
+
+func (s *Server) serveDown(rw http.ResponseWriter, r *http.Request) {
+	goal := plan.Down
+	if r.URL.Query().Get("purge") == "true" {
+		goal = plan.Purge
+	}
+	s.interrupt()
+	w, _ := s.begin()
+	if w == nil {
+		refuse(rw, fault.New(fault.StepFailed, "the lab is being changed already", "another walk goes on in its runner", "alertlab attach --lab "+s.Dir.Lab()))
+		return
+	}
+	events := s.hub.restart()
+	go func() {
+		var finished event.Event
+		err := s.takeDownWith(context.Background(), goal, func(e event.Event) {
+			s.logEvent(e)
+			if e.Kind == event.Finished {
+				finished = e
+				return
+			}
+			s.hub.publish(e)
+		})
+		if finished.Kind == "" || err != nil {
+			finished = event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(goal), Problem: run.ProblemOf(err)}
+		}
+		s.end(w)
+		s.leave(finished)
+	}()
+	s.stream(rw, r, events)
+}
+
+func (s *Server) takeDown(goal plan.Goal) error {
+	return s.takeDownWith(context.Background(), goal, s.logEvent)
+}
+
+// takeDownWith stops the lab, and deletes it when the goal is plan.Purge.
+func (s *Server) takeDownWith(ctx context.Context, goal plan.Goal, emit event.Sink) error {
+	desc, err := s.Dir.Describe()
+	if errors.Is(err, fs.ErrNotExist) && goal == plan.Down {
+		return nil // nothing was ever brought up
+	}
+	if err != nil {
+		return err
+	}
+	lab, journal, err := s.open(desc)
+	if err != nil {
+		return err
+	}
+	wanted, err := lab.Wanted(desc)
+	if err != nil {
+		return err
+	}
+	entries := journal.Entries()
+	p, err := plan.MakeDown(wanted, run.Observe(ctx, wanted, lab.Parts(), entries), goal)
+	if err != nil {
+		return err
+	}
+	w := run.Walk{Plan: p, Parts: lab.Parts(), Journal: journal, Last: entries, Emit: emit, Remedy: s.Remedy}
+	if err := w.Run(ctx); err != nil || goal != plan.Purge {
+		return err
+	}
+	return errors.Join(journal.Close(), os.Remove(s.Dir.LockPath()), s.Dir.Delete())
+}
+
+// Purge deletes a lab that no runner owns. The caller holds the lab's lock.
+func (s *Server) Purge(ctx context.Context, emit event.Sink) error {
+	_, err := s.Dir.Describe()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return s.takeDownWith(ctx, plan.Purge, emit)
+	}
+	// A lab that never came as far as a description: only its directory.
+	err = errors.Join(os.Remove(s.Dir.LockPath()), s.Dir.Delete())
+	emit(event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(plan.Purge), Problem: run.ProblemOf(err)})
+	return err
+}
+
+// anythingRuns says whether a part of the lab runs in or under this process.
+func (s *Server) anythingRuns() bool {
+	s.mu.Lock()
+	lab := s.lab
+	s.mu.Unlock()
+	if lab == nil {
+		return false
+	}
+	for _, a := range lab.Status() {
+		if a.Running {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) serveSnapshot(rw http.ResponseWriter, r *http.Request) {
+	desc, err := s.Dir.Describe()
+	if err != nil {
+		refuse(rw, err)
+		return
+	}
+	// The caller may want something else than the lab is: it asks about its
+	// own description.
+	if r.ContentLength > 0 {
+		if err := json.NewDecoder(r.Body).Decode(&desc); err != nil {
+			http.Error(rw, err.Error(), http.StatusBadRequest)
+			return
+		}
+	}
+	lab, journal, err := s.open(desc)
+	if err != nil {
+		refuse(rw, err)
+		return
+	}
+	wanted, err := lab.Wanted(desc)
+	if err != nil {
+		refuse(rw, err)
+		return
+	}
+	answer(rw, run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()))
+}
+
+func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
+	st := Status{Lab: s.Dir.Lab(), PID: os.Getpid(), Started: s.started}
+	s.mu.Lock()
+	lab, journal := s.lab, s.journal
+	st.Ready, st.Walking = s.ready, s.walk != nil
+	s.mu.Unlock()
+	if desc, err := s.Dir.Describe(); err == nil && lab != nil {
+		st.Profile, st.Provider, st.Stack = desc.Profile, desc.Provider, desc.Stack
+		if wanted, err := lab.Wanted(desc); err == nil {
+			seen, doing := run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()), lab.Status()
+			for _, want := range wanted.Parts {
+				o := seen[want.Key]
+				text := o.Why
+				if o.Drift != "" {
+					text = o.Drift
+				}
+				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts})
+			}
+		}
+	}
+	if card, err := s.Dir.Endpoints(); err == nil {
+		st.Endpoints = &card
+	}
+	answer(rw, st)
+}
+
+// stream writes events, a line each, until the walk is over or the follower is
+// gone. That a follower is gone changes nothing for the walk.
+func (s *Server) stream(rw http.ResponseWriter, r *http.Request, sub *subscription) {
+	defer s.hub.unsubscribe(sub)
+	rw.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(rw)
+	flush := http.NewResponseController(rw)
+	for {
+		batch, open := sub.next(r.Context())
+		for _, e := range batch {
+			if err := enc.Encode(e); err != nil {
+				return
+			}
+		}
+		if err := flush.Flush(); err != nil || !open {
+			return
+		}
+	}
+}
+
+func (s *Server) logEvent(e event.Event) {
+	attrs := []any{"step", e.Step}
+	if e.Gate != "" {
+		attrs = append(attrs, "gate", e.Gate, "seen", e.Seen)
+	}
+	if e.Text != "" {
+		attrs = append(attrs, "text", e.Text)
+	}
+	if e.Elapsed != 0 {
+		attrs = append(attrs, "elapsed", time.Duration(e.Elapsed).Round(time.Millisecond))
+	}
+	if e.Problem != nil {
+		s.Log.Error(string(e.Kind), append(attrs, "problem", fmt.Sprintf("%s: %s", e.Problem.What, e.Problem.Why))...)
+		return
+	}
+	if e.Kind != event.Progress {
+		s.Log.Info(string(e.Kind), attrs...)
+	}
+}
+
+func answer(rw http.ResponseWriter, v any) {
+	rw.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(rw).Encode(v); err != nil {
+		slog.Debug("answering", "error", err) // the client is gone
+	}
+}
+
+// refuse answers with a problem.
+func refuse(rw http.ResponseWriter, err error) {
+	rw.Header().Set("Content-Type", "application/json")
+	rw.WriteHeader(http.StatusConflict)
+	json.NewEncoder(rw).Encode(run.ProblemOf(err))
+}

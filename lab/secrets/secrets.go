@@ -1,0 +1,51 @@
+// Package secrets hands a lab's passwords and keys to the parts that log in with
+// them. Parts ask by name at the moment they need one, so that no secret is part
+// of a plan, an order, a journal or an event.
+package secrets
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/endpoints"
+)
+
+// Store holds the secrets of one lab. Safe for use by many goroutines.
+type Store struct {
+	mu    sync.RWMutex
+	creds endpoints.Credentials
+}
+
+// Set replaces the secrets.
+func (s *Store) Set(c endpoints.Credentials) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.creds = c
+}
+
+// Password gives the Kafka password of a user; an error when it has none.
+func (s *Store) Password(user string) (string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p := s.creds.Kafka[user]; p != "" {
+		return p, nil
+	}
+	return "", fmt.Errorf("no password is kept for the Kafka user %q", user)
+}
+
+// Login is the login of a user at a bootstrap address.
+func (s *Store) Login(bootstrap, user string) (kafka.Login, error) {
+	p, err := s.Password(user)
+	return kafka.Login{Bootstrap: []string{bootstrap}, User: user, Password: p}, err
+}
+
+// ObjectStore gives the object store's key pair; an error when there is none.
+func (s *Store) ObjectStore() (endpoints.Keys, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.creds.ObjectStore.SecretKey == "" {
+		return endpoints.Keys{}, fmt.Errorf("no key pair is kept for the object store")
+	}
+	return s.creds.ObjectStore, nil
+}

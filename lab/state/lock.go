@@ -1,0 +1,89 @@
+//go:build unix
+
+package state
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// ErrLocked says that another process holds a lock.
+var ErrLocked = errors.New("another process holds the lock")
+
+// Lock is an exclusive lock on a file. The system lets go of it when the process
+// ends, however it ends.
+type Lock struct{ file *os.File }
+
+// TryLock takes the lock on the file at path, which is created where missing. It
+// does not wait: ErrLocked when another process has it.
+func TryLock(path string) (*Lock, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, ErrLocked
+		}
+		return nil, err
+	}
+	return &Lock{f}, nil
+}
+
+// WaitLock takes the lock on the file at path and waits for as long as another
+// process has it.
+func WaitLock(path string) (*Lock, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &Lock{f}, nil
+}
+
+// Release lets go of the lock.
+func (l *Lock) Release() error { return l.file.Close() }
+
+func ownedByUs(info fs.FileInfo) bool {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(st.Uid) == os.Getuid()
+}
+
+// Watch opens the lock file at path and returns a function that waits until no
+// process holds it, also when the file is removed meanwhile. Without such a file
+// there is nothing to wait for.
+func Watch(path string) (wait func(ctx context.Context) error, err error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return func(context.Context) error { return nil }, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		free := make(chan error, 1)
+		go func() {
+			defer f.Close()
+			free <- syscall.Flock(int(f.Fd()), syscall.LOCK_SH)
+		}()
+		select {
+		case err := <-free:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}, nil
+}

@@ -1,0 +1,287 @@
+package state
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alertlab/alertlab/endpoints"
+)
+
+// DefaultLab is the lab that verbs mean when no --lab is given.
+const DefaultLab = "default"
+
+// Root finds the directory of all labs: ALERTLAB_STATE_DIR, else
+// $XDG_STATE_HOME/alertlab, else ~/.local/state/alertlab.
+func Root(getenv func(string) string) (string, error) {
+	if dir := getenv("ALERTLAB_STATE_DIR"); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "alertlab"), nil
+	}
+	home := getenv("HOME")
+	if home == "" {
+		return "", errors.New("neither ALERTLAB_STATE_DIR nor XDG_STATE_HOME nor HOME is set")
+	}
+	return filepath.Join(home, ".local", "state", "alertlab"), nil
+}
+
+var labName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+
+// CheckName says whether a lab may be called so: a DNS label of at most 40
+// characters, because host names and Kubernetes labels will be made of it.
+func CheckName(name string) error {
+	if !labName.MatchString(name) {
+		return fmt.Errorf("%q is no name for a lab: use 1 to 40 lower-case letters, digits and inner hyphens", name)
+	}
+	return nil
+}
+
+// Dir is the directory of one lab. The zero value is of no use; see At.
+type Dir struct {
+	root string
+	name string
+}
+
+// At gives the directory of the lab called name under root. Nothing is created.
+func At(root, name string) Dir { return Dir{root: root, name: name} }
+
+// Labs lists the names of the labs under root, sorted.
+func Labs(root string) ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(root, "labs"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() && CheckName(e.Name()) == nil {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// Lab gives the lab's name.
+func (d Dir) Lab() string { return d.name }
+
+// Path gives the lab's own directory.
+func (d Dir) Path() string { return filepath.Join(d.root, "labs", d.name) }
+
+// Root gives the directory of all labs.
+func (d Dir) Root() string { return d.root }
+
+// Data gives the directory in which a part keeps what it stores.
+func (d Dir) Data(part string) string { return filepath.Join(d.Path(), "data", part) }
+
+// Journal gives the path of the journal.
+func (d Dir) Journal() string { return filepath.Join(d.Path(), "journal.jsonl") }
+
+// Logs gives the directory of the logs, a file for each component.
+func (d Dir) Logs() string { return filepath.Join(d.Path(), "logs") }
+
+// Log gives the path of one component's log.
+func (d Dir) Log(component string) string { return filepath.Join(d.Logs(), component+".log") }
+
+// Socket gives the path of the runner's socket. Socket paths hold at most about
+// a hundred bytes, so a lab in a deep directory has its socket in a folder of
+// the temporary directory that only this user can enter.
+func (d Dir) Socket() string {
+	if p := filepath.Join(d.Path(), "runner.sock"); len(p) <= 100 {
+		return p
+	}
+	h := fnv.New64a()
+	h.Write([]byte(d.Path()))
+	return filepath.Join(SharedTemp(), fmt.Sprintf("%x.sock", h.Sum64()))
+}
+
+// SharedTemp gives this user's own folder in the temporary directory, for what
+// must be found by labs of every state directory: short socket paths and
+// reservations of addresses.
+func SharedTemp() string {
+	return filepath.Join(os.TempDir(), fmt.Sprintf("alertlab-%d", os.Getuid()))
+}
+
+// MakeSharedTemp creates SharedTemp, and refuses one that belongs to someone
+// else or that others may enter.
+func MakeSharedTemp() (string, error) {
+	dir := SharedTemp()
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return "", err
+	}
+	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !ownedByUs(info) {
+		return "", fmt.Errorf("%s is not a directory of this user alone (mode %s)", dir, info.Mode())
+	}
+	return dir, nil
+}
+
+// Exists says whether the lab has a directory.
+func (d Dir) Exists() bool {
+	info, err := os.Stat(d.Path())
+	return err == nil && info.IsDir()
+}
+
+// Create makes the lab's directories where they are missing.
+func (d Dir) Create() error {
+	for _, dir := range []string{d.Path(), d.Logs(), filepath.Join(d.Path(), "data")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Delete removes the lab's directory with everything in it, and the folders
+// above it that alertlab made and that are empty now.
+func (d Dir) Delete() error {
+	if d.name == "" || d.root == "" {
+		return errors.New("no lab directory is named")
+	}
+	if err := os.RemoveAll(d.Path()); err != nil {
+		return err
+	}
+	if err := os.Remove(d.Socket()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// Not empty is the usual case and no error.
+	if os.Remove(filepath.Join(d.root, "labs")) == nil {
+		os.Remove(d.root)
+	}
+	return nil
+}
+
+// Description says what a lab is, so that a later `up` without flags means the
+// same lab.
+type Description struct {
+	Name     string    `json:"name"`
+	Provider string    `json:"provider"`
+	Stack    string    `json:"stack"`
+	Profile  string    `json:"profile"` // name of a shipped profile, or the absolute path of a file
+	Created  time.Time `json:"created"`
+	// Resolved is the text of the profile as it was last applied, overrides
+	// included, as YAML.
+	Resolved string `json:"resolved"`
+	// Reservoir says what a user loaded instead of the profile's visit; nil
+	// when nothing.
+	Reservoir *Reservoir `json:"reservoir,omitempty"`
+}
+
+// Reservoir is a visit from a file that the lab's simulator replays.
+type Reservoir struct {
+	File     string `json:"file"`     // absolute path
+	Manifest string `json:"manifest"` // what was loaded, as JSON, to be verified
+}
+
+// Describe reads the lab's description; fs.ErrNotExist when there is none.
+func (d Dir) Describe() (Description, error) {
+	var desc Description
+	return desc, readJSON(filepath.Join(d.Path(), "lab.json"), &desc)
+}
+
+// SetDescription writes the lab's description.
+func (d Dir) SetDescription(desc Description) error {
+	return writeJSON(filepath.Join(d.Path(), "lab.json"), desc, 0o600)
+}
+
+// Endpoints reads the connection card; fs.ErrNotExist when there is none.
+func (d Dir) Endpoints() (endpoints.Endpoints, error) {
+	var e endpoints.Endpoints
+	return e, readJSON(filepath.Join(d.Path(), "endpoints.json"), &e)
+}
+
+// SetEndpoints writes the connection card.
+func (d Dir) SetEndpoints(e endpoints.Endpoints) error {
+	return writeJSON(filepath.Join(d.Path(), "endpoints.json"), e, 0o600)
+}
+
+// Credentials reads the lab's secrets; fs.ErrNotExist when there are none.
+func (d Dir) Credentials() (endpoints.Credentials, error) {
+	var c endpoints.Credentials
+	return c, readJSON(filepath.Join(d.Path(), "credentials.json"), &c)
+}
+
+// EnsureCredentials makes sure that every named Kafka user has a password and
+// the object store a key pair, keeping those that are there.
+func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
+	c, err := d.Credentials()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return c, err
+	}
+	changed := false
+	if c.Kafka == nil {
+		c.Kafka = map[string]string{}
+	}
+	for _, u := range users {
+		if c.Kafka[u] == "" {
+			c.Kafka[u], changed = secret(), true
+		}
+	}
+	if c.ObjectStore.SecretKey == "" {
+		c.ObjectStore, changed = endpoints.Keys{AccessKey: "alertlab-" + secret()[:8], SecretKey: secret()}, true
+	}
+	if !changed {
+		return c, nil
+	}
+	return c, writeJSON(filepath.Join(d.Path(), "credentials.json"), c, 0o600)
+}
+
+// secret gives 26 characters with 128 random bits, lower-case letters and digits
+// only, so that it needs no quoting in any client's configuration.
+func secret() string {
+	b := make([]byte, 16)
+	rand.Read(b) // never fails: crypto/rand
+	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
+}
+
+func readJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// writeJSON replaces the file at once: a reader sees the old or the new one.
+func writeJSON(path string, v any, mode fs.FileMode) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".write-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	err = errors.Join(tmp.Chmod(mode), write(tmp, append(b, '\n')), tmp.Close())
+	if err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+func write(f *os.File, b []byte) error {
+	_, err := f.Write(b)
+	return err
+}
+
+// LockPath gives the file whose lock says which process owns the lab. It lies
+// beside the lab's directory, so that a purge can be waited for.
+func (d Dir) LockPath() string { return d.Path() + ".lock" }

@@ -1,0 +1,52 @@
+// Package alertdb is the embedded twin of alert_database_server: archived alerts
+// and schemas over HTTP.
+package alertdb
+
+import (
+	"context"
+
+	"github.com/alertlab/alertlab/alerts/archive"
+	"github.com/alertlab/alertlab/alerts/objectstore"
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/embedded"
+)
+
+type input struct {
+	Address      string `json:"address"` // host:port
+	ObjectStore  string `json:"objectStore"`
+	Region       string `json:"region"`
+	AlertBucket  string `json:"alertBucket"`
+	SchemaBucket string `json:"schemaBucket"`
+}
+
+// Want describes a profile's alert database server.
+func Want(p *profiles.Profile) plan.Want {
+	return plan.Want{
+		Title: "HTTP API of the alert database",
+		Input: plan.Input(input{Address: "${addresses.alertdb}", ObjectStore: "${object-store.url}", Region: "${object-store.region}",
+			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket}),
+		Outputs: []string{"url"}, Runs: true,
+	}
+}
+
+// New makes the part.
+func New(host *embedded.Host) plan.Part {
+	return &embedded.Twin[input]{Name: "the alert database's server",
+		Start: func(ctx context.Context, in input, _ plan.Order) (embedded.Process, map[string]string, error) {
+			keys, err := host.Secrets.ObjectStore()
+			if err != nil {
+				return nil, nil, err
+			}
+			log, url := host.Log("alert-database-server"), "http://"+in.Address
+			handler := archive.NewServer(archive.ServerConfig{
+				Objects: objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.ObjectStore, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}),
+				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Log: log})
+			server := &embedded.HTTPServer{About: func() []event.Fact { return []event.Fact{{Name: "url", Value: url}} }}
+			if err := server.Serve(ctx, in.Address, handler, log); err != nil {
+				return nil, nil, err
+			}
+			return server, map[string]string{"url": url}, nil
+		}}
+}

@@ -1,0 +1,144 @@
+// Package kafka is the embedded twin of the Kafka cluster that Strimzi runs: the
+// same brokers with the same listener, inside the runner.
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/alertlab/alertlab/alerts/broker"
+	kafkaclient "github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/embedded"
+)
+
+type input struct {
+	Bootstrap string            `json:"bootstrap"` // host:port
+	Brokers   []node            `json:"brokers"`
+	Superuser string            `json:"superuser"`
+	Settings  map[string]string `json:"settings"` // broker configuration
+}
+
+type node struct {
+	Name    string `json:"name"` // the broker's id
+	Address string `json:"address"`
+}
+
+// gateAnswer opens when every broker answers at its own address.
+const gateAnswer = "brokers-answer"
+
+// Want describes the brokers of a profile.
+func Want(p *profiles.Profile) plan.Want {
+	in := input{Bootstrap: "${addresses.bootstrap}", Superuser: p.Kafka.Superuser, Settings: p.Kafka.Config}
+	w := plan.Want{Outputs: []string{"bootstrap"}, Runs: true, Stores: "the records of every topic, users and ACLs"}
+	for i := range p.Kafka.Brokers.Count {
+		id := strconv.Itoa(int(p.Kafka.Brokers.FirstID) + i)
+		in.Brokers = append(in.Brokers, node{Name: id, Address: "${addresses.broker." + id + "}"})
+		w.Outputs = append(w.Outputs, "broker."+id)
+	}
+	w.Title = fmt.Sprintf("%d brokers, ids %s to %s, SASL SCRAM-SHA-512", len(in.Brokers), in.Brokers[0].Name, in.Brokers[len(in.Brokers)-1].Name)
+	w.Input = plan.Input(in)
+	w.Gates = []plan.Gate{{Name: gateAnswer, What: "every broker answers at its own address", Deadline: 10 * time.Second}}
+	return w
+}
+
+// New makes the part.
+func New(host *embedded.Host) plan.Part {
+	store := host.Dir.Data("kafka")
+	return &embedded.Twin[input]{Name: "the Kafka cluster", Store: store,
+		Start: func(ctx context.Context, in input, _ plan.Order) (embedded.Process, map[string]string, error) {
+			password, err := host.Secrets.Password(in.Superuser)
+			if err != nil {
+				return nil, nil, err
+			}
+			cfg := broker.Config{Bootstrap: in.Bootstrap, DataDir: store, Superuser: in.Superuser, Password: password,
+				Settings: in.Settings, Log: host.Log("kafka")}
+			for _, n := range in.Brokers {
+				id, err := strconv.ParseInt(n.Name, 10, 32)
+				if err != nil {
+					return nil, nil, fmt.Errorf("broker id: %w", err)
+				}
+				cfg.Nodes = append(cfg.Nodes, broker.Node{ID: int32(id), Address: n.Address})
+			}
+			cluster, err := broker.Start(ctx, cfg)
+			if err != nil {
+				return nil, nil, err
+			}
+			out := map[string]string{"bootstrap": cluster.Bootstrap()}
+			for _, n := range cluster.Nodes() {
+				out["broker."+strconv.Itoa(int(n.ID))] = n.Address
+			}
+			return &process{cluster: cluster, store: store, login: kafkaclient.Login{User: in.Superuser, Password: password}}, out, nil
+		}}
+}
+
+type process struct {
+	cluster *broker.Cluster
+	store   string
+	login   kafkaclient.Login
+}
+
+// Probe asks each broker by itself for the cluster's metadata.
+func (p *process) Probe(ctx context.Context, _ string) (bool, string, error) {
+	nodes := p.cluster.Nodes()
+	answers := 0
+	var last error
+	for _, n := range nodes {
+		if err := p.ask(ctx, n, len(nodes)); err != nil {
+			last = fmt.Errorf("broker %d at %s: %w", n.ID, n.Address, err)
+			continue
+		}
+		answers++
+	}
+	seen := fmt.Sprintf("%d of %d answer", answers, len(nodes))
+	if last != nil {
+		seen += "; " + last.Error()
+	}
+	return answers == len(nodes), seen, nil
+}
+
+func (p *process) ask(ctx context.Context, n broker.Node, want int) error {
+	login := p.login
+	login.Bootstrap = []string{n.Address}
+	client, err := kafkaclient.NewClient(login, kgo.RetryTimeout(time.Second))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	meta, err := kadm.NewClient(client).BrokerMetadata(ctx)
+	if err != nil {
+		return err
+	}
+	if len(meta.Brokers) != want {
+		return fmt.Errorf("it knows %d brokers, not %d", len(meta.Brokers), want)
+	}
+	return nil
+}
+
+// Facts implements embedded.Process.
+func (p *process) Facts() []event.Fact {
+	return []event.Fact{
+		{Name: "bootstrap", Value: p.cluster.Bootstrap()},
+		{Name: "brokers", Value: fmt.Sprintf("%d of %d live", len(p.cluster.Living()), len(p.cluster.Nodes()))},
+	}
+}
+
+// Ended implements embedded.Process: the brokers end with the runner only.
+func (p *process) Ended() <-chan error { return nil }
+
+// Stop implements embedded.Process.
+func (p *process) Stop(context.Context) error {
+	if err := p.cluster.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+// Package loopback gives an embedded lab its addresses, as MetalLB gives them to
+// a lab on Kubernetes: one for bootstrap and services and one for each broker.
+//
+// On Linux every address of 127.0.0.0/8 can be listened at, so that each broker
+// has its own with the real port. A lab takes one block 127.0.N.x, N = 0 for the
+// first lab, and keeps it. Elsewhere the system has 127.0.0.1 only, and brokers
+// are told apart by their ports.
+package loopback
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/alertlab/alertlab/internal/ports"
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/embedded"
+)
+
+// Ports of the services, as in the real deployment: the Services
+// alert-schema-registry:8081 and alert-stream-broker-alert-database:3000, MinIO's
+// 9000. The front stands for the ingress.
+const (
+	registryPort    = 8081
+	frontPort       = 8080
+	alertDBPort     = 3000
+	objectStorePort = 9000
+)
+
+// blocks is the number of labs that can have addresses at a time.
+const blocks = 250
+
+type input struct {
+	Port    int     `json:"port"`    // of the external listener
+	Brokers []int32 `json:"brokers"` // ids
+}
+
+// Want describes the addresses that a profile needs.
+func Want(p *profiles.Profile) plan.Want {
+	in := input{Port: p.Kafka.Listener.Port}
+	outputs := []string{"bootstrap"}
+	for i := range p.Kafka.Brokers.Count {
+		id := p.Kafka.Brokers.FirstID + int32(i)
+		in.Brokers = append(in.Brokers, id)
+		outputs = append(outputs, brokerOutput(id))
+	}
+	return plan.Want{
+		Title: fmt.Sprintf("%d addresses with port %d on the loopback network", in.count()+1, in.Port),
+		Input: plan.Input(in), Runs: true,
+		Outputs: append(outputs, "registry", "registry-front", "alertdb", "object-store", "block"),
+	}
+}
+
+func (in input) count() int { return len(in.Brokers) }
+
+func brokerOutput(id int32) string { return fmt.Sprintf("broker.%d", id) }
+
+// New makes the part.
+func New(host *embedded.Host) plan.Part { return &part{labs: host.Dir} }
+
+type part struct {
+	labs state.Dir
+
+	mu          sync.Mutex
+	reservation *state.Lock
+	block       int
+}
+
+// Observe implements plan.Part.
+func (p *part) Observe(_ context.Context, look plan.Look) (plan.Observation, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reservation != nil {
+		return plan.Observation{State: plan.Present, Why: "block " + network(p.block) + " is reserved"}, nil
+	}
+	if b := look.Outputs["block"]; b != "" {
+		return plan.Observation{State: plan.Absent, Kept: true, Why: "no process holds its block " + b + " now"}, nil
+	}
+	return plan.Observation{State: plan.Absent, Why: "no block is reserved"}, nil
+}
+
+// Apply implements plan.Part: it reserves the lab's block, the one that it had
+// before or else the first free one, for as long as the runner lives.
+func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	var in input
+	if err := json.Unmarshal(order.Input, &in); err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reservation != nil {
+		return in.addresses(p.block), nil
+	}
+	shared, err := state.MakeSharedTemp()
+	if err != nil {
+		return nil, err
+	}
+	if had, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(order.Last["block"], "127.0."), ".x")); err == nil {
+		// Clients know the lab by this block: another one would be another lab.
+		lock, err := reserve(ctx, shared, had, in)
+		if err != nil {
+			return nil, p.taken(err)
+		}
+		p.reservation, p.block = lock, had
+		return in.addresses(had), nil
+	}
+	var first error
+	for b := range blocks {
+		lock, err := reserve(ctx, shared, b, in)
+		if err == nil {
+			p.reservation, p.block = lock, b
+			return in.addresses(b), nil
+		}
+		var taken *ports.TakenError
+		if !errors.Is(err, state.ErrLocked) && !errors.As(err, &taken) {
+			return nil, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, p.taken(first)
+}
+
+func (p *part) taken(err error) error {
+	return &fault.Fault{What: "the lab's addresses are not free", Why: err.Error(), Code: fault.StepFailed, Err: err,
+		Next: fmt.Sprintf("stop what uses them, or bring up another lab beside it: alertlab up --lab %s-2", p.labs.Lab())}
+}
+
+// Stop implements plan.Stopper.
+func (p *part) Stop(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reservation == nil {
+		return nil
+	}
+	err := p.reservation.Release()
+	p.reservation = nil
+	return err
+}
+
+// Activity says which block is held.
+func (p *part) Activity() event.Activity {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reservation == nil {
+		return event.Activity{}
+	}
+	return event.Activity{Running: true, Facts: []event.Fact{{Name: "block", Value: network(p.block)}}}
+}
+
+// reserve takes a block for this process and checks that each of its addresses
+// can be listened at; all that cannot are named.
+func reserve(ctx context.Context, shared string, block int, in input) (*state.Lock, error) {
+	lock, err := state.TryLock(filepath.Join(shared, fmt.Sprintf("block-%d.lock", block)))
+	if errors.Is(err, state.ErrLocked) {
+		return nil, fmt.Errorf("block %s belongs to another running lab: %w", network(block), err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var problems []error
+	for name, address := range in.addresses(block) {
+		if name == "block" {
+			continue
+		}
+		if err := ports.Check(ctx, address); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(append(problems, lock.Release())...)
+	}
+	return lock, nil
+}
+
+// addresses gives the outputs of a block. Where the system has one loopback
+// address only, a block is a range of a hundred ports, from 20000 on, in which
+// each address has its place.
+func (in input) addresses(block int) map[string]string {
+	out := map[string]string{"block": network(block)}
+	put := func(name string, host, port, place int) {
+		if runtime.GOOS == "linux" {
+			out[name] = fmt.Sprintf("127.0.%d.%d:%d", block, host, port)
+			return
+		}
+		out[name] = fmt.Sprintf("127.0.0.1:%d", 20000+block*100+place)
+	}
+	put("bootstrap", 10, in.Port, 0)
+	put("registry", 10, registryPort, 1)
+	put("registry-front", 10, frontPort, 2)
+	put("alertdb", 10, alertDBPort, 3)
+	put("object-store", 10, objectStorePort, 4)
+	for i, id := range in.Brokers {
+		put(brokerOutput(id), 11+i, in.Port, 10+i)
+	}
+	return out
+}
+
+func network(block int) string { return fmt.Sprintf("127.0.%d.x", block) }
+
+// Leftovers lists what still listens at a lab's addresses, for proof that
+// nothing is left after it was deleted.
+func Leftovers(ctx context.Context, outputs map[string]string) []string {
+	var left []string
+	for name, address := range outputs {
+		if name == "block" {
+			continue
+		}
+		if err := ports.Check(ctx, address); err != nil {
+			left = append(left, err.Error())
+		}
+	}
+	return left
+}
+
+// CleanUp removes the file that stands for a block's reservation once no lab
+// holds it.
+func CleanUp(outputs map[string]string) error {
+	b, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(outputs["block"], "127.0."), ".x"))
+	if err != nil {
+		return nil // the lab never had addresses
+	}
+	path := filepath.Join(state.SharedTemp(), fmt.Sprintf("block-%d.lock", b))
+	lock, err := state.TryLock(path)
+	if err != nil {
+		return nil // another lab has taken it since
+	}
+	defer lock.Release()
+	return os.Remove(path)
+}

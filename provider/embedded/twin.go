@@ -1,0 +1,185 @@
+package embedded
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/plan"
+)
+
+// Process is something that was started and goes on until it is stopped.
+type Process interface {
+	// Probe looks at a gate: whether it is open and what was seen. An error is
+	// a cause for which waiting on would be in vain.
+	Probe(ctx context.Context, gate string) (open bool, seen string, err error)
+	// Facts says what it does at the moment.
+	Facts() []event.Fact
+	// Ended is closed, after an error was sent on it or not, when it ended by
+	// itself; nil for what cannot.
+	Ended() <-chan error
+	// Stop ends it and returns when it has ended.
+	Stop(ctx context.Context) error
+}
+
+// Twin is a plan.Part that starts a Process. In is the shape of its input.
+type Twin[In any] struct {
+	// Name is the component's name in texts, e.g. "6 brokers".
+	Name string
+	// Store is the directory in which it keeps what it stores; empty for none.
+	Store string
+	// Start brings the process up and returns once it listens, with the part's
+	// outputs.
+	Start func(ctx context.Context, in In, order plan.Order) (Process, map[string]string, error)
+
+	mu      sync.Mutex
+	process Process
+	began   time.Time
+	ended   error // why the process ended by itself
+}
+
+// Observe implements plan.Part. A twin is present exactly while its process
+// lives in this runner.
+func (t *Twin[In]) Observe(context.Context, plan.Look) (plan.Observation, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reap()
+	if t.process != nil {
+		return plan.Observation{State: plan.Present, Why: "it runs since " + t.began.Format("15:04:05")}, nil
+	}
+	o := plan.Observation{State: plan.Absent, Why: "it does not run"}
+	if t.ended != nil {
+		o.Why = "it ended by itself: " + t.ended.Error()
+	}
+	if t.Store != "" {
+		kept, err := holdsFiles(t.Store)
+		if err != nil {
+			return o, err
+		}
+		if o.Kept = kept; kept {
+			o.Why += "; what it stored is there"
+		}
+	}
+	return o, nil
+}
+
+// reap forgets a process that ended by itself.
+func (t *Twin[In]) reap() {
+	if t.process == nil {
+		return
+	}
+	select {
+	case err, ok := <-t.process.Ended():
+		if !ok || err == nil {
+			err = errors.New("no reason was given")
+		}
+		t.process, t.ended = nil, err
+	default:
+	}
+}
+
+// Apply implements plan.Part: whatever runs is stopped, and started again as the
+// order says. What is stored stays.
+func (t *Twin[In]) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	var in In
+	if err := json.Unmarshal(order.Input, &in); err != nil {
+		return nil, fmt.Errorf("the input of %s: %w", t.Name, err)
+	}
+	if err := t.Stop(ctx); err != nil {
+		return nil, err
+	}
+	process, outputs, err := t.Start(ctx, in, order)
+	if err != nil {
+		return nil, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.process, t.began, t.ended = process, time.Now(), nil
+	return outputs, nil
+}
+
+// Wait implements plan.Waiter.
+func (t *Twin[In]) Wait(ctx context.Context, gate plan.Gate, _ plan.Order, seen func(string)) error {
+	t.mu.Lock()
+	process := t.process
+	t.mu.Unlock()
+	if process == nil {
+		return fmt.Errorf("%s does not run", t.Name)
+	}
+	return Poll(ctx, seen, func(ctx context.Context) (bool, string, error) {
+		select {
+		case err := <-process.Ended():
+			return false, "", fmt.Errorf("%s ended by itself: %w", t.Name, err)
+		default:
+			return process.Probe(ctx, gate.Name)
+		}
+	})
+}
+
+// Stop implements plan.Stopper.
+func (t *Twin[In]) Stop(ctx context.Context) error {
+	t.mu.Lock()
+	process := t.process
+	t.process = nil
+	t.mu.Unlock()
+	if process == nil {
+		return nil
+	}
+	return process.Stop(ctx)
+}
+
+// Remove implements plan.Remover.
+func (t *Twin[In]) Remove(context.Context) error {
+	if t.Store == "" {
+		return nil
+	}
+	return os.RemoveAll(t.Store)
+}
+
+// Activity says what the twin does at the moment.
+func (t *Twin[In]) Activity() event.Activity {
+	t.mu.Lock()
+	t.reap()
+	process := t.process
+	t.mu.Unlock()
+	if process == nil {
+		return event.Activity{}
+	}
+	return event.Activity{Running: true, Facts: process.Facts()}
+}
+
+// Poll asks again and again until the answer is open, pausing a little longer
+// each time, from 2 to 100 ms.
+func Poll(ctx context.Context, seen func(string), probe func(context.Context) (open bool, what string, err error)) error {
+	pause := 2 * time.Millisecond
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timer.C:
+		}
+		open, what, err := probe(ctx)
+		if err != nil || open {
+			return err
+		}
+		seen(what)
+		timer.Reset(pause)
+		pause = min(pause*3/2, 100*time.Millisecond)
+	}
+}
+
+func holdsFiles(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return len(entries) > 0, err
+}

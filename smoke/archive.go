@@ -1,0 +1,326 @@
+package smoke
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+)
+
+const (
+	// sampleSize is how many alerts of a visit are compared.
+	sampleSize = 100
+	// ingestPatience is how far the alert database may lag behind at most;
+	// half of the check's time when that is less, which leaves the other half
+	// for comparing.
+	ingestPatience = 15 * time.Second
+)
+
+func alertDatabaseBytes() Check {
+	return Check{
+		Name:     "alert-database-bytes",
+		Sentence: "alerts of the last complete visit come back from the alert database byte for byte",
+		Needs:    []Need{NeedBrokers(), NeedRegistry(), NeedSimulator(), NeedAlertDatabase(), needStreamReader()},
+		Wait:     func(e *Env) time.Duration { return 2 * e.interval() },
+		Run:      runAlertDatabaseBytes,
+	}
+}
+
+func runAlertDatabaseBytes(ctx context.Context, e *Env) (Evidence, error) {
+	cl, err := newClient(e.login(e.streamReader()))
+	if err != nil {
+		return "", err
+	}
+	defer cl.Close()
+	v := visits{log: newTopicLog(cl, e.Endpoints.Simulator.Topic), interval: e.interval()}
+	visit, err := v.lastComplete(ctx, e)
+	if err != nil {
+		return "", err
+	}
+	picks := pick(e.random("alert-database-bytes"), visit.spans, sampleSize)
+
+	a := &archiveSample{env: e, log: v.log, schemas: make(map[uint32]*packet.Schema)}
+	a.patience = min(ingestPatience, e.timeout/2)
+	problems := make([]error, len(picks))
+	var group errgroup.Group
+	group.SetLimit(8)
+	for i, p := range picks {
+		group.Go(func() error {
+			problems[i] = a.compare(ctx, p)
+			return nil
+		})
+	}
+	_ = group.Wait() // problems are kept by place
+
+	bad := 0
+	var first error
+	for _, p := range problems {
+		if p == nil {
+			continue
+		}
+		bad++
+		if first == nil {
+			first = p
+		}
+	}
+	of := fmt.Sprintf("%d of the %d alerts of the visit of %s", len(picks), visit.alerts(), clock(visit.start))
+	if bad > 0 {
+		return "", &Failure{
+			Expected: fmt.Sprintf("%s, picked with seed %d, to come back byte for byte", of, e.Seed),
+			Seen:     fmt.Sprintf("%d did not; the first: %v", bad, first),
+			Err:      first, Next: "alertlab logs alert-database",
+		}
+	}
+	lag := "no ingest lag seen"
+	if a.lag > 0 {
+		lag = fmt.Sprintf("waited %s for the ingester", round(a.lag))
+	}
+	return evidence("%s, seed %d, %.1f MB equal, %s", of, e.Seed, float64(a.bytes)/1e6, lag), nil
+}
+
+// visit is one burst of alerts in a topic.
+type visit struct {
+	start time.Time
+	spans []span
+}
+
+func (v visit) alerts() int64 {
+	var n int64
+	for _, s := range v.spans {
+		n += s.to - s.from
+	}
+	return n
+}
+
+// lastComplete finds the newest visit after which there was a pause, waiting
+// for one when there is none yet. It counts back from the newest record, not
+// from now, so that a lab whose simulator is paused can be checked too.
+func (v visits) lastComplete(ctx context.Context, e *Env) (visit, error) {
+	for {
+		newest, err := v.log.newestTime(ctx)
+		if err != nil {
+			return visit{}, err
+		}
+		var starts []time.Time
+		if !newest.IsZero() {
+			if starts, err = v.recent(ctx, newest); err != nil {
+				return visit{}, err
+			}
+			quiet := time.Since(newest) > v.gap()
+			n := len(starts)
+			switch {
+			case n > 0 && quiet:
+				return v.between(ctx, starts[n-1], newest.Add(time.Millisecond))
+			case n > 1:
+				return v.between(ctx, starts[n-2], starts[n-1])
+			}
+		}
+		if len(starts) == 0 {
+			e.Waiting("a first visit on %s", v.log.topic)
+		} else {
+			e.Waiting("the end of the first visit on %s, which began at %s", v.log.topic, clock(starts[0]))
+		}
+		if err := pause(ctx, min(max(v.gap()/4, 50*time.Millisecond), time.Second)); err != nil {
+			return visit{}, err
+		}
+	}
+}
+
+// between gives the visit with its records from start up to, not including, end.
+func (v visits) between(ctx context.Context, start, end time.Time) (visit, error) {
+	from, _, err := v.log.after(ctx, start)
+	if err != nil {
+		return visit{}, err
+	}
+	to, _, err := v.log.after(ctx, end)
+	if err != nil {
+		return visit{}, err
+	}
+	out := visit{start: start}
+	for partition, offset := range from {
+		if to[partition] > offset {
+			out.spans = append(out.spans, span{partition, offset, to[partition]})
+		}
+	}
+	slices.SortFunc(out.spans, func(a, b span) int { return int(a.partition - b.partition) })
+	return out, nil
+}
+
+// place is one record.
+type place struct {
+	partition int32
+	offset    int64
+}
+
+// pick chooses n different places at random, all of them when there are no
+// more, by Floyd's algorithm: memory and time go with n, not with the visit.
+func pick(rng *rand.Rand, spans []span, n int) []place {
+	total := visit{spans: spans}.alerts()
+	chosen := make(map[int64]bool)
+	for top := max(total-int64(n), 0); top < total; top++ {
+		k := rng.Int64N(top + 1)
+		if chosen[k] {
+			k = top
+		}
+		chosen[k] = true
+	}
+	out := make([]place, 0, len(chosen))
+	for k := range chosen {
+		for _, s := range spans {
+			if size := s.to - s.from; k < size {
+				out = append(out, place{s.partition, s.from + k})
+				break
+			} else {
+				k -= size
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b place) int {
+		if a.partition != b.partition {
+			return int(a.partition - b.partition)
+		}
+		if a.offset < b.offset {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// archiveSample compares records with what the alert database has of them.
+type archiveSample struct {
+	env      *Env
+	log      *topicLog
+	patience time.Duration
+
+	mu      sync.Mutex
+	schemas map[uint32]*packet.Schema
+	bytes   int64
+	lag     time.Duration // the longest wait for an alert
+	since   time.Time     // when an alert was found missing first
+}
+
+func (a *archiveSample) compare(ctx context.Context, p place) error {
+	rec, err := a.log.at(ctx, p.partition, p.offset)
+	if err != nil {
+		return err
+	}
+	id, err := a.alertID(ctx, rec)
+	if err != nil {
+		return fmt.Errorf("partition %d offset %d: %w", p.partition, p.offset, err)
+	}
+	address := under(a.env.Endpoints.AlertDB.URL, "v1", "alerts", strconv.FormatInt(id, 10))
+	packed, err := a.fetch(ctx, address)
+	if err != nil {
+		return fmt.Errorf("alert %d (partition %d offset %d): %w", id, p.partition, p.offset, err)
+	}
+	if err := sameAsRecord(packed, rec.Value); err != nil {
+		return fmt.Errorf("alert %d (partition %d offset %d): %w", id, p.partition, p.offset, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.bytes += int64(len(rec.Value))
+	return nil
+}
+
+// alertID reads the id under which the ingester stores a record.
+func (a *archiveSample) alertID(ctx context.Context, rec *kgo.Record) (int64, error) {
+	schemaID, body, err := packet.Unframe(rec.Value)
+	if err != nil {
+		return 0, err
+	}
+	schema, err := a.schema(ctx, schemaID)
+	if err != nil {
+		return 0, err
+	}
+	head, err := schema.Head(body)
+	return head.ID, err
+}
+
+// schema fetches each schema once; those that ask meanwhile wait for it.
+func (a *archiveSample) schema(ctx context.Context, id uint32) (*packet.Schema, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s, ok := a.schemas[id]; ok {
+		return s, nil
+	}
+	s, err := a.env.schemaByID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	a.schemas[id] = s
+	return s, nil
+}
+
+// fetch gets an object, giving the ingester time to store it.
+func (a *archiveSample) fetch(ctx context.Context, address string) ([]byte, error) {
+	const again = 100 * time.Millisecond
+	for {
+		got, err := a.env.get(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case got.status == http.StatusOK:
+			return got.body, nil
+		case got.status != http.StatusNotFound:
+			return nil, &statusError{address: address, answer: got}
+		}
+		waited := a.missing()
+		if waited >= a.patience {
+			return nil, fmt.Errorf("after %s of waiting for the ingester: %w", round(waited), &statusError{address: address, answer: got})
+		}
+		a.env.Waiting("the ingester to store alerts of the last complete visit")
+		if err := pause(ctx, again); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// missing notes that an alert is not there yet and says for how long this
+// sample waits by now. Patience is for the sample, not for each alert.
+func (a *archiveSample) missing() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.since.IsZero() {
+		a.since = time.Now()
+	}
+	a.lag = max(time.Since(a.since), time.Millisecond)
+	return a.lag
+}
+
+// sameAsRecord compares a gzipped object with a record's value.
+func sameAsRecord(packed, value []byte) error {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return fmt.Errorf("the object of %d bytes is not gzip: %w", len(packed), err)
+	}
+	// One byte more than expected tells a longer object from an equal one.
+	stored, err := io.ReadAll(io.LimitReader(z, int64(len(value))+1))
+	if err != nil {
+		return fmt.Errorf("the object of %d bytes does not unpack: %w", len(packed), err)
+	}
+	if bytes.Equal(stored, value) {
+		return nil
+	}
+	at := 0
+	for at < len(stored) && at < len(value) && stored[at] == value[at] {
+		at++
+	}
+	size := strconv.Itoa(len(stored))
+	if len(stored) > len(value) {
+		size = "more than " + strconv.Itoa(len(value))
+	}
+	return fmt.Errorf("%s bytes stored, %d published, the first difference is at byte %d", size, len(value), at)
+}

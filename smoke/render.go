@@ -1,0 +1,202 @@
+package smoke
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// TableOptions changes how Table looks.
+type TableOptions struct {
+	Color bool // ANSI colours for the marks
+}
+
+// Table writes one line a check for a terminal: mark, sentence, seconds and
+// evidence; below a failure what was expected, what was seen and the next
+// command to type.
+func (r Report) Table(w io.Writer, o TableOptions) error {
+	mark := map[Status]string{Passed: "✓", Failed: "✗", Skipped: "-"}
+	color := map[Status]string{Passed: "32", Failed: "31", Skipped: "33"}
+	wide := 0
+	for _, res := range r.Results {
+		wide = max(wide, utf8.RuneCountInString(res.Sentence))
+	}
+	var b strings.Builder
+	for _, res := range r.Results {
+		m := mark[res.Status]
+		if o.Color {
+			m = "\x1b[" + color[res.Status] + "m" + m + "\x1b[0m"
+		}
+		pad := strings.Repeat(" ", wide-utf8.RuneCountInString(res.Sentence))
+		text := oneLine(string(res.Evidence))
+		if res.Status == Skipped {
+			text = "skipped: " + oneLine(res.Reason)
+		}
+		line := fmt.Sprintf("%s %s%s %6.2f s  %s", m, res.Sentence, pad, res.Duration.Seconds(), text)
+		b.WriteString(strings.TrimRight(line, " "))
+		b.WriteByte('\n')
+		if res.Status != Failed {
+			continue
+		}
+		for _, part := range [][2]string{{"check", res.Check}, {"expected", res.Expected}, {"seen", res.Seen}, {"next", res.Next}} {
+			if part[1] != "" {
+				fmt.Fprintf(&b, "    %-9s %s\n", part[0]+":", oneLine(part[1]))
+			}
+		}
+	}
+	fmt.Fprintf(&b, "%d passed, %d failed, %d skipped in %.2f s\n",
+		r.Count(Passed), r.Count(Failed), r.Count(Skipped), r.Duration.Seconds())
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// oneLine also takes out what could steer a terminal: some of the text comes
+// from servers.
+func oneLine(s string) string {
+	printable := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	return strings.Join(strings.Fields(printable), " ")
+}
+
+// The elements and attributes that CI servers agree on; times are decimal
+// seconds, as the JUnit task of Ant writes them.
+type junitSuites struct {
+	XMLName  xml.Name   `xml:"testsuites"`
+	Name     string     `xml:"name,attr"`
+	Tests    int        `xml:"tests,attr"`
+	Failures int        `xml:"failures,attr"`
+	Errors   int        `xml:"errors,attr"`
+	Skipped  int        `xml:"skipped,attr"`
+	Time     string     `xml:"time,attr"`
+	Suite    junitSuite `xml:"testsuite"`
+}
+
+type junitSuite struct {
+	Name       string          `xml:"name,attr"`
+	Tests      int             `xml:"tests,attr"`
+	Failures   int             `xml:"failures,attr"`
+	Errors     int             `xml:"errors,attr"`
+	Skipped    int             `xml:"skipped,attr"`
+	Time       string          `xml:"time,attr"`
+	Timestamp  string          `xml:"timestamp,attr"`
+	Properties []junitProperty `xml:"properties>property"`
+	Cases      []junitCase     `xml:"testcase"`
+}
+
+type junitProperty struct {
+	Name  string `xml:"name,attr"`
+	Value string `xml:"value,attr"`
+}
+
+type junitCase struct {
+	Class   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	Time    string        `xml:"time,attr"`
+	Failure *junitFailure `xml:"failure"`
+	Skipped *junitSkipped `xml:"skipped"`
+	Output  string        `xml:"system-out,omitempty"`
+}
+
+type junitFailure struct {
+	Type    string `xml:"type,attr"`
+	Message string `xml:"message,attr"`
+	Text    string `xml:",chardata"`
+}
+
+type junitSkipped struct {
+	Message string `xml:"message,attr"`
+}
+
+// JUnit writes the report as JUnit XML: a suite for the lab, a test case for
+// each check, named by its sentence.
+func (r Report) JUnit(w io.Writer) error {
+	seconds := func(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
+	suite := junitSuite{
+		Name: "alertlab smoke", Tests: len(r.Results), Failures: r.Count(Failed), Skipped: r.Count(Skipped),
+		Time: seconds(r.Duration), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
+		Properties: []junitProperty{
+			{"lab", r.Lab}, {"profile", r.Profile}, {"provider", r.Provider},
+			{"seed", strconv.FormatUint(r.Seed, 10)},
+		},
+	}
+	for _, res := range r.Results {
+		c := junitCase{Class: "alertlab.smoke." + res.Check, Name: res.Sentence, Time: seconds(res.Duration), Output: string(res.Evidence)}
+		switch res.Status {
+		case Failed:
+			text := fmt.Sprintf("expected: %s\nseen: %s\n", res.Expected, res.Seen)
+			if res.Next != "" {
+				text += "next: " + res.Next + "\n"
+			}
+			c.Failure = &junitFailure{Type: res.Check, Message: oneLine(res.Reason), Text: text}
+		case Skipped:
+			c.Skipped = &junitSkipped{Message: oneLine(res.Reason)}
+		}
+		suite.Cases = append(suite.Cases, c)
+	}
+	out, err := xml.MarshalIndent(junitSuites{
+		Name: suite.Name, Tests: suite.Tests, Failures: suite.Failures, Skipped: suite.Skipped, Time: suite.Time, Suite: suite,
+	}, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, out)
+	return err
+}
+
+type jsonReport struct {
+	Lab      string       `json:"lab"`
+	Profile  string       `json:"profile"`
+	Provider string       `json:"provider"`
+	Started  time.Time    `json:"started"`
+	Seconds  float64      `json:"seconds"`
+	Seed     uint64       `json:"seed"`
+	OK       bool         `json:"ok"`
+	Passed   int          `json:"passed"`
+	Failed   int          `json:"failed"`
+	Skipped  int          `json:"skipped"`
+	Checks   []jsonResult `json:"checks"`
+}
+
+type jsonResult struct {
+	Name     string    `json:"name"`
+	Sentence string    `json:"sentence"`
+	Status   Status    `json:"status"`
+	Reason   string    `json:"reason,omitempty"`
+	Expected string    `json:"expected,omitempty"`
+	Seen     string    `json:"seen,omitempty"`
+	Next     string    `json:"next,omitempty"`
+	Evidence string    `json:"evidence,omitempty"`
+	Started  time.Time `json:"started"`
+	Seconds  float64   `json:"seconds"`
+}
+
+// JSON writes the report as one JSON document, times in UTC and seconds.
+func (r Report) JSON(w io.Writer) error {
+	out := jsonReport{
+		Lab: r.Lab, Profile: r.Profile, Provider: r.Provider,
+		Started: r.Started.UTC(), Seconds: r.Duration.Seconds(), Seed: r.Seed, OK: r.OK(),
+		Passed: r.Count(Passed), Failed: r.Count(Failed), Skipped: r.Count(Skipped),
+		Checks: make([]jsonResult, 0, len(r.Results)),
+	}
+	for _, res := range r.Results {
+		out.Checks = append(out.Checks, jsonResult{
+			Name: res.Check, Sentence: res.Sentence, Status: res.Status, Reason: res.Reason,
+			Expected: res.Expected, Seen: res.Seen, Next: res.Next,
+			Evidence: string(res.Evidence), Started: res.Started.UTC(), Seconds: res.Duration.Seconds(),
+		})
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(out)
+}

@@ -1,0 +1,122 @@
+package smoke
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func sampleReport() Report {
+	at := time.Date(2026, 11, 21, 8, 0, 0, 0, time.UTC)
+	return Report{
+		Lab: "main", Profile: "usdfdev", Provider: "embedded",
+		Started: at, Duration: 2340 * time.Millisecond, Seed: 1234,
+		Results: []Result{
+			{
+				Check: "brokers-answer", Sentence: "every broker answers at its own address", Status: Passed,
+				Evidence: "brokers 6 7 8 9 10 11, bootstrap 127.0.0.10:9094", Started: at, Duration: 41 * time.Millisecond,
+			},
+			{
+				Check: "reader-refused", Sentence: "a wrong password, another's group, a write and an ungranted topic are refused",
+				Status: Failed, Reason: `expected "a" < b & c; saw a write that was allowed`,
+				Expected: `"a" < b & c`, Seen: "a write\nthat was \x1ballowed", Next: "alertlab user list",
+				Started: at.Add(time.Second), Duration: 1200 * time.Millisecond,
+			},
+			{
+				Check: "unknown-ids", Sentence: "unknown ids give 404", Status: Skipped,
+				Reason: "the card has no alert database", Started: at,
+			},
+			{
+				Check: "visit-cadence", Sentence: "two visits start one interval apart, within a second", Status: Failed,
+				Reason: "expected a visit; saw none", Expected: "a visit", Seen: "none", Evidence: "3 of µ",
+				Started: at, Duration: 2300 * time.Millisecond,
+			},
+		},
+	}
+}
+
+func TestRenderings(t *testing.T) {
+	t.Parallel()
+	r := sampleReport()
+	for name, write := range map[string]func(*bytes.Buffer) error{
+		"table.txt":       func(b *bytes.Buffer) error { return r.Table(b, TableOptions{}) },
+		"table-color.txt": func(b *bytes.Buffer) error { return r.Table(b, TableOptions{Color: true}) },
+		"junit.xml":       func(b *bytes.Buffer) error { return r.JUnit(b) },
+		"report.json":     func(b *bytes.Buffer) error { return r.JSON(b) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got bytes.Buffer
+			if err := write(&got); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join("testdata", name)
+			if *update {
+				if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("%s differs (go test -update writes it anew); got:\n%s", path, got.String())
+			}
+		})
+	}
+}
+
+func TestRenderingsAreReadable(t *testing.T) {
+	t.Parallel()
+	r := sampleReport()
+	var out bytes.Buffer
+	if err := r.JUnit(&out); err != nil {
+		t.Fatal(err)
+	}
+	var suites struct {
+		Failures int `xml:"failures,attr"`
+		Suite    struct {
+			Cases []struct {
+				Name    string `xml:"name,attr"`
+				Failure *struct {
+					Text string `xml:",chardata"`
+				} `xml:"failure"`
+			} `xml:"testcase"`
+		} `xml:"testsuite"`
+	}
+	if err := xml.Unmarshal(out.Bytes(), &suites); err != nil {
+		t.Fatal(err)
+	}
+	if suites.Failures != 2 || len(suites.Suite.Cases) != 4 || suites.Suite.Cases[1].Failure == nil ||
+		!strings.Contains(suites.Suite.Cases[1].Failure.Text, `"a" < b & c`) {
+		t.Errorf("read back as %+v", suites)
+	}
+
+	out.Reset()
+	if err := r.JSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		OK     bool
+		Checks []struct{ Name, Status string }
+	}
+	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.OK || len(doc.Checks) != 4 || doc.Checks[2].Status != "skipped" {
+		t.Errorf("read back as %+v", doc)
+	}
+
+	out.Reset()
+	if err := (Report{}).JSON(&out); err != nil || !strings.Contains(out.String(), `"checks": []`) {
+		t.Errorf("empty report: %v\n%s", err, out.String())
+	}
+}

@@ -1,0 +1,127 @@
+package smoke
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// timeline answers as a topic with records at these milliseconds would.
+type timeline struct {
+	at    []int64
+	asked int
+}
+
+func (l *timeline) first(_ context.Context, t time.Time) (time.Time, error) {
+	l.asked++
+	i, _ := slices.BinarySearch(l.at, t.UnixMilli())
+	if i == len(l.at) {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(l.at[i]), nil
+}
+
+func burst(from, to, step int64) (out []int64) {
+	for ; from <= to; from += step {
+		out = append(out, from)
+	}
+	return out
+}
+
+func TestVisitStarts(t *testing.T) {
+	t.Parallel()
+	const gap = 1000
+	for name, c := range map[string]struct {
+		records []int64
+		from    int64
+		want    []int64
+	}{
+		"nothing":                     {nil, 0, nil},
+		"one record":                  {[]int64{5000}, 0, []int64{5000}},
+		"two bursts":                  {append(burst(1000, 1500, 7), burst(5000, 5600, 7)...), 0, []int64{1000, 5000}},
+		"window begins in a burst":    {append(burst(1000, 3000, 7), burst(5000, 5600, 7)...), 2000, []int64{5000}},
+		"window begins before pause":  {append(burst(1000, 1500, 7), burst(5000, 5600, 7)...), 1600, []int64{5000}},
+		"no pause":                    {burst(0, 20000, 500), 3000, nil},
+		"pause a little short":        {[]int64{1000, 1999, 2998}, 0, []int64{1000}},
+		"pause just long enough":      {[]int64{1000, 2001, 3002}, 0, []int64{1000, 2001, 3002}},
+		"a start within the window's": {[]int64{1000, 1500, 2400, 3401}, 1200, []int64{3401}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &timeline{at: c.records}
+			starts, err := visitStarts(context.Background(), l.first, time.UnixMilli(c.from), gap*time.Millisecond)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := millis(starts); !slices.Equal(got, c.want) {
+				t.Errorf("starts %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func millis(times []time.Time) (out []int64) {
+	for _, t := range times {
+		out = append(out, t.UnixMilli())
+	}
+	return out
+}
+
+// Whatever the records, the leaps find the same starts as looking at all of
+// them does, and ask no more than the window's length in gaps allows.
+func TestVisitStartsAgainstEveryRecord(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(1, 2))
+	const gap, window = 1000, 10_000
+	for range 500 {
+		l := &timeline{}
+		for at := int64(rng.IntN(3000)); at < 15_000; at += 1 + int64(rng.IntN(1+rng.IntN(2500))) {
+			l.at = append(l.at, at)
+		}
+		from := int64(15_000 - window)
+		var want []int64
+		for i, at := range l.at {
+			if at >= from && (i == 0 || at-l.at[i-1] > gap) {
+				want = append(want, at)
+			}
+		}
+		starts, err := visitStarts(context.Background(), l.first, time.UnixMilli(from), gap*time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := millis(starts); !slices.Equal(got, want) {
+			t.Fatalf("records %v: starts %v, want %v", l.at, got, want)
+		}
+		if l.asked > 2*(window/gap+2) {
+			t.Fatalf("%d questions for a window of %d gaps", l.asked, window/gap)
+		}
+	}
+}
+
+func TestPickIsAChoiceOfDifferentPlaces(t *testing.T) {
+	t.Parallel()
+	spans := []span{{0, 5, 10}, {2, 0, 1}, {3, 100, 1000}}
+	total := 5 + 1 + 900
+	for _, n := range []int{0, 1, 100, total, total + 50} {
+		rng := func() *rand.Rand { return rand.New(rand.NewPCG(7, 7)) }
+		got := pick(rng(), spans, n)
+		if len(got) != min(n, total) {
+			t.Errorf("%d picked of %d, want %d", len(got), total, min(n, total))
+		}
+		if again := pick(rng(), spans, n); !slices.Equal(got, again) {
+			t.Errorf("the same seed picked otherwise")
+		}
+		seen := map[place]bool{}
+		for _, p := range got {
+			in := slices.ContainsFunc(spans, func(s span) bool { return s.partition == p.partition && s.from <= p.offset && p.offset < s.to })
+			if !in || seen[p] {
+				t.Errorf("%v is not in a span or picked twice", p)
+			}
+			seen[p] = true
+		}
+	}
+	if got := pick(rand.New(rand.NewPCG(1, 1)), nil, 3); len(got) != 0 {
+		t.Errorf("picked %v of nothing", got)
+	}
+}
