@@ -24,10 +24,10 @@ func (a *app) down() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "down",
 		Short: "Stop the lab and keep its data, or delete it",
-		Long: `down stops everything in the opposite order of its making: the simulator first,
-the brokers last, so that what was published is archived. The data stays and the
-next up goes on with it. With --purge the lab is deleted; --verify then looks
-whether anything is left and exits with 1 and a list if so.`,
+		Long: `down stops everything in the opposite order of its making, the simulator first,
+the brokers last. The data stays and the next up goes on with it; alerts that were
+published and not archived yet are archived then. With --purge the lab is deleted;
+--verify then looks whether anything is left and exits with 1 and a list if so.`,
 		Example: `  alertlab down
   alertlab down --purge --verify`,
 		Args: cobra.NoArgs,

@@ -106,9 +106,7 @@ Exit codes: 0 ok, 1 a step failed, 2 bad input, 3 the lab is not there,
 	}))
 	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
 		a.profile(), a.simulator(), a.alertdb(), a.version(), a.runner(), a.objectStore())
-	for _, c := range root.Commands() {
-		checkArgs(c)
-	}
+	checkArgs(root)
 	return root
 }
 
@@ -121,7 +119,18 @@ func checkArgs(c *cobra.Command) {
 	}
 	if args != nil {
 		c.Args = func(c *cobra.Command, given []string) error {
-			return fault.Wrap(fault.BadInput, "the command line cannot be read", args(c, given), c.CommandPath()+" --help")
+			err := args(c, given)
+			if err == nil {
+				return nil
+			}
+			why, next := err.Error(), c.CommandPath()+" --help"
+			if c.HasSubCommands() {
+				c.SuggestionsMinimumDistance = 2 // letters that may be wrong, as cobra has it
+				if near := c.SuggestionsFor(given[0]); len(near) > 0 {
+					why += ", did you mean " + strings.Join(near, " or ") + "?"
+				}
+			}
+			return &fault.Fault{What: "the command line cannot be read", Why: why, Next: next, Code: fault.BadInput, Err: err}
 		}
 	}
 	for _, sub := range c.Commands() {

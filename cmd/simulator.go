@@ -202,7 +202,7 @@ profile.`,
 			return err
 		}
 		desc.Reservoir = &state.Reservoir{File: file, Manifest: string(text)}
-		if err := dir.SetDescription(desc); err != nil {
+		if err := client.Up(c.Context(), desc, func(event.Event) {}); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(a.out, "%s holds %d alerts of %s now (schema id %d, %d bytes)\n", m.Topic, m.Alerts, args[0], m.SchemaID, m.Bytes)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -226,7 +227,7 @@ func TestDeadLetterThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestStoreOutage: the real process is killed and comes back.
+// TestStoreOutage: the store process is killed and comes back.
 func TestStoreOutage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]int32{"alerts": 2})
@@ -236,7 +237,10 @@ func TestStoreOutage(t *testing.T) {
 	r.send("alerts", 0, wire(schemaID, 1, nil))
 	in.until("the first alert", func(s archive.Stats) bool { return s.Stored == 1 })
 
-	r.stopStore()
+	store, err := os.FindProcess(r.child.PID())
+	must(t, err)
+	must(t, store.Kill())
+	<-r.child.Done()
 	const n = 300
 	for i := range int64(n) {
 		r.send("alerts", int32(i%2), wire(schemaID, 100+i, noise(uint64(i), 10_000)))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 )
 
 // orbit is a main-belt orbit and the geometry of the day, good to a lab's
@@ -50,7 +51,7 @@ func newOrbit(rng *rand.Rand, at spot, mjd, flux float64) orbit {
 		first:        mjd - 200 - 9000*rng.Float64(),
 	}
 	o.nights = 2 + o.observations/30
-	o.designation, o.packed = designation(rng)
+	o.designation, o.packed = designation(rng, mjdTime(o.first).Year())
 
 	const year, obliquity, au = 365.25, 23.4392911, 1.0
 	sunLongitude := radians(280.46 + 360/year*(mjd-51544.5))
@@ -64,10 +65,14 @@ func newOrbit(rng *rand.Rand, at spot, mjd, flux float64) orbit {
 	earthV := onEcliptic(-speed, sunLongitude+math.Pi/2)
 	sinD, cosD := math.Sincos(radians(at.dec))
 	sinR, cosR := math.Sincos(radians(at.ra))
-	o.topo = vector{}.plus(vector{cosD * cosR, cosD * sinR, sinD}, 1+2*rng.Float64())
+	// Out along the line of sight to the distance from the Sun that the
+	// elements give about.
+	sight := vector{cosD * cosR, cosD * sinR, sinD}
+	r := o.a * (1 - o.e*math.Cos(radians(o.anomaly)))
+	b := earth.dot(sight)
+	o.topo = vector{}.plus(sight, math.Sqrt(b*b-au*au+r*r)-b)
 	o.helio = earth.plus(o.topo, 1)
 	// Across the line to the Sun, at the circular speed of that distance.
-	r := o.helio.norm()
 	across := vector{-o.helio[1], o.helio[0], 0}
 	o.helioV = vector{}.plus(across, speed/math.Sqrt(r)/math.Max(across.norm(), 1e-9))
 	o.topoV = o.helioV.plus(earthV, -1)
@@ -85,15 +90,23 @@ func newOrbit(rng *rand.Rand, at spot, mjd, flux float64) orbit {
 // rate is the radial speed of a position, au/day.
 func (a vector) rate(v vector) float64 { return a.dot(v) / a.norm() }
 
-// designation makes a provisional designation and its packed form, as the
-// Minor Planet Center writes them: 2015 AB123 is K15AC3B.
-func designation(rng *rand.Rand) (plain, packed string) {
+// designation makes a provisional designation of that year and its packed
+// form.
+func designation(rng *rand.Rand, year int) (plain, packed string) {
 	const halfMonths, letters = "ABCDEFGHJKLMNOPQRSTUVWXY", "ABCDEFGHJKLMNOPQRSTUVWXYZ"
+	return formatDesignation(year, halfMonths[rng.IntN(len(halfMonths))], letters[rng.IntN(len(letters))], 1+rng.IntN(400))
+}
+
+// formatDesignation writes a provisional designation as the Minor Planet
+// Center does: of the year and half-month, a letter, and how often the letters
+// had been used up; packed, with the century and the tens of the last as one
+// character each. 1998 SQ108 is J98SA8Q.
+func formatDesignation(year int, half, second byte, cycle int) (plain, packed string) {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	year := 2000 + rng.IntN(26)
-	half, second := halfMonths[rng.IntN(len(halfMonths))], letters[rng.IntN(len(letters))]
-	cycle := 1 + rng.IntN(400)
-	plain = fmt.Sprintf("%d %c%c%d", year, half, second, cycle)
-	packed = string([]byte{'K', digits[year/10%10], digits[year%10], half, digits[cycle/10], digits[cycle%10], second})
+	plain = fmt.Sprintf("%d %c%c", year, half, second)
+	if cycle > 0 {
+		plain += strconv.Itoa(cycle)
+	}
+	packed = fmt.Sprintf("%c%02d%c%c%d%c", digits[year/100], year%100, half, digits[cycle/10], cycle%10, second)
 	return plain, packed
 }

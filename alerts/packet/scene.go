@@ -67,7 +67,9 @@ func (s *scene) begin(i int) {
 	if i == 0 {
 		s.spot = v.field.firstColumn(s.rng)
 	} else {
-		s.spot = v.field.place(s.rng)
+		// Alerts come in the order in which the shutter passes their
+		// detectors, as a stream of them would.
+		s.spot = v.field.place(s.rng, (float64(s.index)+s.rng.Float64())/float64(v.cfg.Alerts))
 	}
 	s.object = newObject(s.rng, v.now)
 	s.measure(v.now, true)

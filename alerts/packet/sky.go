@@ -86,11 +86,24 @@ type spot struct {
 }
 
 // place finds a spot in the field of view that a detector covers. The gaps
-// between detectors are taken as part of them.
-func (f field) place(rng *rand.Rand) spot {
+// between detectors are taken as part of them. sweep, from 0 to 1, says where in
+// the shutter's way over the field: equal shares of it hold equal areas of the
+// field, so that spots of evenly spaced sweeps cover it evenly.
+func (f field) place(rng *rand.Rand, sweep float64) spot {
+	// The share of a disk before the chord at -R cos(a) is (a - sin a cos a)/pi,
+	// which grows with a: halving finds the chord.
+	low, high := 0.0, math.Pi
+	for range 40 {
+		a := (low + high) / 2
+		if sin, cos := math.Sincos(a); (a-sin*cos)/math.Pi < sweep {
+			low = a
+		} else {
+			high = a
+		}
+	}
+	sin, cos := math.Sincos(low)
 	for {
-		r, phi := fieldRadius*math.Sqrt(rng.Float64()), 2*math.Pi*rng.Float64()
-		if s, ok := f.at(r*math.Cos(phi), r*math.Sin(phi)); ok {
+		if s, ok := f.at(-fieldRadius*cos, fieldRadius*sin*(2*rng.Float64()-1)); ok {
 			return s
 		}
 	}

@@ -121,13 +121,15 @@ func likelyNumber(name string, k kind) func(*scene) float64 {
 		return func(s *scene) float64 { return -20 - 4.5*s.rng.NormFloat64() }
 	case ends("ndata", "nobs", "nobsused", "count", "rank"), k == kindInt && (has("num") || has("nobs")):
 		return uniform(10, 60)
-	case ends("err", "_unc", "sigma") && has("flux"):
+	case ends("err", "_unc", "sigma") && (has("flux") || has("bkgd")), has("noise"):
 		return func(s *scene) float64 { return 1.1 * s.m.sigma }
 	case ends("raerr", "decerr"):
 		return func(s *scene) float64 { return s.m.posErr }
 	case ends("err", "_unc", "sigma"):
 		return uniform(0.01, 0.1)
-	case has("flux"), has("bkgd"), has("noise"):
+	case has("bkgd"):
+		return func(s *scene) float64 { return s.m.sigma * s.rng.NormFloat64() }
+	case has("flux"):
 		return func(s *scene) float64 { return s.m.diff + s.m.sigma*s.rng.NormFloat64() }
 	case ends("angle", "lon", "lambda", "longitude", "anomaly"):
 		return uniform(0, 360)
@@ -143,8 +145,12 @@ func likelyNumber(name string, k kind) func(*scene) float64 {
 		return func(s *scene) float64 { return s.m.dec }
 	case has("periodic"), has("moid"):
 		return func(s *scene) float64 { return math.Abs(s.rng.NormFloat64()) }
-	case ends("extendedness", "extendednessmin", "extendednessmax", "extendednessmedian"):
-		return uniform(0, 0.3)
+	case has("extendedness") && has("min"):
+		return uniform(0, 0.05)
+	case has("extendedness") && has("max"):
+		return uniform(0.2, 0.3)
+	case has("extendedness"):
+		return uniform(0.05, 0.2)
 	}
 	return nil
 }
@@ -199,45 +205,44 @@ var (
 			"flags":             func(*scene) int64 { return 0 },
 		},
 		numbers: map[string]func(*scene) float64{
-			"midpointMjdTai":       func(s *scene) float64 { return s.m.mjd },
-			"timeProcessedMjdTai":  func(s *scene) float64 { return s.m.mjd + alertDelay },
-			"time_processed":       func(s *scene) float64 { return unixMicros(s.m.mjd + alertDelay) },
-			"timeWithdrawnMjdTai":  constant(math.NaN()),
-			"programId":            constant(1),
-			"ra":                   func(s *scene) float64 { return s.m.ra },
-			"dec":                  func(s *scene) float64 { return s.m.dec },
-			"raErr":                func(s *scene) float64 { return s.m.posErr },
-			"decErr":               func(s *scene) float64 { return s.m.posErr },
-			"ra_dec_Cov":           func(s *scene) float64 { return 0.05 * s.m.posErr * s.m.posErr * s.rng.NormFloat64() },
-			"x":                    func(s *scene) float64 { return s.m.x },
-			"y":                    func(s *scene) float64 { return s.m.y },
-			"xErr":                 func(s *scene) float64 { return s.m.posErr * 3600 / pixelArcsec },
-			"yErr":                 func(s *scene) float64 { return s.m.posErr * 3600 / pixelArcsec },
-			"snr":                  func(s *scene) float64 { return s.m.snr() },
-			"psfFlux":              func(s *scene) float64 { return s.m.diff },
-			"psfFluxErr":           func(s *scene) float64 { return s.m.sigma },
-			"apFlux":               func(s *scene) float64 { return s.m.diff + 0.8*s.m.sigma*s.rng.NormFloat64() },
-			"apFluxErr":            func(s *scene) float64 { return 1.3 * s.m.sigma },
-			"scienceFlux":          func(s *scene) float64 { return s.m.diff + s.m.template },
-			"scienceFluxErr":       func(s *scene) float64 { return s.m.sigma },
-			"templateFlux":         func(s *scene) float64 { return s.m.template },
-			"templateFluxErr":      func(s *scene) float64 { return 0.3 * s.m.sigma },
-			"trailFlux":            func(s *scene) float64 { return s.m.diff },
-			"trailLength":          trailLength,
-			"ixx":                  func(s *scene) float64 { return psfVariance(s) * (1 + 0.05*s.rng.NormFloat64()) },
-			"iyy":                  func(s *scene) float64 { return psfVariance(s) * (1 + 0.05*s.rng.NormFloat64()) },
-			"ixy":                  func(s *scene) float64 { return psfVariance(s) * 0.03 * s.rng.NormFloat64() },
-			"ixxPSF":               psfVariance,
-			"iyyPSF":               psfVariance,
-			"ixyPSF":               func(s *scene) float64 { return 0.01 * psfVariance(s) },
-			"reliability":          func(s *scene) float64 { return 1 - 0.5*math.Pow(s.rng.Float64(), 3) },
-			"bboxSize":             func(s *scene) float64 { return 20 + math.Round(10*s.m.seeing) },
-			"snapDiffFlux":         func(s *scene) float64 { return s.m.sigma * s.rng.NormFloat64() },
-			"dipoleMeanFlux":       ifDipole(func(s *scene) float64 { return math.Abs(s.m.diff) }),
-			"psfNdata":             constant(41 * 41),
-			"trailNdata":           constant(41 * 41),
-			"dipoleNdata":          ifDipole(constant(41 * 41)),
-			"forced_PsfFlux_ndata": constant(41 * 41),
+			"midpointMjdTai":      func(s *scene) float64 { return s.m.mjd },
+			"timeProcessedMjdTai": func(s *scene) float64 { return s.m.mjd + alertDelay },
+			"time_processed":      func(s *scene) float64 { return unixMicros(s.m.mjd + alertDelay) },
+			"timeWithdrawnMjdTai": constant(math.NaN()),
+			"programId":           constant(1),
+			"ra":                  func(s *scene) float64 { return s.m.ra },
+			"dec":                 func(s *scene) float64 { return s.m.dec },
+			"raErr":               func(s *scene) float64 { return s.m.posErr },
+			"decErr":              func(s *scene) float64 { return s.m.posErr },
+			"ra_dec_Cov":          func(s *scene) float64 { return 0.05 * s.m.posErr * s.m.posErr * s.rng.NormFloat64() },
+			"x":                   func(s *scene) float64 { return s.m.x },
+			"y":                   func(s *scene) float64 { return s.m.y },
+			"xErr":                func(s *scene) float64 { return s.m.posErr * 3600 / pixelArcsec },
+			"yErr":                func(s *scene) float64 { return s.m.posErr * 3600 / pixelArcsec },
+			"snr":                 func(s *scene) float64 { return s.m.snr() },
+			"psfFlux":             func(s *scene) float64 { return s.m.diff },
+			"psfFluxErr":          func(s *scene) float64 { return s.m.sigma },
+			"apFlux":              func(s *scene) float64 { return s.m.diff + 0.8*s.m.sigma*s.rng.NormFloat64() },
+			"apFluxErr":           func(s *scene) float64 { return 1.3 * s.m.sigma },
+			"scienceFlux":         func(s *scene) float64 { return s.m.diff + s.m.template },
+			"scienceFluxErr":      func(s *scene) float64 { return s.m.sigma },
+			"templateFlux":        func(s *scene) float64 { return s.m.template },
+			"templateFluxErr":     func(s *scene) float64 { return 0.3 * s.m.sigma },
+			"trailFlux":           func(s *scene) float64 { return s.m.diff },
+			"trailLength":         trailLength,
+			"ixx":                 func(s *scene) float64 { return psfVariance(s) * (1 + 0.05*s.rng.NormFloat64()) },
+			"iyy":                 func(s *scene) float64 { return psfVariance(s) * (1 + 0.05*s.rng.NormFloat64()) },
+			"ixy":                 func(s *scene) float64 { return psfVariance(s) * 0.03 * s.rng.NormFloat64() },
+			"ixxPSF":              psfVariance,
+			"iyyPSF":              psfVariance,
+			"ixyPSF":              func(s *scene) float64 { return 0.01 * psfVariance(s) },
+			"reliability":         func(s *scene) float64 { return 1 - 0.5*math.Pow(s.rng.Float64(), 3) },
+			"bboxSize":            func(s *scene) float64 { return 20 + math.Round(10*s.m.seeing) },
+			"snapDiffFlux":        func(s *scene) float64 { return s.m.sigma * s.rng.NormFloat64() },
+			"dipoleMeanFlux":      ifDipole(func(s *scene) float64 { return math.Abs(s.m.diff) }),
+			"psfNdata":            constant(41 * 41),
+			"trailNdata":          constant(41 * 41),
+			"dipoleNdata":         ifDipole(constant(41 * 41)),
 		},
 		flags: map[string]func(*scene) bool{
 			"isNegative":         func(s *scene) bool { return s.m.diff < 0 },
@@ -305,6 +310,8 @@ var (
 			"nDiaSources":          func(s *scene) float64 { return float64(s.count) },
 			"pmRa":                 func(s *scene) float64 { return 5 * s.rng.NormFloat64() },
 			"pmDec":                func(s *scene) float64 { return 5 * s.rng.NormFloat64() },
+			"pmRaErr":              constant(2),
+			"pmDecErr":             constant(2),
 			"parallax":             func(s *scene) float64 { return math.Abs(s.rng.NormFloat64()) },
 			"nearbyObj1Dist":       constant(math.NaN()),
 			"nearbyObj2Dist":       constant(math.NaN()),
@@ -410,11 +417,18 @@ var (
 			"normalized_rms":     constant(0.6),
 			"not_normalized_rms": constant(0.3),
 			"earth_moid":         func(s *scene) float64 { return math.Abs(s.orbit.a*(1-s.orbit.e) - 1) },
-			"u_param":            constant(0),
-			"orbit_type_int":     constant(10),
-			"created_at":         func(s *scene) float64 { return unixMicros(math.Floor(s.orbit.first) + 30) },
-			"updated_at":         func(s *scene) float64 { return unixMicros(math.Floor(s.m.mjd)) },
-			"fitting_datetime":   func(s *scene) float64 { return unixMicros(math.Floor(s.m.mjd)) },
+			// Forces other than gravity were not fitted.
+			"yarkovsky_unc":    constant(math.NaN()),
+			"srp_unc":          constant(math.NaN()),
+			"a1_unc":           constant(math.NaN()),
+			"a2_unc":           constant(math.NaN()),
+			"a3_unc":           constant(math.NaN()),
+			"dt_unc":           constant(math.NaN()),
+			"u_param":          constant(0),
+			"orbit_type_int":   constant(10),
+			"created_at":       func(s *scene) float64 { return unixMicros(math.Floor(s.orbit.first) + 30) },
+			"updated_at":       func(s *scene) float64 { return unixMicros(math.Floor(s.m.mjd)) },
+			"fitting_datetime": func(s *scene) float64 { return unixMicros(math.Floor(s.m.mjd)) },
 		},
 		texts: map[string]func(*scene) string{
 			"designation":                              func(s *scene) string { return s.orbit.designation },

@@ -31,7 +31,7 @@ type VisitConfig struct {
 	Seed        uint64
 	Visit       int64 // visit number, 0 to 2^42-1, so that 13 digits of YYYYMMDDNNNNN fit
 	// MidpointMjdTai is the mid-exposure time, MJD days TAI. The first alert
-	// has exactly this; the others are up to 0.84 s later, as the shutter
+	// has exactly this; the others are up to 0.84 s later, in order, as the shutter
 	// crosses the focal plane.
 	MidpointMjdTai float64
 }
@@ -155,8 +155,8 @@ func (h historyPlan) budget(i int) int {
 }
 
 const (
-	// stampShare is how much of a packet the stamps take at most; in the
-	// packets of DMTN-028 and DMTN-102 they are most of it.
+	// stampShare is how much of a packet the stamps take at most. They are
+	// most of it in DMTN-028 too, 90 of 136 kB.
 	stampShare = 0.78
 	// historyDays is how far back an alert's history reaches at most.
 	historyDays = 365.0

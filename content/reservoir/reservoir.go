@@ -4,6 +4,7 @@ package reservoir
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/alertlab/alertlab/alerts/kafka"
@@ -45,6 +47,8 @@ const (
 
 // manifest is the output that says what was loaded.
 const manifest = "manifest"
+
+var errNoManifest = errors.New("the reservoir has no manifest")
 
 // Want describes a profile's reservoir: one synthetic visit.
 func Want(p *profiles.Profile) plan.Want {
@@ -81,18 +85,34 @@ func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	if err := json.Unmarshal(look.Last, &in); err != nil {
 		return plan.Observation{}, err
 	}
-	m, err := p.verify(ctx, in, look.Outputs)
-	if err != nil {
+	had := look.Outputs
+	var wanted input
+	if err := json.Unmarshal(look.Want.Input, &wanted); err == nil && wanted.Manifest != "" {
+		had = map[string]string{manifest: wanted.Manifest} // loaded since the last step
+	}
+	m, err := p.verify(ctx, in, had)
+	switch {
+	case differs(err):
 		return plan.Observation{State: plan.Present, Why: "something is there", Drift: err.Error()}, nil
+	case err != nil:
+		return plan.Observation{}, err
 	}
 	return plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d alerts are in %s", m.Alerts, m.Topic)}, nil
+}
+
+// differs says whether verify saw that the reservoir is another one. Any other
+// error says that it could not look, and loading then would replace what may
+// well be whole.
+func differs(err error) bool {
+	var m *simulator.ManifestError
+	return errors.As(err, &m) || errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, errNoManifest)
 }
 
 // verify checks that the reservoir is what its manifest says.
 func (p *part) verify(ctx context.Context, in input, outputs map[string]string) (simulator.Manifest, error) {
 	var m simulator.Manifest
 	if err := json.Unmarshal([]byte(outputs[manifest]), &m); err != nil {
-		return m, fmt.Errorf("the reservoir has no manifest: %w", err)
+		return m, fmt.Errorf("%w: %w", errNoManifest, err)
 	}
 	login, err := p.secrets.Login(in.Bootstrap, in.User)
 	if err != nil {
@@ -122,6 +142,8 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if in.Manifest != "" || same(order.LastInput, in) {
 		if _, err := p.verify(ctx, in, had); err == nil {
 			return had, nil
+		} else if !differs(err) {
+			return nil, err
 		}
 	}
 	load, closer, err := source(in)

@@ -171,6 +171,9 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 // concessions states what an embedded lab does not do of what the profile says.
 func concessions(p *profiles.Profile) []string {
 	out := []string{"services log in with SCRAM, not with client certificates, and there is no internal listener"}
+	if p.Kafka.Listener.TLS {
+		out = append(out, "connections are not encrypted, though the profile's listener has TLS: nothing leaves this machine")
+	}
 	copies := slices.ContainsFunc(p.Kafka.Topics, func(t profiles.Topic) bool { return t.Replicas > 1 })
 	if copies {
 		out = append(out, "topics are stored once whatever their number of replicas says: a broker that is killed comes back with its data, the data is not elsewhere")

@@ -20,12 +20,14 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 	p := &Plan{Lab: w.Lab, Profile: w.Profile, Provider: w.Provider, Stack: w.Stack, Goal: Up,
 		Concessions: w.Concessions, Known: map[string]map[string]string{}}
 	changed := map[string]Action{} // parts that have a step in this plan
+	needs := map[string][]string{} // of every part before this one: see Want.Needs
 	for _, want := range parts {
+		needs[want.Key] = want.Needs
 		o, ok := seen[want.Key]
 		if !ok {
 			o = Observation{State: Unknown, Why: "it was not looked at"}
 		}
-		action, cause := decide(want, o, changed)
+		action, cause := decide(want, o, changed, p.Known)
 		switch action {
 		case "":
 			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: cause})
@@ -40,11 +42,8 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 		changed[want.Key] = action
 		step := Step{Key: want.Key, Action: action, Implementation: want.Implementation, Title: want.Title,
 			Cause: cause, Input: want.Input, Outputs: want.Outputs, Gates: want.Gates}
-		for _, need := range want.Needs {
-			if _, ok := changed[need]; ok {
-				step.Needs = append(step.Needs, need)
-			}
-		}
+		// What a need that has no step needs in turn must be done first too.
+		step.Needs = nearest(want.Key, needs, changed)
 		p.Steps = append(p.Steps, step)
 	}
 	return p, nil
@@ -55,8 +54,9 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 const blocked Action = "blocked"
 
 // decide says what to do about one part and why; "" is nothing. changed holds
-// the parts in front of it that have a step already.
-func decide(want Want, o Observation, changed map[string]Action) (Action, string) {
+// the parts in front of it that have a step already, known the outputs of those
+// that have none.
+func decide(want Want, o Observation, changed map[string]Action, known map[string]map[string]string) (Action, string) {
 	switch o.State {
 	case Absent:
 		if o.Kept {
@@ -76,6 +76,13 @@ func decide(want Want, o Observation, changed map[string]Action) (Action, string
 		for _, ref := range References(want.Input) {
 			if a, ok := changed[ref.Part]; ok && a != Ensure {
 				return Update, fmt.Sprintf("it uses %s, which may change", ref)
+			}
+		}
+		// References to parts that are ensured have no value yet: whether it
+		// changed is for the next plan to see.
+		if now, err := Resolve(want.Input, known); err == nil && o.Resolved != nil {
+			if diff := Diff(o.Resolved, now); len(diff) > 0 {
+				return Update, "what it uses has changed: " + strings.Join(diff, "; ")
 			}
 		}
 		return "", o.Why
@@ -100,13 +107,12 @@ func MakeDown(w Wanted, seen Snapshot, goal Goal) (*Plan, error) {
 	}
 	slices.Reverse(parts)
 	p := &Plan{Lab: w.Lab, Profile: w.Profile, Provider: w.Provider, Stack: w.Stack, Goal: goal}
-	dependents := map[string][]string{}
+	dependents, stops := map[string][]string{}, map[string]Action{}
 	for _, want := range parts {
 		for _, need := range want.Needs {
 			dependents[need] = append(dependents[need], want.Key)
 		}
 	}
-	stops := map[string]bool{}
 	for _, want := range parts {
 		o := seen[want.Key]
 		if !want.Runs || o.State == Absent {
@@ -115,17 +121,17 @@ func MakeDown(w Wanted, seen Snapshot, goal Goal) (*Plan, error) {
 		step := Step{Key: want.Key, Action: Stop, Implementation: want.Implementation, Title: want.Title, Cause: "the lab is taken down"}
 		// Whoever uses this part stops first, also through parts that do not
 		// run themselves: the simulator uses topics, which live in the brokers.
-		step.Needs = stopsAbove(want.Key, dependents, stops)
-		stops[want.Key] = true
+		step.Needs = nearest(want.Key, dependents, stops)
+		stops[want.Key] = Stop
 		p.Steps = append(p.Steps, step)
 	}
 	for _, want := range parts {
 		switch o := seen[want.Key]; {
 		case want.Stores == "":
-		case goal != Purge:
-			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: want.Stores + " stays on disk"})
 		case o.State == Absent && !o.Kept:
 			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: "nothing of it is stored"})
+		case goal != Purge:
+			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: "stored and kept: " + want.Stores})
 		default:
 			step := Step{Key: want.Key + "/data", Action: Remove, Implementation: want.Implementation, Title: want.Stores, Cause: "--purge was asked for"}
 			for _, s := range p.Steps {
@@ -143,27 +149,26 @@ func MakeDown(w Wanted, seen Snapshot, goal Goal) (*Plan, error) {
 // their own, because a part can be stopped and removed in one plan.
 func PartOf(step Step) string { return strings.TrimSuffix(step.Key, "/data") }
 
-// stopsAbove lists the parts with a stop step that use key, directly or through
-// parts that have none.
-func stopsAbove(key string, dependents map[string][]string, stops map[string]bool) []string {
+// nearest lists the parts with a step that key reaches along links, directly or
+// through parts that have none, in the order in which they are met.
+func nearest(key string, links map[string][]string, steps map[string]Action) []string {
 	var out []string
 	visited := map[string]bool{}
 	var visit func(string)
 	visit = func(k string) {
-		for _, d := range dependents[k] {
-			if visited[d] {
+		for _, next := range links[k] {
+			if visited[next] {
 				continue
 			}
-			visited[d] = true
-			if stops[d] {
-				out = append(out, d)
+			visited[next] = true
+			if _, ok := steps[next]; ok {
+				out = append(out, next)
 				continue
 			}
-			visit(d)
+			visit(next)
 		}
 	}
 	visit(key)
-	slices.Sort(out)
 	return out
 }
 
@@ -203,33 +208,31 @@ func order(w Wanted) ([]Want, error) {
 			}
 		}
 	}
-	if len(problems) > 0 {
-		return nil, errors.Join(problems...)
-	}
 	var out []Want
 	state := map[string]int{} // 1 on the way, 2 done
-	var visit func(key string, path []string) error
-	visit = func(key string, path []string) error {
-		switch state[key] {
-		case 1:
-			return fmt.Errorf("parts need each other in a circle: %s", strings.Join(append(path, key), " -> "))
-		case 2:
-			return nil
+	var visit func(key string, path []string)
+	visit = func(key string, path []string) {
+		want, ok := byKey[key]
+		switch {
+		case !ok || state[key] == 2: // one that is not wanted was reported above
+			return
+		case state[key] == 1:
+			circle := path[slices.Index(path, key):]
+			bad("parts need each other in a circle: %s", strings.Join(append(slices.Clone(circle), key), " -> "))
+			return
 		}
 		state[key] = 1
-		for _, need := range byKey[key].Needs {
-			if err := visit(need, append(path, key)); err != nil {
-				return err
-			}
+		for _, need := range want.Needs {
+			visit(need, append(path, key))
 		}
 		state[key] = 2
-		out = append(out, byKey[key])
-		return nil
+		out = append(out, want)
 	}
 	for _, want := range w.Parts {
-		if err := visit(want.Key, nil); err != nil {
-			return nil, err
-		}
+		visit(want.Key, nil)
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
 	}
 	return out, nil
 }

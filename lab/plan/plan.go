@@ -51,7 +51,7 @@ type Want struct {
 type Gate struct {
 	Name     string        `json:"name"`     // e.g. "brokers-answer"
 	What     string        `json:"what"`     // a sentence, e.g. "every broker answers at its own address"
-	Deadline time.Duration `json:"deadline"` // from the end of the step's work, in nanoseconds as JSON
+	Deadline time.Duration `json:"deadline"` // from the end of the step's work, or of the gate before; in nanoseconds as JSON
 }
 
 // State is what a probe can say of a part. There is no fourth value: an error
@@ -81,6 +81,11 @@ type Observation struct {
 	// Applied is the part's input as it was last applied, with its references
 	// unresolved; nil when that is not known.
 	Applied json.RawMessage `json:"applied,omitempty"`
+	// Resolved is the part's input as it was last applied, with its references
+	// resolved; nil when that is not known. A walk that was cut short can have
+	// changed what a part refers to without reaching the part itself: only
+	// this tells.
+	Resolved json.RawMessage `json:"resolved,omitempty"`
 	// Outputs are the part's outputs as they were last seen.
 	Outputs map[string]string `json:"outputs,omitempty"`
 }

@@ -58,13 +58,20 @@ func Resolve(input json.RawMessage, outputs map[string]map[string]string) (json.
 }
 
 // Diff says how two inputs differ, a line for each place, in order of the path:
-// "topics[1].partitions 12 -> 24". Values that are themselves objects or lists
-// are compared inside; one that is only on one side is "added" or "dropped".
+// "topics.alerts-static.partitions 12 -> 24", or "list[1] 12 -> 24" for lists of
+// what has no name. Values that are themselves objects or lists are compared
+// inside; one that is only on one side is "added" or "dropped".
 func Diff(from, to json.RawMessage) []string {
 	a, errA := decode(from)
 	b, errB := decode(to)
 	if errA != nil || errB != nil {
 		if bytes.Equal(from, to) {
+			return nil
+		}
+		return []string{"the input changed"}
+	}
+	if a == nil || b == nil { // an input that is missing has no places inside
+		if a == nil && b == nil {
 			return nil
 		}
 		return []string{"the input changed"}
@@ -167,11 +174,13 @@ func named(list []any) (map[string]any, bool) {
 
 // short prints a value for a person, cut to a length that keeps a plan readable.
 func short(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // a URL is shown as it is
+	if err := enc.Encode(v); err != nil {
 		return fmt.Sprint(v)
 	}
-	s := string(b)
+	s := strings.TrimSuffix(b.String(), "\n")
 	if r := []rune(s); len(r) > 60 {
 		s = string(r[:57]) + "..."
 	}

@@ -35,6 +35,7 @@ type Journal struct {
 
 	mu      sync.Mutex
 	file    *os.File
+	size    int64 // bytes of whole lines in file
 	entries []Entry
 }
 
@@ -51,8 +52,15 @@ func OpenJournal(path string) (*Journal, error) {
 	if err := j.rewrite(); err != nil {
 		return nil, err
 	}
-	j.file, err = os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
-	return j, err
+	if j.file, err = os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return nil, err
+	}
+	info, err := j.file.Stat()
+	if err != nil {
+		return nil, errors.Join(err, j.file.Close())
+	}
+	j.size = info.Size()
+	return j, nil
 }
 
 // ReadJournal reads the last entry of every part without opening the journal for
@@ -74,17 +82,30 @@ func readJournal(path string) ([]Entry, error) {
 	var entries []Entry
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 16<<20)
-	for n := 1; lines.Scan(); n++ {
-		var e Entry
-		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			if !lines.Scan() {
-				break // the line that a crash cut short
+	n := 1
+	for ; lines.Scan(); n++ {
+		e, err := parseEntry(lines.Bytes())
+		if err != nil {
+			if !lines.Scan() && lines.Err() == nil {
+				return entries, nil // the line that a crash cut short
 			}
 			return nil, fmt.Errorf("%s:%d: %w", path, n, err)
 		}
 		entries = append(entries, e)
 	}
-	return entries, lines.Err()
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("%s:%d: %w", path, n, err)
+	}
+	return entries, nil
+}
+
+func parseEntry(line []byte) (Entry, error) {
+	var e Entry
+	err := json.Unmarshal(line, &e)
+	if err == nil && e.Step == "" {
+		err = errors.New("the entry names no step")
+	}
+	return e, err
 }
 
 // latest keeps the last entry of each part, in order. A removed part has none.
@@ -128,9 +149,12 @@ func (j *Journal) Append(e Entry) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("writing the journal: %w", err)
+	n, err := j.file.Write(append(line, '\n'))
+	if err != nil {
+		// Half a line (a full disk) would spoil the one after it.
+		return errors.Join(fmt.Errorf("writing the journal: %w", err), j.file.Truncate(j.size))
 	}
+	j.size += int64(n)
 	j.entries = latest(append(j.entries, e))
 	return nil
 }

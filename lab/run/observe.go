@@ -52,7 +52,7 @@ func Observe(ctx context.Context, w plan.Wanted, parts map[string]plan.Part, ent
 
 // behind says what can be said of a part whose front does not run.
 func behind(want plan.Want, front plan.Observation, last Entry) plan.Observation {
-	o := plan.Observation{Applied: last.Input, Outputs: last.Outputs}
+	o := plan.Observation{Applied: last.Input, Resolved: last.Resolved, Outputs: last.Outputs}
 	if front.State == plan.Absent && !front.Kept {
 		o.State, o.Why = plan.Absent, fmt.Sprintf("nothing is there: %s is new", want.Behind)
 		return o
@@ -75,6 +75,9 @@ func look(ctx context.Context, want plan.Want, part plan.Part, last Entry) plan.
 	}
 	if o.Applied == nil {
 		o.Applied = last.Input
+	}
+	if o.Resolved == nil {
+		o.Resolved = last.Resolved
 	}
 	if o.Outputs == nil {
 		o.Outputs = last.Outputs

@@ -59,6 +59,9 @@ func (w *Walk) run(ctx context.Context) error {
 	for _, c := range w.Plan.Concessions {
 		w.emit(event.Event{Kind: event.Note, Text: "conceded: " + c})
 	}
+	if len(w.Plan.Blocks) > 0 && ctx.Err() != nil {
+		return w.interrupted(ctx) // nothing could be looked at for that reason alone
+	}
 	if len(w.Plan.Blocks) > 0 {
 		var why []string
 		for _, b := range w.Plan.Blocks {
@@ -76,9 +79,10 @@ func (w *Walk) run(ctx context.Context) error {
 		done[s.Key] = make(chan struct{})
 	}
 	var (
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		first error
+		wg      sync.WaitGroup
+		mu      sync.Mutex
+		first   error
+		skipped bool
 	)
 	for _, s := range w.Plan.Steps {
 		wg.Go(func() {
@@ -89,6 +93,9 @@ func (w *Walk) run(ctx context.Context) error {
 				}
 			}
 			if begin.Err() != nil {
+				mu.Lock()
+				skipped = true
+				mu.Unlock()
 				w.emit(event.Event{Kind: event.Skipped, Step: s.Key, Action: string(s.Action), Text: "not begun: " + reason(begin)})
 				return
 			}
@@ -105,11 +112,16 @@ func (w *Walk) run(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
-		return &fault.Fault{What: fmt.Sprintf("%s was interrupted", w.Plan.Goal), Why: "what was done so far is kept",
-			Next: "alertlab " + string(w.Plan.Goal) + " --lab " + w.Plan.Lab, Code: fault.Interrupted, Err: ctx.Err()}
+	// An interruption that came too late to cut anything short is none.
+	if ctx.Err() != nil && (first != nil || skipped) {
+		return w.interrupted(ctx)
 	}
 	return first
+}
+
+func (w *Walk) interrupted(ctx context.Context) error {
+	return &fault.Fault{What: fmt.Sprintf("%s was interrupted", w.Plan.Goal), Why: "what was done so far is kept",
+		Next: "alertlab " + string(w.Plan.Goal) + " --lab " + w.Plan.Lab, Code: fault.Interrupted, Err: ctx.Err()}
 }
 
 // reason says why no more steps begin.
@@ -222,7 +234,7 @@ func (w *Walk) wait(ctx context.Context, s plan.Step, part plan.Part, order plan
 		cancel()
 		switch {
 		case err == nil:
-		case expired:
+		case expired && errors.Is(err, context.DeadlineExceeded):
 			mu.Lock()
 			defer mu.Unlock()
 			return fmt.Errorf("waited %s until %s; seen last: %s", g.Deadline, g.What, last)

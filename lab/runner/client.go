@@ -49,7 +49,21 @@ func (c *Client) Up(ctx context.Context, desc state.Description, sink event.Sink
 	if err != nil {
 		return err
 	}
-	return c.follow(ctx, http.MethodPost, "/v1/up", body, sink)
+	// The request itself is not bound to ctx: when ctx ends the walk is
+	// cancelled in the runner, which ends the stream.
+	lasting := context.WithoutCancel(ctx)
+	resp, err := c.do(lasting, http.MethodPost, "/v1/up", body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	stop := context.AfterFunc(ctx, func() {
+		if resp, err := c.do(lasting, http.MethodPost, "/v1/cancel", nil); err == nil {
+			resp.Body.Close()
+		}
+	})
+	defer stop()
+	return c.read(resp.Body, sink)
 }
 
 // Down has the runner stop the lab, and delete it when purge is set, and follows
@@ -61,7 +75,12 @@ func (c *Client) Down(ctx context.Context, purge bool, sink event.Sink) error {
 	if err != nil {
 		return err
 	}
-	err = c.follow(ctx, http.MethodPost, fmt.Sprintf("/v1/down?purge=%t", purge), nil, sink)
+	resp, err := c.do(ctx, http.MethodPost, fmt.Sprintf("/v1/down?purge=%t", purge), nil)
+	if err != nil { // refused: the runner stays
+		return err
+	}
+	defer resp.Body.Close()
+	err = c.read(resp.Body, sink)
 	bound, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	if late := gone(bound); late != nil && err == nil {
@@ -125,24 +144,6 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) (*htt
 		return nil, fmt.Errorf("the runner answered %s: %s", resp.Status, bytes.TrimSpace(text))
 	}
 	return resp, nil
-}
-
-// follow starts a walk and reads its events. The request itself is not bound to
-// ctx: when ctx ends the walk is cancelled in the runner, which ends the stream.
-func (c *Client) follow(ctx context.Context, method, path string, body []byte, sink event.Sink) error {
-	lasting := context.WithoutCancel(ctx)
-	resp, err := c.do(lasting, method, path, body)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	stop := context.AfterFunc(ctx, func() {
-		if resp, err := c.do(lasting, http.MethodPost, "/v1/cancel", nil); err == nil {
-			resp.Body.Close()
-		}
-	})
-	defer stop()
-	return c.read(resp.Body, sink)
 }
 
 // read hands on events up to event.Finished, whose problem is the result.

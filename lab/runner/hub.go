@@ -23,7 +23,7 @@ type subscription struct {
 	from int
 	// wake holds at most one token: there is something new.
 	wake chan struct{}
-	// final holds the rest of a walk that another walk has replaced.
+	// events holds the rest of a walk that another walk has replaced.
 	events []event.Event
 	ended  bool
 }
@@ -33,11 +33,13 @@ type subscription struct {
 func (h *hub) restart() *subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for sub := range h.subs {
-		sub.events, sub.ended = h.events[sub.from:], true
-		sub.ping()
+	if len(h.events) > 0 { // else who follows has waited for this walk
+		for sub := range h.subs {
+			sub.events, sub.ended = h.events[sub.from:], true
+			sub.ping()
+		}
+		h.events, h.over, h.subs = nil, false, nil
 	}
-	h.events, h.over, h.subs = nil, false, nil
 	return h.add()
 }
 

@@ -73,6 +73,9 @@ type Server struct {
 	// Remedy gives the next command for an error that a part returned, "" when
 	// none is known; may be nil.
 	Remedy func(error) string
+	// LockWait bounds the wait for another runner that owns the lab and may be
+	// on its way out; zero means 10 s.
+	LockWait time.Duration
 
 	started time.Time
 	hub     hub
@@ -112,15 +115,16 @@ func (s *Server) Serve(ctx context.Context, listening func()) error {
 	if err := s.Dir.Create(); err != nil {
 		return err
 	}
-	if _, err := state.MakeSharedTemp(); err != nil {
-		return err
-	}
 	socket := s.Dir.Socket()
 	// The lock is ours, so a socket that is there belongs to a dead runner.
 	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	ln, err := net.Listen("unix", socket)
+	var ln net.Listener
+	err = state.WithSharedTemp(func(string) error {
+		ln, err = net.Listen("unix", socket)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -145,6 +149,7 @@ func (s *Server) Serve(ctx context.Context, listening func()) error {
 	case <-serving.Done():
 	}
 	if ctx.Err() != nil { // asked to end from outside: leave nothing running
+		s.leaving.Store(true) // no walk begins from here on
 		s.Log.Info("runner was asked to end", "cause", context.Cause(ctx))
 		s.interrupt()
 		if err := s.takeDown(plan.Down); err != nil {
@@ -174,21 +179,31 @@ func (s *Server) takeLock(ctx context.Context) (*state.Lock, error) {
 		lock, err := state.WaitLock(s.Dir.LockPath())
 		got <- result{lock, err}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	bound := s.LockWait
+	if bound == 0 {
+		bound = 10 * time.Second
+	}
+	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	select {
 	case r := <-got:
 		return r.lock, r.err
 	case <-ctx.Done():
+		go func() { // the wait cannot be cut short: what it gets is given back
+			if r := <-got; r.lock != nil {
+				r.lock.Release()
+			}
+		}()
 		return nil, state.ErrLocked
 	}
 }
 
-// leave ends the runner. The socket goes first: whoever dials from now on finds
-// no runner and starts one of its own, which waits for our lock. Followers of
-// the last walk still get its last event.
-func (s *Server) leave(last event.Event) {
+// leave ends the runner after its last walk. The socket goes first: whoever
+// dials from now on finds no runner and starts one of its own, which waits for
+// our lock. Followers of the last walk still get its last event.
+func (s *Server) leave(w *walk, last event.Event) {
 	s.leaving.Store(true)
+	s.end(w)
 	s.listener.Close()
 	s.hub.publish(last)
 	s.quit()
@@ -216,16 +231,21 @@ func (s *Server) interrupt() {
 	}
 }
 
-// begin reserves the right to walk; nil when another walk goes on.
-func (s *Server) begin() (*walk, context.Context) {
+// begin reserves the right to walk. It refuses while another walk goes on, and
+// once the runner is leaving.
+func (s *Server) begin() (*walk, context.Context, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.walk != nil {
-		return nil, nil
+	switch {
+	case s.leaving.Load():
+		return nil, nil, fault.New(fault.StepFailed, "the lab is being taken down", "its runner is about to end", "alertlab up --lab "+s.Dir.Lab())
+	case s.walk != nil:
+		return nil, nil, fault.New(fault.StepFailed, "the lab is being changed already", "another walk goes on in its runner",
+			"alertlab attach --lab "+s.Dir.Lab()+"   # follows it")
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.walk = &walk{cancel: cancel, over: make(chan struct{})}
-	return s.walk, ctx
+	return s.walk, ctx, nil
 }
 
 func (s *Server) end(w *walk) {
@@ -242,21 +262,19 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 		return
 	}
-	w, ctx := s.begin()
-	if w == nil {
-		refuse(rw, fault.New(fault.StepFailed, "the lab is being changed already", "another walk goes on in its runner",
-			"alertlab attach --lab "+s.Dir.Lab()+"   # follows it"))
+	w, ctx, err := s.begin()
+	if err != nil {
+		refuse(rw, err)
 		return
 	}
 	events := s.hub.restart()
 	go func() {
 		finished := s.up(ctx, desc)
-		idle := finished.Problem != nil && !s.anythingRuns()
-		s.end(w)
-		if idle { // nothing to own
-			s.leave(finished)
+		if finished.Problem != nil && !s.anythingRuns() { // nothing to own
+			s.leave(w, finished)
 			return
 		}
+		s.end(w)
 		s.hub.publish(finished)
 	}()
 	s.stream(rw, r, events)
@@ -276,8 +294,9 @@ func (s *Server) up(ctx context.Context, desc state.Description) event.Event {
 		s.hub.publish(e)
 	}
 	err := s.bringUp(ctx, desc, emit)
-	if ctx.Err() != nil {
-		// An interrupted bring-up leaves nothing half up.
+	if err != nil && ctx.Err() != nil {
+		// An interrupted bring-up leaves nothing half up. One that was whole
+		// before the interruption came stays.
 		s.hub.publish(event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Note, Text: "interrupted: stopping what runs, keeping what is stored"})
 		if down := s.takeDown(plan.Down); down != nil {
 			s.Log.Error("stopping after an interruption", "error", down)
@@ -359,9 +378,9 @@ func (s *Server) serveDown(rw http.ResponseWriter, r *http.Request) {
 		goal = plan.Purge
 	}
 	s.interrupt()
-	w, _ := s.begin()
-	if w == nil {
-		refuse(rw, fault.New(fault.StepFailed, "the lab is being changed already", "another walk goes on in its runner", "alertlab attach --lab "+s.Dir.Lab()))
+	w, _, err := s.begin()
+	if err != nil {
+		refuse(rw, err)
 		return
 	}
 	events := s.hub.restart()
@@ -378,8 +397,7 @@ func (s *Server) serveDown(rw http.ResponseWriter, r *http.Request) {
 		if finished.Kind == "" || err != nil {
 			finished = event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(goal), Problem: run.ProblemOf(err)}
 		}
-		s.end(w)
-		s.leave(finished)
+		s.leave(w, finished)
 	}()
 	s.stream(rw, r, events)
 }
@@ -391,8 +409,14 @@ func (s *Server) takeDown(goal plan.Goal) error {
 // takeDownWith stops the lab, and deletes it when the goal is plan.Purge.
 func (s *Server) takeDownWith(ctx context.Context, goal plan.Goal, emit event.Sink) error {
 	desc, err := s.Dir.Describe()
-	if errors.Is(err, fs.ErrNotExist) && goal == plan.Down {
-		return nil // nothing was ever brought up
+	if errors.Is(err, fs.ErrNotExist) { // nothing was ever brought up
+		if goal == plan.Purge {
+			err = errors.Join(os.Remove(s.Dir.LockPath()), s.Dir.Delete())
+		} else {
+			err = nil
+		}
+		emit(event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(goal), Unchanged: err == nil && goal == plan.Down, Problem: run.ProblemOf(err)})
+		return err
 	}
 	if err != nil {
 		return err
@@ -419,14 +443,7 @@ func (s *Server) takeDownWith(ctx context.Context, goal plan.Goal, emit event.Si
 
 // Purge deletes a lab that no runner owns. The caller holds the lab's lock.
 func (s *Server) Purge(ctx context.Context, emit event.Sink) error {
-	_, err := s.Dir.Describe()
-	if !errors.Is(err, fs.ErrNotExist) {
-		return s.takeDownWith(ctx, plan.Purge, emit)
-	}
-	// A lab that never came as far as a description: only its directory.
-	err = errors.Join(os.Remove(s.Dir.LockPath()), s.Dir.Delete())
-	emit(event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(plan.Purge), Problem: run.ProblemOf(err)})
-	return err
+	return s.takeDownWith(ctx, plan.Purge, emit)
 }
 
 // anythingRuns says whether a part of the lab runs in or under this process.

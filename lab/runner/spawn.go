@@ -49,9 +49,12 @@ func Spawn(ctx context.Context, dir state.Dir, executable string, args, environ 
 	line, err := bufio.NewReader(heard).ReadString('\n')
 	switch word := strings.TrimSpace(line); {
 	case word == ready:
-		// Nobody waits for the process: it outlives this one.
+		go cmd.Wait() // it usually outlives this process; if not, it is reaped
 		return Dial(ctx, dir)
 	case ctx.Err() != nil:
+		// A runner that nobody asked for anything would own the lab for ever.
+		cmd.Process.Kill()
+		cmd.Wait()
 		return nil, ctx.Err()
 	case word != "":
 		cmd.Wait()
@@ -66,16 +69,20 @@ func Spawn(ctx context.Context, dir state.Dir, executable string, args, environ 
 const ready = "ready"
 
 // Ready tells the process that spawned this one how the start went: err nil
-// says that the runner listens.
+// says that the runner listens. Only the first word is read; without a spawning
+// process it says nothing.
 func Ready(err error) {
-	pipe := os.NewFile(3, "ready")
-	if pipe == nil {
-		return
+	const pipe = 3
+	var st syscall.Stat_t
+	if syscall.Fstat(pipe, &st) != nil || st.Mode&syscall.S_IFMT != syscall.S_IFIFO {
+		return // started by hand: the descriptor is something else
 	}
-	defer pipe.Close()
+	syscall.CloseOnExec(pipe)
+	word := ready
 	if err != nil {
-		fmt.Fprintln(pipe, strings.ReplaceAll(err.Error(), "\n", " "))
-		return
+		word = strings.ReplaceAll(err.Error(), "\n", " ")
 	}
-	fmt.Fprintln(pipe, ready)
+	// The descriptor stays open: were it closed, a second call could write
+	// into whatever file has the number by then.
+	syscall.Write(pipe, []byte(word+"\n"))
 }

@@ -20,38 +20,50 @@ type Lock struct{ file *os.File }
 // TryLock takes the lock on the file at path, which is created where missing. It
 // does not wait: ErrLocked when another process has it.
 func TryLock(path string) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
+	l, err := lock(path, syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, ErrLocked
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, ErrLocked
-		}
-		return nil, err
-	}
-	return &Lock{f}, nil
+	return l, err
 }
 
 // WaitLock takes the lock on the file at path and waits for as long as another
 // process has it.
-func WaitLock(path string) (*Lock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
+func WaitLock(path string) (*Lock, error) { return lock(path, syscall.LOCK_EX) }
+
+// lock takes the lock on the file that path names when it is taken. An owner may
+// remove the file before it lets go; whoever waited for that file then holds the
+// lock on something that nobody else will find, and must begin again.
+func lock(path string, how int) (*Lock, error) {
 	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := flock(f, how); err != nil {
+			f.Close()
+			return nil, err
+		}
+		ours, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		if named, err := os.Stat(path); err == nil && os.SameFile(ours, named) {
+			return &Lock{f}, nil
+		}
+		f.Close()
+	}
+}
+
+// flock is the system call, begun again when a signal interrupts it.
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
 		if !errors.Is(err, syscall.EINTR) {
-			break
+			return err
 		}
 	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &Lock{f}, nil
 }
 
 // Release lets go of the lock.
@@ -77,7 +89,7 @@ func Watch(path string) (wait func(ctx context.Context) error, err error) {
 		free := make(chan error, 1)
 		go func() {
 			defer f.Close()
-			free <- syscall.Flock(int(f.Fd()), syscall.LOCK_SH)
+			free <- flock(f, syscall.LOCK_SH)
 		}()
 		select {
 		case err := <-free:

@@ -113,9 +113,26 @@ func SharedTemp() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("alertlab-%d", os.Getuid()))
 }
 
-// MakeSharedTemp creates SharedTemp, and refuses one that belongs to someone
-// else or that others may enter.
-func MakeSharedTemp() (string, error) {
+// WithSharedTemp creates SharedTemp and does something in it. The last lab that
+// is deleted removes the folder, so that it may vanish at any moment before
+// something is in it; then it is made again. A folder that belongs to someone
+// else, or that others may enter, is refused.
+func WithSharedTemp(do func(dir string) error) error {
+	const attempts = 20 // each is lost only to a lab deleted in the same microseconds
+	var err error
+	for range attempts {
+		var dir string
+		if dir, err = makeSharedTemp(); err == nil {
+			err = do(dir)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
+}
+
+func makeSharedTemp() (string, error) {
 	dir := SharedTemp()
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", err

@@ -30,6 +30,7 @@ func (b *Background) Go(ctx context.Context, work func(context.Context) error) {
 		b.err = work(life)
 		if life.Err() == nil {
 			b.ended <- b.err
+			close(b.ended)
 		}
 	}()
 }

@@ -37,6 +37,7 @@ func (s *HTTPServer) Serve(ctx context.Context, address string, handler http.Han
 	go func() {
 		if err := s.server.Serve(ln); err != http.ErrServerClosed {
 			s.ended <- fmt.Errorf("serving %s: %w", address, err)
+			close(s.ended)
 		}
 	}()
 	return nil

@@ -40,6 +40,7 @@ type Twin[In any] struct {
 
 	mu      sync.Mutex
 	process Process
+	input   json.RawMessage // with which the process was started
 	began   time.Time
 	ended   error // why the process ended by itself
 }
@@ -51,7 +52,9 @@ func (t *Twin[In]) Observe(context.Context, plan.Look) (plan.Observation, error)
 	defer t.mu.Unlock()
 	t.reap()
 	if t.process != nil {
-		return plan.Observation{State: plan.Present, Why: "it runs since " + t.began.Format("15:04:05")}, nil
+		// What it was started with is known better here than from the
+		// journal, which does not hold a step whose gate stayed shut.
+		return plan.Observation{State: plan.Present, Why: "it runs since " + t.began.Format("15:04:05"), Resolved: t.input}, nil
 	}
 	o := plan.Observation{State: plan.Absent, Why: "it does not run"}
 	if t.ended != nil {
@@ -100,24 +103,24 @@ func (t *Twin[In]) Apply(ctx context.Context, order plan.Order) (map[string]stri
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.process, t.began, t.ended = process, time.Now(), nil
+	t.process, t.input, t.began, t.ended = process, order.Input, time.Now(), nil
 	return outputs, nil
 }
 
 // Wait implements plan.Waiter.
 func (t *Twin[In]) Wait(ctx context.Context, gate plan.Gate, _ plan.Order, seen func(string)) error {
-	t.mu.Lock()
-	process := t.process
-	t.mu.Unlock()
-	if process == nil {
-		return fmt.Errorf("%s does not run", t.Name)
-	}
 	return Poll(ctx, seen, func(ctx context.Context) (bool, string, error) {
-		select {
-		case err := <-process.Ended():
-			return false, "", fmt.Errorf("%s ended by itself: %w", t.Name, err)
-		default:
+		t.mu.Lock()
+		t.reap()
+		process, ended := t.process, t.ended
+		t.mu.Unlock()
+		switch {
+		case process != nil:
 			return process.Probe(ctx, gate.Name)
+		case ended != nil:
+			return false, "", fmt.Errorf("%s ended by itself: %w", t.Name, ended)
+		default:
+			return false, "", fmt.Errorf("%s does not run", t.Name)
 		}
 	})
 }
@@ -131,7 +134,14 @@ func (t *Twin[In]) Stop(ctx context.Context) error {
 	if process == nil {
 		return nil
 	}
-	return process.Stop(ctx)
+	err := process.Stop(ctx)
+	if err != nil && ctx.Err() != nil {
+		// It may still be on its way out: it must not be taken for stopped.
+		t.mu.Lock()
+		t.process = process
+		t.mu.Unlock()
+	}
+	return err
 }
 
 // Remove implements plan.Remover.

@@ -40,10 +40,14 @@ func New(host *embedded.Host) plan.Part {
 				return nil, nil, err
 			}
 			log, url := host.Log("alert-database-server"), "http://"+in.Address
-			handler := archive.NewServer(archive.ServerConfig{
-				Objects: objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.ObjectStore, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}),
+			objects := objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.ObjectStore, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey})
+			handler := archive.NewServer(archive.ServerConfig{Objects: objects,
 				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Log: log})
-			server := &embedded.HTTPServer{About: func() []event.Fact { return []event.Fact{{Name: "url", Value: url}} }}
+			server := &embedded.HTTPServer{
+				About: func() []event.Fact { return []event.Fact{{Name: "url", Value: url}} },
+				// Idle connections would hold the store's own end up.
+				OnStop: func(context.Context) error { objects.Close(); return nil },
+			}
 			if err := server.Serve(ctx, in.Address, handler, log); err != nil {
 				return nil, nil, err
 			}

@@ -62,8 +62,8 @@ func New(host *embedded.Host) plan.Part {
 			if err != nil {
 				return nil, nil, err
 			}
-			ingester, err := archive.NewIngester(archive.IngesterConfig{Login: login, Topics: in.Topics, Group: in.Group,
-				Objects: objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.ObjectStore, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}),
+			objects := objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.ObjectStore, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey})
+			ingester, err := archive.NewIngester(archive.IngesterConfig{Login: login, Topics: in.Topics, Group: in.Group, Objects: objects,
 				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Schemas: schemas, Log: host.Log("alert-database-ingester")})
 			if err != nil {
 				return nil, nil, err
@@ -79,7 +79,11 @@ func New(host *embedded.Host) plan.Part {
 				},
 				About: func() []event.Fact { return facts(ingester.Stats()) },
 			}
-			b.Go(ctx, ingester.Run)
+			b.Go(ctx, func(ctx context.Context) error {
+				// Idle connections would hold the store's own end up.
+				defer objects.Close()
+				return ingester.Run(ctx)
+			})
 			return b, nil, nil
 		}}
 }

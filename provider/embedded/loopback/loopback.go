@@ -12,9 +12,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -102,35 +104,40 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if p.reservation != nil {
 		return in.addresses(p.block), nil
 	}
-	shared, err := state.MakeSharedTemp()
+	err := state.WithSharedTemp(func(shared string) error { return p.take(ctx, shared, order.Last["block"], in) })
 	if err != nil {
 		return nil, err
 	}
-	if had, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(order.Last["block"], "127.0."), ".x")); err == nil {
+	return in.addresses(p.block), nil
+}
+
+// take reserves the block that the lab had, or else the first free one.
+func (p *part) take(ctx context.Context, shared, had string, in input) error {
+	if b, ok := blockOf(had); ok {
 		// Clients know the lab by this block: another one would be another lab.
-		lock, err := reserve(ctx, shared, had, in)
+		lock, err := reserve(ctx, shared, b, in)
 		if err != nil {
-			return nil, p.taken(err)
+			return p.taken(err)
 		}
-		p.reservation, p.block = lock, had
-		return in.addresses(had), nil
+		p.reservation, p.block = lock, b
+		return nil
 	}
 	var first error
 	for b := range blocks {
 		lock, err := reserve(ctx, shared, b, in)
 		if err == nil {
 			p.reservation, p.block = lock, b
-			return in.addresses(b), nil
+			return nil
 		}
 		var taken *ports.TakenError
 		if !errors.Is(err, state.ErrLocked) && !errors.As(err, &taken) {
-			return nil, err
+			return err
 		}
 		if first == nil {
 			first = err
 		}
 	}
-	return nil, p.taken(first)
+	return p.taken(first)
 }
 
 func (p *part) taken(err error) error {
@@ -171,11 +178,12 @@ func reserve(ctx context.Context, shared string, block int, in input) (*state.Lo
 		return nil, err
 	}
 	var problems []error
-	for name, address := range in.addresses(block) {
+	addresses := in.addresses(block)
+	for _, name := range slices.Sorted(maps.Keys(addresses)) {
 		if name == "block" {
 			continue
 		}
-		if err := ports.Check(ctx, address); err != nil {
+		if err := ports.Check(ctx, addresses[name]); err != nil {
 			problems = append(problems, err)
 		}
 	}
@@ -210,6 +218,12 @@ func (in input) addresses(block int) map[string]string {
 
 func network(block int) string { return fmt.Sprintf("127.0.%d.x", block) }
 
+// blockOf reads what network writes; false for anything else.
+func blockOf(network string) (int, bool) {
+	b, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(network, "127.0."), ".x"))
+	return b, err == nil
+}
+
 // Leftovers lists what still listens at a lab's addresses, for proof that
 // nothing is left after it was deleted.
 func Leftovers(ctx context.Context, outputs map[string]string) []string {
@@ -226,10 +240,10 @@ func Leftovers(ctx context.Context, outputs map[string]string) []string {
 }
 
 // CleanUp removes the file that stands for a block's reservation once no lab
-// holds it.
+// holds it, and the folder of such files with the last one.
 func CleanUp(outputs map[string]string) error {
-	b, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(outputs["block"], "127.0."), ".x"))
-	if err != nil {
+	b, ok := blockOf(outputs["block"])
+	if !ok {
 		return nil // the lab never had addresses
 	}
 	path := filepath.Join(state.SharedTemp(), fmt.Sprintf("block-%d.lock", b))
@@ -238,5 +252,9 @@ func CleanUp(outputs map[string]string) error {
 		return nil // another lab has taken it since
 	}
 	defer lock.Release()
-	return os.Remove(path)
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	os.Remove(state.SharedTemp()) // fails, rightly, while other labs use it
+	return nil
 }
