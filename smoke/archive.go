@@ -43,14 +43,22 @@ func runAlertDatabaseBytes(ctx context.Context, e *Env) (Evidence, error) {
 		return "", err
 	}
 	defer cl.Close()
-	v := visits{log: newTopicLog(cl, e.Endpoints.Simulator.Topic), interval: e.interval()}
+	log := newTopicLog(cl, e.Endpoints.Simulator.Topic)
+	v := visits{log: log, topic: log.topic, interval: e.interval()}
 	visit, err := v.lastComplete(ctx, e)
 	if err != nil {
 		return "", err
 	}
 	picks := pick(e.random("alert-database-bytes"), visit.spans, sampleSize)
+	if len(picks) == 0 {
+		// Nothing compared is nothing proven.
+		return "", &Failure{
+			Expected: "the alerts of the visit of " + clock(visit.start) + " to be on " + v.topic,
+			Seen:     "none of them any more", Next: "alertlab topic list",
+		}
+	}
 
-	a := &archiveSample{env: e, log: v.log, schemas: make(map[uint32]*packet.Schema)}
+	a := &archiveSample{env: e, log: log, schemas: make(map[uint32]*packet.Schema)}
 	a.patience = min(ingestPatience, e.timeout/2)
 	problems := make([]error, len(picks))
 	var group errgroup.Group
@@ -108,6 +116,10 @@ func (v visit) alerts() int64 {
 // from now, so that a lab whose simulator is paused can be checked too.
 func (v visits) lastComplete(ctx context.Context, e *Env) (visit, error) {
 	for {
+		// The next visit may begin between any two of these questions, so
+		// silence is only what lies between newest and a moment before it
+		// was asked for, and a start after newest is of a visit under way.
+		asked := time.Now()
 		newest, err := v.log.newestTime(ctx)
 		if err != nil {
 			return visit{}, err
@@ -117,19 +129,19 @@ func (v visits) lastComplete(ctx context.Context, e *Env) (visit, error) {
 			if starts, err = v.recent(ctx, newest); err != nil {
 				return visit{}, err
 			}
-			quiet := time.Since(newest) > v.gap()
+			quiet := asked.Sub(newest) > v.gap()
 			n := len(starts)
 			switch {
-			case n > 0 && quiet:
+			case n > 0 && quiet && !starts[n-1].After(newest):
 				return v.between(ctx, starts[n-1], newest.Add(time.Millisecond))
 			case n > 1:
 				return v.between(ctx, starts[n-2], starts[n-1])
 			}
 		}
 		if len(starts) == 0 {
-			e.Waiting("a first visit on %s", v.log.topic)
+			e.Waiting("a first visit on %s", v.topic)
 		} else {
-			e.Waiting("the end of the first visit on %s, which began at %s", v.log.topic, clock(starts[0]))
+			e.Waiting("the end of the first visit on %s, which began at %s", v.topic, clock(starts[0]))
 		}
 		if err := pause(ctx, min(max(v.gap()/4, 50*time.Millisecond), time.Second)); err != nil {
 			return visit{}, err

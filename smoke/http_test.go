@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/alerts/front"
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/endpoints"
@@ -461,7 +462,8 @@ func TestAlertDecodes(t *testing.T) {
 
 func TestVisitCadence(t *testing.T) {
 	t.Parallel()
-	_, shared := smallKafka(t, nil, nil)
+	anyStream := append(groupGrant(reader), acl("topic", stream, "prefix", "Read", "Describe"))
+	_, shared := smallKafka(t, map[string][]admin.ACL{reader: anyStream}, nil)
 	some := [][]byte{{1}, {2}, {3}, {4}, {5}, {6}, {7}, {8}}
 	// ago gives the bursts that began so many seconds ago.
 	for name, c := range map[string]struct {
@@ -528,7 +530,7 @@ func TestVisitCadenceFails(t *testing.T) {
 	t.Parallel()
 	_, shared := smallKafka(t, nil, nil)
 	short := func(o *Options) {
-		o.Timeout, o.Endpoints.Simulator.Interval = 500*time.Millisecond, endpoints.Duration(time.Second)
+		o.Timeout, o.Endpoints.Simulator.Interval = 300*time.Millisecond, endpoints.Duration(400*time.Millisecond)
 	}
 	for name, c := range map[string]struct {
 		setup func(*testing.T, *Options)
@@ -537,15 +539,15 @@ func TestVisitCadenceFails(t *testing.T) {
 	}{
 		"two seconds off": {
 			setup: func(t *testing.T, o *Options) {
-				o.Endpoints.Simulator.Interval = endpoints.Duration(3 * time.Second)
-				player(t, *o, 5*time.Second)
+				o.Endpoints.Simulator.Interval = endpoints.Duration(1500 * time.Millisecond)
+				player(t, *o, 3500*time.Millisecond)
 			},
-			words: []string{"visits to start 3s apart, within 1s", "s and 5", "s apart"},
+			words: []string{"visits to start 1.5s apart, within 1s", "s and 3", "s apart"},
 			next:  "alertlab logs simulator",
 		},
 		"nothing ever": {
 			setup: func(_ *testing.T, o *Options) { short(o) },
-			words: []string{"a visit every 1s", "no record at all"},
+			words: []string{"a visit every 400ms", "no record at all"},
 		},
 		"stopped": {
 			setup: func(t *testing.T, o *Options) {
@@ -563,12 +565,12 @@ func TestVisitCadenceFails(t *testing.T) {
 				short(o)
 				now := time.Now()
 				var recs []*kgo.Record
-				for at := -4 * time.Second; at < 6*time.Second; at += 100 * time.Millisecond {
+				for at := -4 * time.Second; at < 6*time.Second; at += 40 * time.Millisecond {
 					recs = append(recs, &kgo.Record{Value: []byte("x"), Timestamp: now.Add(at)})
 				}
 				produce(t, *o, recs...)
 			},
-			words: []string{"records without a pause of 250ms between them"},
+			words: []string{"records without a pause of 100ms between them"},
 			next:  "alertlab logs simulator",
 		},
 		"no such topic": {

@@ -35,9 +35,17 @@ func visitStarts(ctx context.Context, first firstAfter, from time.Time, gap time
 	}
 }
 
+// recordTimes is what can be asked of a topic without reading it; *topicLog
+// is one.
+type recordTimes interface {
+	after(ctx context.Context, t time.Time) (offsets map[int32]int64, first time.Time, err error)
+	newestTime(ctx context.Context) (time.Time, error)
+}
+
 // visits looks for visits in a topic.
 type visits struct {
-	log      *topicLog
+	log      recordTimes
+	topic    string
 	interval time.Duration
 }
 
@@ -84,7 +92,7 @@ func runVisitCadence(ctx context.Context, e *Env) (Evidence, error) {
 		return "", err
 	}
 	defer cl.Close()
-	v := visits{log: newTopicLog(cl, topic), interval: interval}
+	v := visits{log: newTopicLog(cl, topic), topic: topic, interval: interval}
 
 	// Starts once seen are kept, so that visits further apart than the
 	// window of recent ones are still compared.
@@ -145,7 +153,7 @@ func mergeStarts(known, found []time.Time) []time.Time {
 // noCadence says what was seen instead of enough visits.
 func noCadence(ctx context.Context, v visits, starts []time.Time, cause error) error {
 	f := &Failure{
-		Expected: fmt.Sprintf("a visit every %s on %s", v.interval, v.log.topic),
+		Expected: fmt.Sprintf("a visit every %s on %s", v.interval, v.topic),
 		Next:     "alertlab simulator resume", Err: cause,
 	}
 	if n := len(starts); n > 0 {

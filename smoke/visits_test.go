@@ -23,6 +23,68 @@ func (l *timeline) first(_ context.Context, t time.Time) (time.Time, error) {
 	return time.UnixMilli(l.at[i]), nil
 }
 
+// topic is a timeline as a topic of one partition, to which something may be
+// appended between two questions.
+type topic struct {
+	timeline
+	afterNewest func(*topic)
+}
+
+func (l *topic) after(ctx context.Context, t time.Time) (map[int32]int64, time.Time, error) {
+	first, err := l.first(ctx, t)
+	i, _ := slices.BinarySearch(l.at, t.UnixMilli())
+	return map[int32]int64{0: int64(i)}, first, err
+}
+
+func (l *topic) newestTime(context.Context) (newest time.Time, err error) {
+	if n := len(l.at); n > 0 {
+		newest = time.UnixMilli(l.at[n-1])
+	}
+	if l.afterNewest != nil {
+		l.afterNewest(l)
+	}
+	return newest, nil
+}
+
+func TestLastCompleteVisit(t *testing.T) {
+	t.Parallel()
+	const interval = 40_000
+	now := time.Now().UnixMilli()
+	visit := func(ago int64) []int64 { return burst(now-ago, now-ago+999, 100) } // 10 records
+	for name, c := range map[string]struct {
+		records [][]int64
+		grow    []int64 // comes in between
+		from    int64
+		to      int64
+		start   int64
+	}{
+		"over":            {records: [][]int64{visit(90_000), visit(50_000)}, from: 10, to: 20, start: 50_000},
+		"the only one":    {records: [][]int64{visit(20_000)}, from: 0, to: 10, start: 20_000},
+		"the next one on": {records: [][]int64{visit(41_000), visit(1_000)}, from: 0, to: 10, start: 41_000},
+		"paused long ago": {records: [][]int64{visit(3_640_000), visit(3_600_000)}, from: 10, to: 20, start: 3_600_000},
+		"the next one begins meanwhile": {
+			records: [][]int64{visit(80_000), visit(40_000)}, grow: []int64{now, now + 1}, from: 10, to: 20, start: 40_000,
+		},
+		"resumed meanwhile": {
+			records: [][]int64{visit(3_600_000)}, grow: []int64{now}, from: 0, to: 10, start: 3_600_000,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := &topic{timeline: timeline{at: slices.Concat(c.records...)}}
+			l.afterNewest = func(l *topic) { l.at, c.grow = append(l.at, c.grow...), nil }
+			v := visits{log: l, topic: stream, interval: interval * time.Millisecond}
+			got, err := v.lastComplete(testContext(t), &Env{waiting: func(what string) { t.Errorf("waits for %s", what) }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []span{{0, c.from, c.to}}
+			if !slices.Equal(got.spans, want) || got.start.UnixMilli() != now-c.start {
+				t.Errorf("visit of %s with %v, want that of %s with %v", clock(got.start), got.spans, clock(time.UnixMilli(now-c.start)), want)
+			}
+		})
+	}
+}
+
 func burst(from, to, step int64) (out []int64) {
 	for ; from <= to; from += step {
 		out = append(out, from)
