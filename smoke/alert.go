@@ -82,7 +82,7 @@ func runAlertDecodes(ctx context.Context, e *Env) (Evidence, error) {
 	}
 	if len(problems) > 0 {
 		return "", &Failure{
-			Expected: "an alert with an id, fluxes, and cutouts that begin with a FITS header",
+			Expected: "an alert with an id, fluxes, and cutouts, where it has any, that begin with a FITS header",
 			Seen:     fmt.Sprintf("alert %d at %s: %s", head.ID, where, strings.Join(problems, "; ")), Next: "alertlab logs simulator",
 		}
 	}
@@ -113,8 +113,9 @@ func fluxesOf(alert packet.Alert) (n int, problems []string) {
 	return n, problems
 }
 
-// cutoutsOf lists the image stamps with their sizes. Schemas have two or three
-// of them, each of which may be null.
+// cutoutsOf lists the image stamps with their sizes, or says "none". Schemas have
+// two or three of them, each of which may be null, as all are in the observatory's
+// published samples.
 func cutoutsOf(alert packet.Alert) (stamps, problems []string) {
 	var names []string
 	for name := range alert {
@@ -135,8 +136,8 @@ func cutoutsOf(alert packet.Alert) (stamps, problems []string) {
 		}
 		stamps = append(stamps, fmt.Sprintf("%s (%d bytes)", strings.TrimPrefix(name, "cutout"), len(stamp)))
 	}
-	if len(stamps) == 0 && len(problems) == 0 {
-		problems = append(problems, "it has no cutout")
+	if len(stamps) == 0 {
+		stamps = []string{"none"}
 	}
 	return stamps, problems
 }

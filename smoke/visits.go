@@ -50,8 +50,12 @@ type visits struct {
 }
 
 // gap is the silence that divides two visits: alerts of one come much closer
-// together, and the pause after them is most of the interval.
-func (v visits) gap() time.Duration { return v.interval / 4 }
+// together, and the pause after them is most of the interval. A busy machine may
+// hold a visit up for a moment, so that it is a second at least, where the interval
+// leaves room for that.
+func (v visits) gap() time.Duration {
+	return min(max(v.interval/4, time.Second), v.interval/2)
+}
 
 func (v visits) first(ctx context.Context, t time.Time) (time.Time, error) {
 	_, first, err := v.log.after(ctx, t)

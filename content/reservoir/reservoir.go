@@ -45,8 +45,19 @@ const (
 	midpointMjdTai = 61365.25
 )
 
-// manifest is the output that says what was loaded.
-const manifest = "manifest"
+// Outputs of the reservoir: what was loaded, as JSON; its schema version; its
+// number of alerts.
+const (
+	manifest  = "manifest"
+	SchemaOut = "schema"
+	AlertsOut = "alerts"
+)
+
+// outputs says what a manifest stands for.
+func outputs(m simulator.Manifest) (map[string]string, error) {
+	text, err := json.Marshal(m)
+	return map[string]string{manifest: string(text), SchemaOut: packet.VersionFromID(m.SchemaID).String(), AlertsOut: strconv.FormatInt(m.Alerts, 10)}, err
+}
 
 var errNoManifest = errors.New("the reservoir has no manifest")
 
@@ -57,7 +68,7 @@ func Want(p *profiles.Profile) plan.Want {
 		Title: fmt.Sprintf("load a synthetic visit of %d alerts, schema %s, into %s", s.Alerts, s.Schema, s.StaticTopic),
 		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: "alert-stream-simulator", Topic: s.StaticTopic, Schema: s.Schema,
 			Alerts: s.Alerts, PacketBytes: int(s.PacketSize), Seed: strconv.FormatUint(s.Seed, 10)}),
-		Outputs: []string{manifest},
+		Outputs: []string{manifest, SchemaOut, AlertsOut},
 		Behind:  "kafka",
 	}
 }
@@ -109,9 +120,9 @@ func differs(err error) bool {
 }
 
 // verify checks that the reservoir is what its manifest says.
-func (p *part) verify(ctx context.Context, in input, outputs map[string]string) (simulator.Manifest, error) {
+func (p *part) verify(ctx context.Context, in input, had map[string]string) (simulator.Manifest, error) {
 	var m simulator.Manifest
-	if err := json.Unmarshal([]byte(outputs[manifest]), &m); err != nil {
+	if err := json.Unmarshal([]byte(had[manifest]), &m); err != nil {
 		return m, fmt.Errorf("%w: %w", errNoManifest, err)
 	}
 	login, err := p.secrets.Login(in.Bootstrap, in.User)
@@ -140,8 +151,8 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 		had = map[string]string{manifest: in.Manifest}
 	}
 	if in.Manifest != "" || same(order.LastInput, in) {
-		if _, err := p.verify(ctx, in, had); err == nil {
-			return had, nil
+		if m, err := p.verify(ctx, in, had); err == nil {
+			return outputs(m)
 		} else if !differs(err) {
 			return nil, err
 		}
@@ -160,8 +171,7 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(m)
-	return map[string]string{manifest: string(text)}, err
+	return outputs(m)
 }
 
 // source gives what is to be loaded: the file, or a synthetic visit. The closer

@@ -3,7 +3,9 @@ package catalog
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
+	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/content/schemas"
 	"github.com/alertlab/alertlab/content/users"
 	"github.com/alertlab/alertlab/endpoints"
@@ -30,6 +32,13 @@ func Card(desc state.Description, p *profiles.Profile, outputs map[string]map[st
 		ObjectStore: endpoints.ObjectStore{URL: outputs["object-store"]["url"], Region: outputs["object-store"]["region"],
 			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket},
 		Concessions: concessions(p),
+	}
+	// A user may have loaded another visit than the profile's.
+	if loaded := outputs["reservoir"]; loaded[reservoir.SchemaOut] != "" {
+		card.Simulator.Schema = loaded[reservoir.SchemaOut]
+		if n, err := strconv.Atoi(loaded[reservoir.AlertsOut]); err == nil {
+			card.Simulator.Alerts = n
+		}
 	}
 	for _, name := range users.Names(p) {
 		u := endpoints.User{Name: name, Role: endpoints.Service}
