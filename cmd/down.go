@@ -59,13 +59,11 @@ published and not archived yet are archived then. With --purge the lab is delete
 		if !purge {
 			return nil
 		}
-		if err := loopback.CleanUp(had); err != nil {
+		left, err := loopback.CleanUp(c.Context(), had)
+		if err != nil || !verify {
 			return err
 		}
-		if !verify {
-			return nil
-		}
-		return a.verifyGone(c.Context(), dir, had)
+		return a.verifyGone(dir, left)
 	}
 	return c
 }
@@ -96,15 +94,13 @@ func (a *app) takeDown(ctx context.Context, dir state.Dir, purge bool, progress 
 	})
 }
 
-// verifyGone lists what is left of a deleted lab.
-func (a *app) verifyGone(ctx context.Context, dir state.Dir, had map[string]string) error {
-	var left []string
+// verifyGone adds to what is left of a deleted lab and lists it.
+func (a *app) verifyGone(dir state.Dir, left []string) error {
 	for _, path := range []string{dir.Path(), dir.LockPath(), dir.Socket()} {
 		if _, err := os.Lstat(path); err == nil {
 			left = append(left, path)
 		}
 	}
-	left = append(left, loopback.Leftovers(ctx, had)...)
 	left = append(left, processesUnder(dir.Path())...)
 	if len(left) > 0 {
 		return fault.New(fault.StepFailed, "something of lab "+dir.Lab()+" is left", strings.Join(left, "; "), "remove what is listed, then: alertlab down --purge --verify")

@@ -9,13 +9,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/state"
 )
@@ -57,9 +57,14 @@ func (a *app) logs() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		// A component that has not written a line yet can be asked for, too.
+		known := slices.Compact(slices.Sorted(slices.Values(append(components(dir), names...))))
 		for _, arg := range args {
+			if !slices.Contains(known, arg) {
+				return fault.New(fault.BadInput, fmt.Sprintf("%q has no log", arg), "there are: "+strings.Join(known, ", "), "alertlab logs "+names[0])
+			}
 			if !slices.Contains(names, arg) {
-				return fault.New(fault.BadInput, fmt.Sprintf("%q has no log", arg), "there are: "+strings.Join(names, ", "), "alertlab logs "+names[0])
+				fmt.Fprintf(a.err, "%s has written nothing yet; what was done with it stands in: alertlab logs runner\n", arg)
 			}
 		}
 		if len(args) > 0 {
@@ -81,18 +86,32 @@ func logNames(dir state.Dir) ([]string, error) {
 	return names, err
 }
 
+// components lists the components of the lab, none when that cannot be told.
+func components(dir state.Dir) []string {
+	desc, err := dir.Describe()
+	if err != nil {
+		return nil
+	}
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return nil
+	}
+	var keys []string
+	for _, part := range wanted.Parts {
+		keys = append(keys, part.Key)
+	}
+	return keys
+}
+
 // logLine is a line with the time that it begins with, as text that sorts.
 type logLine struct{ time, component, text string }
 
 func (a *app) printLogs(ctx context.Context, dir state.Dir, names []string, tail int, follow bool) error {
 	var files []*tailed
 	for _, name := range names {
-		f, err := os.Open(filepath.Join(dir.Logs(), name+".log"))
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		files = append(files, &tailed{name: name, file: f, reader: bufio.NewReader(f)})
+		t := &tailed{name: name, path: dir.Log(name)}
+		defer t.close()
+		files = append(files, t)
 	}
 	lines, err := readNew(files)
 	if err != nil {
@@ -129,10 +148,29 @@ func (a *app) printLogs(ctx context.Context, dir state.Dir, names []string, tail
 
 // tailed is a file that grows; rest holds a line that is not complete yet.
 type tailed struct {
-	name   string
-	file   *os.File
-	reader *bufio.Reader
-	rest   []byte
+	name, path string
+	file       *os.File // nil while there is none
+	reader     *bufio.Reader
+	rest       []byte
+}
+
+// open opens the file once it is there.
+func (t *tailed) open() error {
+	if t.file != nil {
+		return nil
+	}
+	f, err := os.Open(t.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	t.file, t.reader = f, bufio.NewReader(f)
+	return err
+}
+
+func (t *tailed) close() {
+	if t.file != nil {
+		t.file.Close()
+	}
 }
 
 // readNew gives the lines that came since the last call, in order of time. A
@@ -140,6 +178,12 @@ type tailed struct {
 func readNew(files []*tailed) ([]logLine, error) {
 	var lines []logLine
 	for _, f := range files {
+		if err := f.open(); err != nil {
+			return nil, err
+		}
+		if f.file == nil {
+			continue
+		}
 		last := ""
 		for {
 			part, err := f.reader.ReadBytes('\n')

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,12 +194,14 @@ func (a *app) env() *cobra.Command {
 			return err
 		}
 		name := first(user, card.Superuser())
+		// Passwords of users that the profile no longer has are kept, for the
+		// day it has them again.
+		var names []string
+		for _, u := range card.Users {
+			names = append(names, u.Name)
+		}
 		password, ok := creds.Kafka[name]
-		if !ok {
-			var names []string
-			for _, u := range card.Users {
-				names = append(names, u.Name)
-			}
+		if !ok || !slices.Contains(names, name) {
 			return fault.New(fault.BadInput, fmt.Sprintf("lab %s has no user %q", card.Lab, name), "there are: "+strings.Join(names, ", "), "alertlab env --user NAME")
 		}
 		vars := [][2]string{

@@ -100,6 +100,12 @@ func lockDataDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// unlock says so, rather than only closing the file: a process that is just being
+// started by another part of this one still has it open.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 func readCredentials(dir string) (*credentials, error) {
 	var all credentials
 	if err := readJSON(filepath.Join(dir, credentialsFile), &all); err != nil {
@@ -140,7 +146,9 @@ func prepareSecrets(dir, user, password string) error {
 
 // secureFiles narrows the files with secrets that kfake writes with mode 0644.
 func secureFiles(dir string) error {
-	if err := os.Chmod(filepath.Join(dir, credentialsFile), 0o600); err != nil {
+	// A process that was killed while it made the directory may have come no
+	// further than to the files before this one.
+	if err := os.Chmod(filepath.Join(dir, credentialsFile), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &DataDirError{dir, "making " + credentialsFile + " private", err}
 	}
 	return nil

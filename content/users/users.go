@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/alertlab/alertlab/alerts/admin"
@@ -158,6 +159,29 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 		return nil, err
 	}
 	defer client.Close()
-	_, err = admin.EnsureUsers(ctx, client, list)
+	if _, err := admin.EnsureUsers(ctx, client, list); err != nil {
+		return nil, err
+	}
+	gone := dropped(order.LastInput, in)
+	if len(gone) == 0 {
+		return nil, nil
+	}
+	_, err = admin.RemoveUsers(ctx, client, gone...)
 	return nil, err
+}
+
+// dropped lists the users that the last step made and that are not wanted any
+// more. Users that this lab never made are left alone.
+func dropped(last json.RawMessage, in input) []string {
+	var was input
+	if json.Unmarshal(last, &was) != nil {
+		return nil // the first step
+	}
+	var gone []string
+	for _, u := range was.Users {
+		if !slices.ContainsFunc(in.Users, func(w user) bool { return w.Name == u.Name }) {
+			gone = append(gone, u.Name)
+		}
+	}
+	return gone
 }

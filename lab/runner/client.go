@@ -27,19 +27,30 @@ type Client struct {
 	http *http.Client
 }
 
-// Dial finds the runner of a lab; ErrNotRunning when none answers.
+// Dial finds the runner of a lab; ErrNotRunning when none answers. A runner that
+// was just killed may still take a connection, so it has to answer a request.
 func Dial(ctx context.Context, dir state.Dir) (*Client, error) {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	conn, err := dialer.DialContext(ctx, "unix", dir.Socket())
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
-	}
-	conn.Close()
-	return &Client{dir: dir, http: &http.Client{Transport: &http.Transport{
+	dialer := &net.Dialer{}
+	c := &Client{dir: dir, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, "unix", dir.Socket())
 		},
-	}}}, nil
+	}}}
+	bound, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(bound, http.MethodGet, "http://runner/v1/ping", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	resp.Body.Close()
+	return c, nil
 }
 
 // Up has the runner bring the lab to what the description says and follows the

@@ -211,6 +211,7 @@ func (s *Server) leave(w *walk, last event.Event) {
 
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/ping", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("POST /v1/up", s.serveUp)
 	mux.HandleFunc("POST /v1/down", s.serveDown)
 	mux.HandleFunc("POST /v1/cancel", func(w http.ResponseWriter, _ *http.Request) { s.interrupt() })

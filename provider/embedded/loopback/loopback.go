@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -120,14 +121,17 @@ func (p *part) take(ctx context.Context, shared, had string, in input) error {
 			return p.taken(err)
 		}
 		p.reservation, p.block = lock, b
-		return nil
+		return p.own(shared, b) // the temporary directory may have been emptied
 	}
 	var first error
 	for b := range blocks {
+		if owner := ownerOf(shared, b); owner != "" && owner != p.labs.Path() {
+			continue // it belongs to a lab that may come back
+		}
 		lock, err := reserve(ctx, shared, b, in)
 		if err == nil {
 			p.reservation, p.block = lock, b
-			return nil
+			return p.own(shared, b)
 		}
 		var taken *ports.TakenError
 		if !errors.Is(err, state.ErrLocked) && !errors.As(err, &taken) {
@@ -137,7 +141,33 @@ func (p *part) take(ctx context.Context, shared, had string, in input) error {
 			first = err
 		}
 	}
+	if first == nil {
+		first = fmt.Errorf("all %d blocks belong to labs; alertlab down --purge frees the one of a lab", blocks)
+	}
 	return p.taken(first)
+}
+
+// own writes down whose the block is, for as long as the lab's directory exists:
+// a lab that does not run keeps its addresses.
+func (p *part) own(shared string, block int) error {
+	return os.WriteFile(lockFile(shared, block), []byte(p.labs.Path()), 0o600)
+}
+
+// ownerOf gives the directory of the lab that a block belongs to, "" when to none
+// that is still there.
+func ownerOf(shared string, block int) string {
+	b, err := os.ReadFile(lockFile(shared, block))
+	if err != nil {
+		return ""
+	}
+	if _, err := os.Stat(string(b)); err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func lockFile(shared string, block int) string {
+	return filepath.Join(shared, fmt.Sprintf("block-%d.lock", block))
 }
 
 func (p *part) taken(err error) error {
@@ -170,7 +200,7 @@ func (p *part) Activity() event.Activity {
 // reserve takes a block for this process and checks that each of its addresses
 // can be listened at; all that cannot are named.
 func reserve(ctx context.Context, shared string, block int, in input) (*state.Lock, error) {
-	lock, err := state.TryLock(filepath.Join(shared, fmt.Sprintf("block-%d.lock", block)))
+	lock, err := state.TryLock(lockFile(shared, block))
 	if errors.Is(err, state.ErrLocked) {
 		return nil, fmt.Errorf("block %s belongs to another running lab: %w", network(block), err)
 	}
@@ -224,10 +254,27 @@ func blockOf(network string) (int, bool) {
 	return b, err == nil
 }
 
-// Leftovers lists what still listens at a lab's addresses, for proof that
-// nothing is left after it was deleted.
-func Leftovers(ctx context.Context, outputs map[string]string) []string {
-	var left []string
+// CleanUp ends what a deleted lab had of its block: it lists what still listens
+// at the addresses, for proof that nothing is left, and removes the file that
+// stands for the block, and the folder of such files with the last one. A block
+// that another lab has taken since is that lab's.
+func CleanUp(ctx context.Context, outputs map[string]string) (left []string, err error) {
+	b, ok := blockOf(outputs["block"])
+	if !ok {
+		return nil, nil // the lab never had addresses
+	}
+	shared := state.SharedTemp()
+	if owner := ownerOf(shared, b); owner != "" {
+		return nil, nil
+	}
+	lock, err := state.TryLock(lockFile(shared, b))
+	if errors.Is(err, state.ErrLocked) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Release()
 	for name, address := range outputs {
 		if name == "block" {
 			continue
@@ -236,25 +283,9 @@ func Leftovers(ctx context.Context, outputs map[string]string) []string {
 			left = append(left, err.Error())
 		}
 	}
-	return left
-}
-
-// CleanUp removes the file that stands for a block's reservation once no lab
-// holds it, and the folder of such files with the last one.
-func CleanUp(outputs map[string]string) error {
-	b, ok := blockOf(outputs["block"])
-	if !ok {
-		return nil // the lab never had addresses
+	if err := os.Remove(lockFile(shared, b)); err != nil {
+		return left, err
 	}
-	path := filepath.Join(state.SharedTemp(), fmt.Sprintf("block-%d.lock", b))
-	lock, err := state.TryLock(path)
-	if err != nil {
-		return nil // another lab has taken it since
-	}
-	defer lock.Release()
-	if err := os.Remove(path); err != nil {
-		return err
-	}
-	os.Remove(state.SharedTemp()) // fails, rightly, while other labs use it
-	return nil
+	os.Remove(shared) // fails, rightly, while other labs use it
+	return left, nil
 }
