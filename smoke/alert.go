@@ -54,7 +54,7 @@ func runAlertDecodes(ctx context.Context, e *Env) (Evidence, error) {
 	if err != nil {
 		return "", &Failure{
 			Expected: fmt.Sprintf("the registry to have schema %d, which the header at %s names", id, where),
-			Seen:     err.Error(), Err: err, Next: "alertlab schema sync",
+			Seen:     err.Error(), Err: err, Next: "alertlab up",
 		}
 	}
 	if want := e.Endpoints.Simulator.Schema; want != "" && schema.Version().String() != want {

@@ -54,7 +54,7 @@ func runAlertDatabaseBytes(ctx context.Context, e *Env) (Evidence, error) {
 		// Nothing compared is nothing proven.
 		return "", &Failure{
 			Expected: "the alerts of the visit of " + clock(visit.start) + " to be on " + v.topic,
-			Seen:     "none of them any more", Next: "alertlab topic list",
+			Seen:     "none of them any more", Next: "alertlab status",
 		}
 	}
 
@@ -87,7 +87,7 @@ func runAlertDatabaseBytes(ctx context.Context, e *Env) (Evidence, error) {
 		return "", &Failure{
 			Expected: fmt.Sprintf("%s, picked with seed %d, to come back byte for byte", of, e.Seed),
 			Seen:     fmt.Sprintf("%d did not; the first: %v", bad, first),
-			Err:      first, Next: "alertlab logs alert-database",
+			Err:      first, Next: "alertlab logs alert-database-ingester",
 		}
 	}
 	lag := "no ingest lag seen"

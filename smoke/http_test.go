@@ -256,7 +256,7 @@ func TestSchemaVersions(t *testing.T) {
 				return
 			}
 			wantFailed(t, r, c.words...)
-			if r.Next != "alertlab schema sync" {
+			if r.Next != "alertlab up" {
 				t.Errorf("next %q", r.Next)
 			}
 		})
@@ -593,7 +593,7 @@ func TestVisitCadenceFails(t *testing.T) {
 			c.setup(t, &o)
 			r := check(t, o, "visit-cadence")
 			wantFailed(t, r, c.words...)
-			if want := c.next; want == "" && r.Next != "alertlab simulator resume" || want != "" && r.Next != want {
+			if want := c.next; want == "" && r.Next != "alertlab status" || want != "" && r.Next != want {
 				t.Errorf("next %q", r.Next)
 			}
 		})

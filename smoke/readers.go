@@ -83,7 +83,7 @@ func runReaderReads(ctx context.Context, e *Env) (_ Evidence, err error) {
 	defer cl.Close()
 
 	expected := fmt.Sprintf("%s to read %s as group %s", u.Name, topic, group)
-	next := "alertlab user list"
+	next := "alertlab plan"
 	// A consumer tries again for long where this says at once that a
 	// password is wrong.
 	if _, err := kmsg.NewPtrMetadataRequest().RequestWith(ctx, cl.SeedBrokers()[0]); err != nil {
@@ -100,7 +100,7 @@ func runReaderReads(ctx context.Context, e *Env) (_ Evidence, err error) {
 	if err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("no record of %s until the end of the check's time: %w", topic, ctx.Err())
-			next = "alertlab simulator resume"
+			next = "alertlab status"
 		}
 		return "", &Failure{Expected: expected, Seen: err.Error(), Next: next, Err: err}
 	}
@@ -224,7 +224,7 @@ func runReaderRefused(ctx context.Context, e *Env) (Evidence, error) {
 	if len(problems) > 0 {
 		return "", &Failure{
 			Expected: u.Name + " to get " + strings.Join(expected, " and "),
-			Seen:     strings.Join(problems, "; "), Next: "alertlab user list",
+			Seen:     strings.Join(problems, "; "), Next: "alertlab plan",
 		}
 	}
 	text := u.Name + " was refused " + strings.Join(refused, ", ")
@@ -408,7 +408,7 @@ func runEveryReader(ctx context.Context, e *Env) (Evidence, error) {
 	if len(problems) > 0 {
 		return "", &Failure{
 			Expected: fmt.Sprintf("all %d readers to log in and read", len(readers)),
-			Seen:     strings.Join(problems, "; "), Next: "alertlab user list",
+			Seen:     strings.Join(problems, "; "), Next: "alertlab plan",
 		}
 	}
 	text := fmt.Sprintf("%d of %d readers logged in and read a record", len(readers)-len(empty), len(readers))

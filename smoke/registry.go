@@ -170,7 +170,7 @@ func runSchemaVersions(ctx context.Context, e *Env) (Evidence, error) {
 	if len(r.Versions) == 0 {
 		return "", &Skip{Reason: "the card lists no schema versions"}
 	}
-	next := "alertlab schema sync"
+	next := "alertlab up"
 	main, err := e.subjectByID(ctx, r.Subject)
 	if err != nil {
 		return "", &Failure{Expected: "subject " + r.Subject + " to hold every schema version", Seen: err.Error(), Next: next, Err: err}
@@ -335,7 +335,7 @@ func runUnknownIDs(ctx context.Context, e *Env) (Evidence, error) {
 	if len(problems) > 0 {
 		return "", &Failure{
 			Expected: "404 with the service's own answer for ids that nobody has",
-			Seen:     strings.Join(problems, "; "), Next: "alertlab logs alert-database", Err: ctx.Err(),
+			Seen:     strings.Join(problems, "; "), Next: "alertlab logs alert-database-server", Err: ctx.Err(),
 		}
 	}
 	return evidence("404 for alert %s and schema %s in the alert database, and for schema %s in the registry", alert, schema, schema), nil

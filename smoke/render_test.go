@@ -27,7 +27,7 @@ func sampleReport() Report {
 			{
 				Check: "reader-refused", Sentence: "a wrong password, another's group, a write and an ungranted topic are refused",
 				Status: Failed, Reason: `expected "a" < b & c; saw a write that was allowed`,
-				Expected: `"a" < b & c`, Seen: "a write\nthat was \x1ballowed", Next: "alertlab user list",
+				Expected: `"a" < b & c`, Seen: "a write\nthat was \x1ballowed", Next: "alertlab plan",
 				Started: at.Add(time.Second), Duration: 1200 * time.Millisecond,
 			},
 			{

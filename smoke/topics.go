@@ -46,7 +46,7 @@ func runAutoTopicCreation(ctx context.Context, e *Env) (_ Evidence, err error) {
 		if derr := deleteTopic(clean, adm, topic); derr != nil && err == nil {
 			err = &Failure{
 				Expected: "to delete the topic that was created, " + topic, Seen: derr.Error(), Err: derr,
-				Next: "alertlab topic list",
+				Next: "alertlab plan",
 			}
 		}
 	}()

@@ -158,7 +158,7 @@ func mergeStarts(known, found []time.Time) []time.Time {
 func noCadence(ctx context.Context, v visits, starts []time.Time, cause error) error {
 	f := &Failure{
 		Expected: fmt.Sprintf("a visit every %s on %s", v.interval, v.topic),
-		Next:     "alertlab simulator resume", Err: cause,
+		Next:     "alertlab status", Err: cause,
 	}
 	if n := len(starts); n > 0 {
 		f.Seen = fmt.Sprintf("no visit after that of %s", clock(starts[n-1]))

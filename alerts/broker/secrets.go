@@ -122,7 +122,12 @@ func readCredentials(dir string) (*credentials, error) {
 func prepareSecrets(dir, user, password string) error {
 	all, err := readCredentials(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		if _, err := os.Stat(filepath.Join(dir, metaFile)); errors.Is(err, fs.ErrNotExist) {
+			return nil // a new directory: kfake writes all of it
+		}
+		// An earlier process was killed while it made the directory: kfake takes
+		// what is there for whole, and would never write the users.
+		all, err = &credentials{Version: 1}, nil
 	}
 	if err != nil {
 		return err
