@@ -3,7 +3,6 @@ package broker
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -16,27 +15,6 @@ import (
 // arrives, without the attribute, and the attribute when it leaves: consumers
 // then take the header's time for every record, as they do from Kafka. Both are
 // done in kfake's own buffers, with the CRC.
-
-// Where things are in a record batch, message format 2.
-const (
-	batchOffset     = 0
-	batchLength     = 8
-	batchMagic      = 16
-	batchCRC        = 17
-	batchAttributes = 21
-	batchLastDelta  = 23
-	batchFirstTime  = 27
-	batchMaxTime    = 35
-	batchProducer   = 43
-	batchEpoch      = 51
-	batchSequence   = 53
-	batchHeader     = 61
-
-	attributeAppendTime = 0x08
-	attributeControl    = 0x20
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 type topicID = [16]byte
 
@@ -71,7 +49,7 @@ func (s *stamps) request(b []byte, version int16, now int64) (bool, error) {
 				continue
 			}
 			// A new CRC must not make a corrupt batch look whole.
-			if binary.BigEndian.Uint32(p.Records[batchCRC:]) != crc32.Checksum(p.Records[batchAttributes:], castagnoli) {
+			if binary.BigEndian.Uint32(p.Records[batchCRC:]) != checksum(p.Records) {
 				continue
 			}
 			binary.BigEndian.PutUint16(p.Records[batchAttributes:], bits&^attributeAppendTime)
@@ -124,9 +102,4 @@ func (s *stamps) answer(frame []byte, version int16) error {
 		}
 	}
 	return nil
-}
-
-// seal gives a batch the CRC of its content.
-func seal(batch []byte) {
-	binary.BigEndian.PutUint32(batch[batchCRC:], crc32.Checksum(batch[batchAttributes:], castagnoli))
 }

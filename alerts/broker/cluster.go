@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 
@@ -40,6 +41,7 @@ type Cluster struct {
 	next     *door // the door that kfake's next listener becomes
 	backdoor *door // into the broker that kfake takes for its controller
 	topics   map[string]bool
+	marked   marks // as written last
 }
 
 // Start brings a cluster up, on a new DataDir or on one that an earlier cluster
@@ -98,10 +100,11 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := errors.Join(secureFiles(c.cfg.DataDir), opened(c.cfg.DataDir)); err != nil {
 		return err
 	}
+	debug.FreeOSMemory() // loading reads the whole log, and keeps none of it
 	if err := c.outrank(before); err != nil {
 		return err
 	}
-	if err := c.changed(); err != nil {
+	if err := errors.Join(c.changed(), c.written()); err != nil {
 		return err
 	}
 	for _, n := range c.nodes {
@@ -352,7 +355,7 @@ func (c *Cluster) settle() error {
 	if err := c.lead(topics); err != nil {
 		return err
 	}
-	return c.mark(topics)
+	return c.mark(topics, 0)
 }
 
 // changed is called after anything that may have made, removed or altered
@@ -468,7 +471,7 @@ func (c *Cluster) Close() error {
 	if c.fake != nil {
 		err = secureFiles(c.cfg.DataDir)
 	}
-	return errors.Join(err, c.lock.Close())
+	return errors.Join(err, unlock(c.lock))
 }
 
 // randomID is a cluster id as Kafka makes them: 16 random bytes in URL-safe

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -28,18 +29,25 @@ const (
 	testPassword = "secret"
 )
 
-// brokers is n nodes with the given first id, at ports that the system chooses.
+// loopback is an address of our own with a port that the system chooses.
+// Outgoing connections are from 127.0.0.1, so none of them takes the port while
+// a broker that will want it again is down.
+func loopback() string {
+	return fmt.Sprintf("127.0.%d.%d:0", 20+rand.IntN(230), 1+rand.IntN(250))
+}
+
+// brokers is n nodes with the given first id.
 func brokers(first, n int32) []Node {
 	var nodes []Node
 	for i := range n {
-		nodes = append(nodes, Node{first + i, "127.0.0.1:0"})
+		nodes = append(nodes, Node{first + i, loopback()})
 	}
 	return nodes
 }
 
 func testConfig(t testing.TB) Config {
 	return Config{
-		Nodes: brokers(0, 3), Bootstrap: "127.0.0.1:0", DataDir: t.TempDir(),
+		Nodes: brokers(0, 3), Bootstrap: loopback(), DataDir: t.TempDir(),
 		Superuser: testUser, Password: testPassword,
 		Settings: map[string]string{"auto.create.topics.enable": "false"},
 		Log:      slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -76,12 +84,20 @@ func clientAs(t testing.TB, c *Cluster, user, password string, extra ...kgo.Opt)
 	if c.cfg.TLS != nil {
 		login.TLS = &tls.Config{RootCAs: testRoots(t, c), ServerName: "localhost"}
 	}
-	cl, err := kafka.NewClient(login, append([]kgo.Opt{kgo.MetadataMinAge(50 * time.Millisecond)}, extra...)...)
+	cl, err := kafka.NewClient(login, append(impatient(), extra...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cl.Close)
 	return cl
+}
+
+// impatient clients try again at once, so that tests are quick.
+func impatient() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.MetadataMinAge(20 * time.Millisecond),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 20 * time.Millisecond }),
+	}
 }
 
 func client(t testing.TB, c *Cluster, extra ...kgo.Opt) *kgo.Client {
@@ -101,7 +117,7 @@ func makeTopic(t testing.TB, cl *kgo.Client, name string, partitions int32, conf
 	for k, v := range config {
 		configs[k] = &v
 	}
-	if _, err := kadm.NewClient(cl).CreateTopic(deadline(t), partitions, 2, configs, name); err != nil {
+	if _, err := kadm.NewClient(cl).CreateTopic(deadline(t), partitions, -1, configs, name); err != nil {
 		t.Fatal(err)
 	}
 }

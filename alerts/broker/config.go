@@ -16,6 +16,9 @@ import (
 // cluster with node id n makes and drops n placeholders when it starts.
 const maxNodeID = 999
 
+// maxSegmentBytes is the most, and the default, for log.segment.bytes.
+const maxSegmentBytes = 8 << 20
+
 // Node is one broker: its id as clients see it and where it listens.
 type Node struct {
 	ID int32
@@ -42,7 +45,8 @@ type Config struct {
 	TLS *tls.Config
 	// Settings are Kafka broker configuration keys and their values, such as
 	// message.max.bytes or auto.create.topics.enable. Keys that nothing
-	// here acts on are kept and described, not refused.
+	// here acts on are kept and described, not refused. log.segment.bytes is
+	// capped at 8 MiB, which bounds the memory that a start takes.
 	Settings map[string]string
 	// ClusterID is used when DataDir is new; empty means a random one.
 	ClusterID string
@@ -138,7 +142,7 @@ func (c Config) validate() error {
 	}
 	for _, key := range []string{
 		"log.cleaner.backoff.ms", "log.retention.ms", "log.retention.minutes",
-		"log.retention.hours", "num.partitions", "message.max.bytes",
+		"log.retention.hours", "log.segment.bytes", "num.partitions", "message.max.bytes",
 	} {
 		if v, ok := c.Settings[key]; ok {
 			if _, err := strconv.ParseInt(v, 10, 64); err != nil {
@@ -189,6 +193,10 @@ func (c Config) settings() map[string]string {
 			s["log.retention.ms"] = strconv.FormatInt(n, 10)
 			break
 		}
+	}
+	// kfake loads one whole segment of every partition at a time when it starts.
+	if n, err := strconv.ParseInt(s["log.segment.bytes"], 10, 64); err != nil || n > maxSegmentBytes {
+		s["log.segment.bytes"] = strconv.Itoa(maxSegmentBytes)
 	}
 	// kfake's own cleaner must never run; see retention.go.
 	s["log.cleaner.backoff.ms"] = neverMillis

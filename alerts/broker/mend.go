@@ -130,7 +130,7 @@ func (c *conn) next() error {
 		return c.overhear()
 	case k == kmsg.Fetch && !c.cluster.stamps.Load().none(),
 		k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas,
-		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs:
+		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
 		c.expect(c.frame)
 	}
 	return nil
@@ -273,6 +273,8 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		return answer, c.cluster.stamps.Load().answer(answer, s.version)
 	case kmsg.AlterConfigs, kmsg.IncrementalAlterConfigs:
 		return answer, c.cluster.changed()
+	case kmsg.DeleteRecords:
+		return answer, c.cluster.written()
 	}
 	if s.frame != nil {
 		var err error

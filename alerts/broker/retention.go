@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +26,8 @@ const (
 	neverMillis = "315360000000"
 
 	marksFile = "marks.json"
+	// room is more records than a partition takes in while retention runs.
+	room = 100_000
 )
 
 // retain applies retention.ms and retention.bytes until ctx ends.
@@ -64,12 +67,14 @@ func (c *Cluster) ApplyRetention() error {
 		return err
 	}
 	// A partition that retention empties leaves no file that tells where it
-	// ended, so that is written down first.
-	if err := c.mark(topics); err != nil {
+	// ended, so that is written down first; with room, because records may
+	// come in meanwhile that are old enough to go at once. After a crash in
+	// between offsets skip the room, which Kafka's may; none is used twice.
+	if err := c.mark(topics, room); err != nil {
 		return err
 	}
 	c.fake.ApplyRetention()
-	return nil
+	return c.mark(topics, 0)
 }
 
 // shield exempts topics that are only compacted from retention, as in Kafka.
@@ -238,8 +243,8 @@ func (c *Cluster) readStamps(topics []kmsg.MetadataResponseTopic) (*stamps, erro
 	return s, nil
 }
 
-// marks is where each partition ended and which leader epoch it had when it was
-// last written down. It is a floor: what is on disk may be further.
+// marks is where each partition started and ended, and which leader epoch it had,
+// when it was last written down. It is a floor: what is on disk may be further.
 type marks map[string]topicMarks
 
 type topicMarks struct {
@@ -248,24 +253,44 @@ type topicMarks struct {
 }
 
 type mark struct {
+	Start int64 `json:"start"`
 	End   int64 `json:"end"` // the next offset
 	Epoch int32 `json:"epoch"`
 }
 
-// mark writes down the ends and epochs of all partitions.
-func (c *Cluster) mark(topics []kmsg.MetadataResponseTopic) error {
+// mark writes down the ends and epochs of all partitions, the ends moved ahead.
+func (c *Cluster) mark(topics []kmsg.MetadataResponseTopic, ahead int64) error {
 	m := make(marks)
 	for _, t := range topics {
 		ps := make(map[int32]mark)
 		for _, p := range c.fake.PartitionInfos(*t.Topic) {
-			ps[p.Partition] = mark{p.HighWatermark, p.Epoch}
+			ps[p.Partition] = mark{p.LogStartOffset, p.HighWatermark + ahead, p.Epoch}
 		}
 		m[*t.Topic] = topicMarks{t.TopicID, ps}
+	}
+	if reflect.DeepEqual(m, c.marked) {
+		return nil
 	}
 	if err := writeJSON(filepath.Join(c.cfg.DataDir, marksFile), m); err != nil {
 		return &DataDirError{c.cfg.DataDir, "writing down where partitions end", err}
 	}
+	c.marked = m
 	return nil
+}
+
+// written writes down the ends and epochs of all partitions, after a client
+// deleted records and when the cluster has started.
+func (c *Cluster) written() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	topics, err := c.describe()
+	if err != nil {
+		return err
+	}
+	return c.mark(topics, 0)
 }
 
 func readMarks(dir string) (marks, error) {
