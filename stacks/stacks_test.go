@@ -38,10 +38,11 @@ func TestAlertsOrder(t *testing.T) {
 	for _, c := range s.Order() {
 		b.WriteString(c.Name + " = " + c.Implementations["embedded"] + " <- " + strings.Join(c.Needs, " ") + "\n")
 	}
-	want := `kafka = kfake <- 
+	want := `addresses = loopback <- 
+kafka = kfake <- addresses
 kafka-users = kafka-admin-protocol <- kafka
 kafka-topics = kafka-admin-protocol <- kafka
-object-store = versitygw <- 
+object-store = versitygw <- addresses
 buckets = s3-protocol <- object-store
 schema-registry = built-in <- kafka-users kafka-topics
 schemas = registry-protocol <- schema-registry
