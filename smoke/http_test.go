@@ -415,7 +415,7 @@ func TestAlertDecodes(t *testing.T) {
 		"unknown schema": {value: packet.Frame(1, good[packet.HeaderSize:]),
 			words: []string{"the registry to have schema 1,", "40403"}},
 		"another version": {value: packet.Frame(704, good[packet.HeaderSize:]),
-			words: []string{"alerts of schema 11.0", "schema 704 of version 7.4"}},
+			words: []string{"to decode with schema 704"}},
 		"cut off":    {value: good[:len(good)-100], words: []string{"to decode with schema 1100"}},
 		"bytes over": {value: append(bytes.Clone(good), 0), words: []string{"to decode with schema 1100"}},
 		"registry has another schema under the id": {value: good,

@@ -103,9 +103,6 @@ type walk struct {
 // the socket answers. The error is state.ErrLocked when another runner owns the
 // lab.
 func (s *Server) Serve(ctx context.Context, listening func()) error {
-	if err := s.Dir.Create(); err != nil {
-		return err
-	}
 	lock, err := s.takeLock(ctx)
 	if err != nil {
 		return err
@@ -158,43 +155,44 @@ func (s *Server) Serve(ctx context.Context, listening func()) error {
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	err = srv.Shutdown(end)
+	s.closeSocket()
+	if err = srv.Shutdown(end); errors.Is(err, net.ErrClosed) {
+		err = nil // it was closed here, before the server noticed
+	}
 	s.Log.Info("runner ended")
 	return err
 }
 
 // takeLock takes the lab's lock. A runner that is on its way out may still hold
-// it for a moment, so it is waited for, with a bound.
+// it for a moment, so it is waited for, with a bound. A purge removes the folder
+// that the lock's file lies in; then the folder is made again.
 func (s *Server) takeLock(ctx context.Context) (*state.Lock, error) {
-	lock, err := state.TryLock(s.Dir.LockPath())
-	if !errors.Is(err, state.ErrLocked) {
-		return lock, err
-	}
-	type result struct {
-		lock *state.Lock
-		err  error
-	}
-	got := make(chan result, 1)
-	go func() {
-		lock, err := state.WaitLock(s.Dir.LockPath())
-		got <- result{lock, err}
-	}()
 	bound := s.LockWait
 	if bound == 0 {
 		bound = 10 * time.Second
 	}
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	select {
-	case r := <-got:
-		return r.lock, r.err
-	case <-ctx.Done():
-		go func() { // the wait cannot be cut short: what it gets is given back
-			if r := <-got; r.lock != nil {
-				r.lock.Release()
+	for {
+		err := s.Dir.Create()
+		if err == nil {
+			var lock *state.Lock
+			if lock, err = state.TryLock(s.Dir.LockPath()); err == nil {
+				return lock, nil
 			}
-		}()
-		return nil, state.ErrLocked
+		}
+		switch {
+		case errors.Is(err, state.ErrLocked):
+			free, err := state.Watch(s.Dir.LockPath())
+			if err != nil {
+				return nil, err
+			}
+			if free(ctx) != nil {
+				return nil, state.ErrLocked
+			}
+		case !errors.Is(err, fs.ErrNotExist) || ctx.Err() != nil:
+			return nil, err
+		}
 	}
 }
 
@@ -202,11 +200,19 @@ func (s *Server) takeLock(ctx context.Context) (*state.Lock, error) {
 // dials from now on finds no runner and starts one of its own, which waits for
 // our lock. Followers of the last walk still get its last event.
 func (s *Server) leave(w *walk, last event.Event) {
-	s.leaving.Store(true)
+	s.closeSocket()
 	s.end(w)
-	s.listener.Close()
 	s.hub.publish(last)
 	s.quit()
+}
+
+// closeSocket ends the listening, once and for all. It must be done while the
+// lock is held: later it could remove the socket of the next runner.
+func (s *Server) closeSocket() {
+	s.leaving.Store(true)
+	if s.listener != nil { // else this process only deletes the lab
+		s.listener.Close()
+	}
 }
 
 func (s *Server) handler() http.Handler {
@@ -412,7 +418,8 @@ func (s *Server) takeDownWith(ctx context.Context, goal plan.Goal, emit event.Si
 	desc, err := s.Dir.Describe()
 	if errors.Is(err, fs.ErrNotExist) { // nothing was ever brought up
 		if goal == plan.Purge {
-			err = errors.Join(os.Remove(s.Dir.LockPath()), s.Dir.Delete())
+			s.closeSocket()
+			err = s.Dir.Delete()
 		} else {
 			err = nil
 		}
@@ -439,7 +446,8 @@ func (s *Server) takeDownWith(ctx context.Context, goal plan.Goal, emit event.Si
 	if err := w.Run(ctx); err != nil || goal != plan.Purge {
 		return err
 	}
-	return errors.Join(journal.Close(), os.Remove(s.Dir.LockPath()), s.Dir.Delete())
+	s.closeSocket()
+	return errors.Join(journal.Close(), s.Dir.Delete())
 }
 
 // Purge deletes a lab that no runner owns. The caller holds the lab's lock.

@@ -19,29 +19,21 @@ type Lock struct{ file *os.File }
 
 // TryLock takes the lock on the file at path, which is created where missing. It
 // does not wait: ErrLocked when another process has it.
+//
+// The lock is on the file that path names when it is taken. An owner may remove
+// the file before it lets go; whoever had opened that file then holds the lock on
+// something that nobody else will find, and begins again.
 func TryLock(path string) (*Lock, error) {
-	l, err := lock(path, syscall.LOCK_EX|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return nil, ErrLocked
-	}
-	return l, err
-}
-
-// WaitLock takes the lock on the file at path and waits for as long as another
-// process has it.
-func WaitLock(path string) (*Lock, error) { return lock(path, syscall.LOCK_EX) }
-
-// lock takes the lock on the file that path names when it is taken. An owner may
-// remove the file before it lets go; whoever waited for that file then holds the
-// lock on something that nobody else will find, and must begin again.
-func lock(path string, how int) (*Lock, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
 			return nil, err
 		}
-		if err := flock(f, how); err != nil {
+		if err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 			f.Close()
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				return nil, ErrLocked
+			}
 			return nil, err
 		}
 		ours, err := f.Stat()
@@ -88,8 +80,9 @@ func Watch(path string) (wait func(ctx context.Context) error, err error) {
 	return func(ctx context.Context) error {
 		free := make(chan error, 1)
 		go func() {
-			defer f.Close()
-			free <- flock(f, syscall.LOCK_SH)
+			err := flock(f, syscall.LOCK_SH)
+			f.Close() // before the caller goes on and takes the lock itself
+			free <- err
 		}()
 		select {
 		case err := <-free:

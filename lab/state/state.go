@@ -163,8 +163,9 @@ func (d Dir) Create() error {
 	return nil
 }
 
-// Delete removes the lab's directory with everything in it, and the folders
-// above it that alertlab made and that are empty now.
+// Delete removes the lab's directory with everything in it, then its lock's file,
+// then the folders above that are empty now. The caller holds the lock: whoever
+// takes the next one finds nothing of this lab, and nothing is deleted under it.
 func (d Dir) Delete() error {
 	if d.name == "" || d.root == "" {
 		return errors.New("no lab directory is named")
@@ -173,6 +174,9 @@ func (d Dir) Delete() error {
 		return err
 	}
 	if err := os.Remove(d.Socket()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Remove(d.LockPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	// Not empty is the usual case and no error.

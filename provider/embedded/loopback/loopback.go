@@ -198,7 +198,8 @@ func (p *part) Activity() event.Activity {
 }
 
 // reserve takes a block for this process and checks that each of its addresses
-// can be listened at; all that cannot are named.
+// can be listened at. Of a block that is a lab's already, all that cannot are
+// named.
 func reserve(ctx context.Context, shared string, block int, in input) (*state.Lock, error) {
 	lock, err := state.TryLock(lockFile(shared, block))
 	if errors.Is(err, state.ErrLocked) {
@@ -208,6 +209,7 @@ func reserve(ctx context.Context, shared string, block int, in input) (*state.Lo
 		return nil, err
 	}
 	var problems []error
+	owned := ownerOf(shared, block) != ""
 	addresses := in.addresses(block)
 	for _, name := range slices.Sorted(maps.Keys(addresses)) {
 		if name == "block" {
@@ -215,9 +217,15 @@ func reserve(ctx context.Context, shared string, block int, in input) (*state.Lo
 		}
 		if err := ports.Check(ctx, addresses[name]); err != nil {
 			problems = append(problems, err)
+			if !owned { // another block will do; finding out who has each takes long
+				break
+			}
 		}
 	}
 	if len(problems) > 0 {
+		if !owned {
+			os.Remove(lockFile(shared, block)) // made for this try only
+		}
 		return nil, errors.Join(append(problems, lock.Release())...)
 	}
 	return lock, nil

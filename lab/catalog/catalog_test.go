@@ -1,0 +1,410 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/content/schemas"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/stacks"
+)
+
+var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test -update writes it):\n--- got\n%s--- want\n%s", path, got, want)
+	}
+}
+
+// local describes a lab of a shipped profile, with parts of its text replaced.
+func local(t *testing.T, replace ...string) (state.Description, *profiles.Profile) {
+	t.Helper()
+	p, err := profiles.Load("local")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(string(p.Source()), replace[i]) {
+			t.Fatalf("the profile does not say %q", replace[i])
+		}
+	}
+	text := strings.NewReplacer(replace...).Replace(string(p.Source()))
+	if p, err = profiles.Parse("local", []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	return state.Description{Name: "default", Provider: Embedded, Stack: p.Stack, Profile: "local", Resolved: text}, p
+}
+
+func wanted(t *testing.T, desc state.Description) plan.Wanted {
+	t.Helper()
+	w, err := Wanted(desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func open(t *testing.T, desc state.Description) *Lab {
+	t.Helper()
+	l, err := Open(state.At(t.TempDir(), desc.Name), desc, "alertlab", func(string) *slog.Logger { return slog.New(slog.DiscardHandler) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestPlanOfFreshLab(t *testing.T) {
+	t.Parallel()
+	desc, _ := local(t)
+	w := wanted(t, desc)
+	seen := plan.Snapshot{}
+	for _, want := range w.Parts {
+		seen[want.Key] = plan.Observation{State: plan.Absent, Why: want.Why}
+	}
+	p, err := plan.Make(w, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "local-fresh.txt", p.String())
+	down, err := plan.MakeDown(w, plan.Snapshot{}, plan.Purge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "local-purge.txt", down.String())
+}
+
+func TestCard(t *testing.T) {
+	t.Parallel()
+	desc, p := local(t)
+	kafka := map[string]string{"bootstrap": "127.0.0.10:9094"}
+	for id := range 6 {
+		kafka[fmt.Sprintf("broker.%d", id)] = fmt.Sprintf("127.0.0.%d:9094", 11+id)
+	}
+	outputs := map[string]map[string]string{
+		"kafka":           kafka,
+		"schema-registry": {"url": "http://127.0.0.10:8081"}, "registry-front": {"url": "http://127.0.0.10:8080"},
+		"alert-database-server": {"url": "http://127.0.0.10:3000"},
+		"object-store":          {"url": "http://127.0.0.10:9000", "region": "us-east-1"},
+	}
+	b, err := json.MarshalIndent(Card(desc, p, outputs), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "local-card.json", string(b)+"\n")
+
+	// Every address on the card comes from an output that some part gives.
+	given := map[string][]string{}
+	for _, want := range wanted(t, desc).Parts {
+		given[want.Key] = want.Outputs
+	}
+	for part, out := range outputs {
+		for name := range out {
+			if !slices.Contains(given[part], name) {
+				t.Errorf("the card shows %s.%s, which %s does not give: %v", part, name, part, given[part])
+			}
+		}
+	}
+}
+
+// Broker ids may begin anywhere, as those of the USDF cluster begin with 6.
+func TestBrokerIDs(t *testing.T) {
+	t.Parallel()
+	desc, p := local(t, "firstID: 0", "firstID: 6")
+	card := Card(desc, p, map[string]map[string]string{"kafka": {"broker.6": "127.0.0.11:9094", "broker.11": "127.0.0.16:9094"}})
+	if b := card.Kafka.Brokers; len(b) != 6 || b[0].ID != 6 || b[0].Address != "127.0.0.11:9094" || b[5].ID != 11 || b[5].Address != "127.0.0.16:9094" {
+		t.Errorf("brokers %+v", b)
+	}
+	if _, err := plan.Make(wanted(t, desc), plan.Snapshot{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Every component of every stack has an implementation, and none is there for
+// nothing; every profile can be planned, and each of its parts can be made and
+// does what its steps will ask of it.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	table, used := entries(), map[string]bool{}
+	for _, info := range stacks.List() {
+		stack, err := stacks.Load(info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range stack.Components {
+			for provider, implementation := range c.Implementations {
+				key := c.Name + "/" + implementation
+				if _, ok := table[key]; !ok {
+					t.Errorf("stack %s: nothing implements %s on %s", info.Name, key, provider)
+				}
+				used[key] = true
+			}
+		}
+	}
+	for key := range table {
+		if !used[key] {
+			t.Errorf("no stack uses %s", key)
+		}
+	}
+	for _, info := range profiles.List() {
+		p, err := profiles.Load(info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		desc := state.Description{Name: "default", Provider: Embedded, Stack: p.Stack, Profile: info.Name, Resolved: string(p.Source())}
+		w := wanted(t, desc)
+		if _, err := plan.Make(w, plan.Snapshot{}); err != nil {
+			t.Errorf("profile %s: %v", info.Name, err)
+		}
+		lab := open(t, desc)
+		if got, want := slices.Sorted(maps.Keys(lab.Parts())), keys(w); !slices.Equal(got, want) {
+			t.Errorf("profile %s: parts %v, wanted %v", info.Name, got, want)
+		}
+		for _, want := range w.Parts {
+			part := lab.Parts()[want.Key]
+			if _, ok := part.(plan.Stopper); want.Runs != ok {
+				t.Errorf("%s runs: %v, can be stopped: %v", want.Key, want.Runs, ok)
+			}
+			if _, ok := part.(plan.Remover); want.Stores != "" && !ok {
+				t.Errorf("%s stores %s and cannot remove it", want.Key, want.Stores)
+			}
+			if _, ok := part.(plan.Waiter); len(want.Gates) > 0 && !ok {
+				t.Errorf("%s has gates that nobody can look at", want.Key)
+			}
+			if want.Title == "" || want.Why == "" || !json.Valid(want.Input) {
+				t.Errorf("%s: title %q, why %q, input %s", want.Key, want.Title, want.Why, want.Input)
+			}
+			for _, g := range want.Gates {
+				if g.Deadline <= 0 || g.What == "" {
+					t.Errorf("%s: gate %+v", want.Key, g)
+				}
+			}
+		}
+	}
+}
+
+func keys(w plan.Wanted) []string {
+	var out []string
+	for _, want := range w.Parts {
+		out = append(out, want.Key)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// What stands in two places because neither may import the other.
+func TestSameEverywhere(t *testing.T) {
+	t.Parallel()
+	var published []string
+	for _, v := range packet.Versions() {
+		published = append(published, v.String())
+	}
+	if got := profiles.SchemaVersions(); !slices.Equal(got, published) {
+		t.Errorf("profiles knows the schema versions %v, alerts/packet has %v", got, published)
+	}
+	if got := schemas.Versions(); !slices.Equal(got, published) {
+		t.Errorf("content/schemas registers %v, alerts/packet has %v", got, published)
+	}
+	_, p := local(t)
+	for _, name := range profiles.ServiceUsers() {
+		if !slices.ContainsFunc(userInput(t, p).Users, func(u aclUser) bool { return u.Name == name }) {
+			t.Errorf("profiles reserves the name %s, which no part of the system has", name)
+		}
+	}
+}
+
+type aclUser struct {
+	Name string
+	ACLs []struct {
+		Resource, ResourceName, Pattern string
+		Operations                      []string
+	}
+}
+
+func userInput(t *testing.T, p *profiles.Profile) (in struct{ Users []aclUser }) {
+	t.Helper()
+	want := entries()["kafka-users/kafka-admin-protocol"].want(p, state.Description{})
+	if err := json.Unmarshal(want.Input, &in); err != nil {
+		t.Fatal(err)
+	}
+	return in
+}
+
+// Users may do what they may at the real sites (Phalanx usdfdev, 2026-06): no more,
+// because a client that works here must work there, and no less.
+func TestACLs(t *testing.T) {
+	t.Parallel()
+	_, p := local(t)
+	want := map[string][]string{
+		"alert-schema-registry": {
+			"group schema-registry prefix All",
+			"topic __consumer_offsets literal Describe",
+			"topic registry-schemas literal DescribeConfigs,Read,Write",
+		},
+		"alert-database-ingester": {
+			"group * literal Describe,Read",
+			"topic __consumer_offsets literal All",
+			"topic alerts-simulated literal Describe,Read",
+		},
+		"alert-stream-simulator": {
+			"group * literal Describe,Read",
+			"topic __consumer_offsets literal All",
+			"topic alerts-simulated literal All",
+			"topic alerts-static literal All",
+		},
+	}
+	for _, broker := range []string{"alerce", "ampel", "antares", "babamul", "fink", "lasair", "pittgoogle", "poi", "snaps"} {
+		want[broker] = []string{"group " + broker + " prefix All", "topic alerts-simulated literal Describe,DescribeConfigs,Read"}
+	}
+	for _, u := range userInput(t, p).Users {
+		var got []string
+		for _, a := range u.ACLs {
+			got = append(got, fmt.Sprintf("%s %s %s %s", a.Resource, a.ResourceName, a.Pattern, strings.Join(slices.Sorted(slices.Values(a.Operations)), ",")))
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want[u.Name]) {
+			t.Errorf("%s may\n%s\nand not\n%s", u.Name, strings.Join(got, "\n"), strings.Join(want[u.Name], "\n"))
+		}
+		delete(want, u.Name)
+	}
+	for name := range want {
+		t.Errorf("there is no user %s", name)
+	}
+}
+
+// Passwords are made for every user, and none of them is part of what is wanted.
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	desc, p := local(t)
+	lab := open(t, desc)
+	names, err := lab.Users(desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(names) != 13 || names[0] != p.Kafka.Superuser {
+		t.Errorf("users %v", names)
+	}
+	dir := state.At(t.TempDir(), "default")
+	if err := dir.Create(); err != nil {
+		t.Fatal(err)
+	}
+	creds, err := dir.EnsureCredentials(names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lab.SetCredentials(creds)
+	w, err := lab.Wanted(desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for user, password := range creds.Kafka {
+		if strings.Contains(string(text), password) {
+			t.Errorf("the password of %s is part of what is wanted", user)
+		}
+	}
+	if got, err := lab.secrets.Password("fink"); err != nil || got != creds.Kafka["fink"] {
+		t.Errorf("the parts do not get the password of fink: %v", err)
+	}
+	if _, err := lab.secrets.Password("nobody"); err == nil {
+		t.Error("nobody has a password")
+	}
+}
+
+// A visit that a user loaded stands for the profile's, in the plan and on the card.
+func TestLoadedReservoir(t *testing.T) {
+	t.Parallel()
+	desc, _ := local(t)
+	desc.Reservoir = &state.Reservoir{File: "/visits/one.avro", Manifest: `{"alerts":7}`}
+	for _, want := range wanted(t, desc).Parts {
+		if want.Key == "reservoir" && (!strings.Contains(want.Title, "/visits/one.avro") || !strings.Contains(string(want.Input), `\"alerts\":7`)) {
+			t.Errorf("reservoir: %s, %s", want.Title, want.Input)
+		}
+	}
+}
+
+func TestConcessions(t *testing.T) {
+	t.Parallel()
+	_, plain := local(t, "replicas: 3", "replicas: 1")
+	if got := concessions(plain); len(got) != 1 || !strings.Contains(got[0], "SCRAM") {
+		t.Errorf("got %q", got)
+	}
+	_, p := local(t, "tls: false", "tls: true")
+	got := strings.Join(concessions(p), "\n")
+	for _, word := range []string{"SCRAM", "not encrypted", "stored once"} {
+		if !strings.Contains(got, word) {
+			t.Errorf("%q is not conceded:\n%s", word, got)
+		}
+	}
+}
+
+// What cannot be used is bad input, with a next command.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	good, _ := local(t)
+	for name, spoil := range map[string]func(*state.Description){
+		"provider": func(d *state.Description) { d.Provider = "k3d" },
+		"stack":    func(d *state.Description) { d.Stack = "alrts" },
+		"profile":  func(d *state.Description) { d.Resolved = "kafka: {}\n" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			desc := good
+			spoil(&desc)
+			_, err := Wanted(desc)
+			var f *fault.Fault
+			if !errors.As(err, &f) || f.Code != fault.BadInput || f.Why == "" || f.Next == "" {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	if _, err := Open(state.At(t.TempDir(), "x"), state.Description{Provider: "kind"}, "", nil); fault.CodeOf(err) != fault.BadInput {
+		t.Errorf("opening: %v", err)
+	}
+}
+
+// Nothing runs before a walk, and looking at a new lab starts nothing.
+func TestFreshStatus(t *testing.T) {
+	t.Parallel()
+	desc, _ := local(t)
+	lab := open(t, desc)
+	for key, a := range lab.Status() {
+		if a.Running {
+			t.Errorf("%s runs", key)
+		}
+	}
+	for _, want := range wanted(t, desc).Parts {
+		o, err := lab.Parts()[want.Key].Observe(t.Context(), plan.Look{Want: want})
+		if err != nil || o.State != plan.Absent || o.Kept || o.Why == "" {
+			t.Errorf("%s is seen as %+v, %v", want.Key, o, err)
+		}
+	}
+}
