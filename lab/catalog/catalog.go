@@ -154,6 +154,10 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		return w, fault.New(fault.BadInput, fmt.Sprintf("the profile's simulator.schema %q is no published alert schema version", p.Simulator.Schema),
 			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
 	}
+	if p.Kafka.Brokers.Count > loopback.MaxBrokers {
+		return w, fault.New(fault.BadInput, fmt.Sprintf("an embedded lab cannot have %d brokers", p.Kafka.Brokers.Count),
+			fmt.Sprintf("a block of loopback addresses holds %d", loopback.MaxBrokers), "alertlab profile show "+desc.Profile)
+	}
 	table := entries()
 	for _, c := range stack.Components {
 		e, err := find(table, stack, c, desc.Provider)

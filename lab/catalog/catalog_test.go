@@ -408,3 +408,15 @@ func TestFreshStatus(t *testing.T) {
 		}
 	}
 }
+
+func TestTooManyBrokersAreBadInput(t *testing.T) {
+	text, err := os.ReadFile("../../profiles/local.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolved := strings.Replace(string(text), "count: 6,", "count: 90,", 1)
+	_, err = Wanted(state.Description{Name: "x", Provider: Embedded, Stack: "alerts", Profile: "mine.yaml", Resolved: resolved})
+	if fault.CodeOf(err) != fault.BadInput || !strings.Contains(err.Error(), "90 brokers") {
+		t.Errorf("90 brokers: %v", err)
+	}
+}

@@ -183,9 +183,9 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 		}
 		last := w.last(key)
 		order := plan.Order{Action: s.Action, Input: resolved, Last: last.Outputs, LastInput: last.Resolved,
-			Progress: func(count, total int64, unit string) {
+			Progress: seldom(func(count, total int64, unit string) {
 				w.emit(event.Event{Kind: event.Progress, Step: s.Key, Count: count, Total: total, Unit: unit, Elapsed: event.Duration(time.Since(began))})
-			}}
+			})}
 		out, err := part.Apply(ctx, order)
 		if err != nil {
 			return err
@@ -198,6 +198,27 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 	}
 	entry.Time, entry.Elapsed = time.Now(), time.Since(began)
 	return w.Journal.Append(entry)
+}
+
+// seldom passes on what is reported at most twenty times a second, and the end
+// always: a part may count every one of ten thousand alerts, and every follower
+// would get, and keep, an event for each.
+func seldom(report func(count, total int64, unit string)) func(count, total int64, unit string) {
+	const pause = 50 * time.Millisecond
+	var (
+		mu   sync.Mutex
+		last time.Time
+	)
+	return func(count, total int64, unit string) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		if count != total && now.Sub(last) < pause {
+			return
+		}
+		last = now
+		report(count, total, unit)
+	}
 }
 
 // last gives the entry that an earlier walk left for a part, or an empty one.

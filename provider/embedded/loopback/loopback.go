@@ -41,6 +41,10 @@ const (
 	objectStorePort = 9000
 )
 
+// MaxBrokers is how many brokers find a place in a block: addresses .11 to .99, or
+// that many ports where the system has one address only.
+const MaxBrokers = 89
+
 // blocks is the number of labs that can have addresses at a time.
 const blocks = 250
 
