@@ -118,7 +118,7 @@ func TestEnsureTopicsRefuses(t *testing.T) {
 	if _, err := EnsureTopics(ctx, adm, []Topic{{Name: "a"}, {Name: "a"}}); !errors.As(err, &topic) || topic.Topic != "a" {
 		t.Errorf("twice: %v", err)
 	}
-	done, err = EnsureTopics(ctx, adm, []Topic{{Name: "good"}, {Name: "many", Replicas: 9}})
+	_, err = EnsureTopics(ctx, adm, []Topic{{Name: "good"}, {Name: "many", Replicas: 9}})
 	if !errors.As(err, &topic) || topic.Topic != "many" || !errors.Is(err, kerr.InvalidReplicationFactor) {
 		t.Errorf("nine replicas: %v", err)
 	}

@@ -40,6 +40,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// sentConfig is what of a Config crosses to the child process.
+type sentConfig struct {
+	Nodes                         []Node
+	Bootstrap, DataDir, ClusterID string
+	Superuser, Password           string
+	Settings                      map[string]string
+}
+
 // child reads a Config from the first line of stdin, writes the addresses to
 // stdout, and runs until stdin ends.
 func child() error {
@@ -48,10 +56,12 @@ func child() error {
 	if err != nil {
 		return err
 	}
-	var cfg Config
-	if err := json.Unmarshal(line, &cfg); err != nil {
+	var sent sentConfig
+	if err := json.Unmarshal(line, &sent); err != nil {
 		return err
 	}
+	cfg := Config{Nodes: sent.Nodes, Bootstrap: sent.Bootstrap, DataDir: sent.DataDir, ClusterID: sent.ClusterID,
+		Superuser: sent.Superuser, Password: sent.Password, Settings: sent.Settings}
 	cfg.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	c, err := Start(context.Background(), cfg)
 	if err != nil {
@@ -92,8 +102,7 @@ func startProcess(t *testing.T, cfg *Config) *process {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	sent := *cfg
-	sent.Log = nil
+	sent := sentConfig{cfg.Nodes, cfg.Bootstrap, cfg.DataDir, cfg.ClusterID, cfg.Superuser, cfg.Password, cfg.Settings}
 	if err := json.NewEncoder(p.stdin).Encode(sent); err != nil {
 		t.Fatal(err)
 	}

@@ -258,7 +258,6 @@ func (o *object) flux(band int, mjd float64) float64 { return o.change[band] * o
 // bandStats are an object's sums in one band.
 type bandStats struct {
 	source, forced, science weighted
-	chi2Mean                float64
 	errs                    float64
 	least, most, slope      float64
 	lastMjd, lastFlux       float64
