@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -40,13 +41,15 @@ func (a *app) follow(ctx context.Context, progress string, walk func(context.Con
 		gone <- show(context.WithoutCancel(ctx), events, cancel)
 		close(left)
 	}()
-	shown := false
+	var shown atomic.Bool // events come from many goroutines
 	result := make(chan error, 1)
 	go func() {
 		err := walk(walking, func(e event.Event) {
 			select {
 			case events <- e:
-				shown = shown || (e.Kind == event.Finished && e.Problem != nil)
+				if e.Kind == event.Finished && e.Problem != nil {
+					shown.Store(true)
+				}
 			case <-left:
 			}
 		})
@@ -66,7 +69,7 @@ func (a *app) follow(ctx context.Context, progress string, walk func(context.Con
 		}
 		err = <-result
 	}
-	if err != nil && shown {
+	if err != nil && shown.Load() {
 		return reported{err}
 	}
 	return err
