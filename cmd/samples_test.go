@@ -1,0 +1,72 @@
+package cmd_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/alertlab/alertlab/internal/chaos"
+)
+
+// TestSamples takes the observatory's sample alerts, one file for a schema
+// version, through a living lab: each is loaded, played, archived and fetched,
+// and comes back as it is in its file. All have the same id, so that the one
+// that was played last wins.
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	samples := os.Getenv("ALERTLAB_SAMPLES")
+	if samples == "" {
+		t.Skip("ALERTLAB_SAMPLES names no folder with sample-alert-v4.0.avro, sample-alert-v7.4.avro and sample-alert-v10.0.avro")
+	}
+	stateDir := filepath.Join(t.TempDir(), "s")
+	t.Cleanup(func() {
+		for _, p := range chaos.Processes(stateDir) {
+			p.Kill()
+		}
+	})
+	// testscript put a copy of this binary, which is the program, into the path.
+	alertlab := func(args ...string) ([]byte, error) {
+		c := exec.Command("alertlab", args...)
+		c.Env = append(os.Environ(), "ALERTLAB_STATE_DIR="+stateDir, "ALERTLAB_SIMULATOR_ALERTS=20", "ALERTLAB_SIMULATOR_INTERVAL=2s")
+		return c.Output()
+	}
+	must := func(args ...string) {
+		t.Helper()
+		if out, err := alertlab(args...); err != nil {
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				out = append(out, exit.Stderr...)
+			}
+			t.Fatalf("alertlab %v: %v\n%s", args, err, out)
+		}
+	}
+	must("up", "--progress", "quiet")
+	for _, version := range []string{"v4.0", "v7.4", "v10.0"} {
+		file := filepath.Join(samples, "sample-alert-"+version+".avro")
+		id, want, err := wireOf(file, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id != 1231321321 {
+			t.Errorf("%s: the id is %d", file, id)
+		}
+		must("simulator", "create", "-q", file)
+		must("simulator", "play")
+		var got []byte
+		// Before it, the alert of the version before is there.
+		if !poll(func() bool {
+			got, err = alertlab("alertdb", "get", "1231321321", "-o", "wire")
+			return err == nil && bytes.Equal(got, want)
+		}) {
+			t.Fatalf("%s: %d bytes came back (%v), which are not the %d of the file", file, len(got), err, len(want))
+		}
+		must("alertdb", "get", "1231321321")
+		must("alertdb", "get", "1231321321", "-o", "json")
+		t.Logf("%s: %d bytes on the wire, byte for byte", version, len(want))
+	}
+	must("smoke", "--only", "schema-versions")
+	must("down", "--purge", "--verify")
+}

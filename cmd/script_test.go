@@ -1,0 +1,472 @@
+package cmd_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/cmd"
+	"github.com/alertlab/alertlab/internal/chaos"
+	"github.com/alertlab/alertlab/lab/state"
+)
+
+// patience bounds every wait for something that must come. It is no expectation
+// of how long that takes.
+const patience = 90 * time.Second
+
+// TestMain makes the test binary the program itself when it is started under its
+// name: testscript puts a copy called alertlab into the path, and the runner and
+// the object store start the executable that they are.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"alertlab": func() { os.Exit(cmd.Main(os.Args[1:], cmd.Hooks{})) },
+	})
+}
+
+// TestScripts runs the transcripts in testdata/script: what a person types and
+// what they get to see. Every script has a state directory of its own and small
+// visits at a short interval; labs find free addresses by themselves.
+func TestScripts(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the transcripts look for processes in /proc")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"), Setup: setup, RequireExplicitExec: true, RequireUniqueNames: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":      exits,
+			"eventually": eventually,
+			"follow":     follow,
+			"signal":     signal,
+			"ended":      ended,
+			"running":    running,
+			"kill9":      kill9,
+			"edit":       edit,
+			"cut":        cut,
+			"wire":       wire,
+			"validjson":  validJSON,
+			"secrets":    secrets,
+			"login":      login,
+		},
+	})
+}
+
+// followers are the background processes of one script, by name.
+type followers map[string]*follower
+
+type follower struct {
+	cmd   *exec.Cmd
+	ended chan error
+}
+
+type (
+	followersKey struct{}
+	environKey   struct{}
+)
+
+func setup(env *testscript.Env) error {
+	stateDir := filepath.Join(env.WorkDir, "state")
+	env.Setenv("STATE", stateDir)
+	env.Setenv("ALERTLAB_STATE_DIR", stateDir)
+	env.Setenv("ALERTLAB_SIMULATOR_ALERTS", "20")
+	env.Setenv("ALERTLAB_SIMULATOR_INTERVAL", "2s")
+	env.Setenv("ALERTLAB_SIMULATOR_PACKET_SIZE", "60kB")
+	// Labs of all scripts reserve their addresses in one place, as those of one
+	// user do.
+	env.Setenv("TMPDIR", os.TempDir())
+	// With -cover, the program writes its counters here.
+	env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
+	env.Values[followersKey{}] = followers{}
+	env.Values[environKey{}] = env
+	t := env.T()
+	env.Defer(func() {
+		f, ok := t.(interface{ Failed() bool })
+		failed := ok && f.Failed()
+		var left []chaos.Process
+		gone := func() bool {
+			left = chaos.Processes(stateDir)
+			return len(left) == 0
+		}
+		// A runner that has just taken its lab down needs a moment to end.
+		if failed || poll(gone) {
+			gone()
+		}
+		for _, p := range left {
+			p.Kill()
+		}
+		if len(left) > 0 && !failed {
+			t.Fatal(fmt.Sprintf("the script ended well and left processes behind: %v", left))
+		}
+	})
+	return nil
+}
+
+// exits CODE PROGRAM ARG... runs a program and asserts its exit code; its output
+// can be looked at with stdout and stderr.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	if got := codeOf(ts, err); strconv.Itoa(got) != args[0] {
+		ts.Fatalf("%s: exit code %d, not %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+func codeOf(ts *testscript.TestScript, err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	ts.Fatalf("%v", err)
+	return -1
+}
+
+// eventually PATTERN PROGRAM ARG... runs a program again and again until its
+// standard output matches; with "eventually PATTERN file NAME" it reads a file.
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: eventually PATTERN PROGRAM ARG... | eventually PATTERN file NAME")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	last := ""
+	look := func() bool {
+		if args[1] == "file" {
+			b, err := os.ReadFile(ts.MkAbs(args[2]))
+			last = fmt.Sprintf("%s %v", b, err)
+			return pattern.Match(b)
+		}
+		c := command(ts, args[1:])
+		var out, errs bytes.Buffer
+		c.Stdout, c.Stderr = &out, &errs
+		err := c.Run()
+		last = fmt.Sprintf("%s%s%v", out.String(), errs.String(), err)
+		return pattern.Match(out.Bytes())
+	}
+	if !poll(look) {
+		ts.Fatalf("%q never matched %s; last:\n%s", args[0], strings.Join(args[1:], " "), last)
+	}
+}
+
+// poll asks until the answer is yes, within patience.
+func poll(yes func() bool) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}
+
+// command makes a command of the script's directory and environment.
+func command(ts *testscript.TestScript, args []string) *exec.Cmd {
+	c := exec.Command(args[0], args[1:]...)
+	c.Dir = ts.MkAbs(".")
+	// The script's environment is what it was set up with, as the script has
+	// changed it since.
+	for _, v := range ts.Value(environKey{}).(*testscript.Env).Vars {
+		name, _, _ := strings.Cut(v, "=")
+		c.Env = append(c.Env, name+"="+ts.Getenv(name))
+	}
+	return c
+}
+
+// follow NAME ARG... starts alertlab in the background. What it prints goes to
+// the files NAME.out and NAME.err.
+func follow(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: follow NAME ARG...")
+	}
+	c := command(ts, append([]string{"alertlab"}, args[1:]...))
+	for ext, to := range map[string]*io.Writer{".out": &c.Stdout, ".err": &c.Stderr} {
+		f, err := os.Create(ts.MkAbs(args[0] + ext))
+		ts.Check(err)
+		defer f.Close()
+		*to = f
+	}
+	ts.Check(c.Start())
+	f := &follower{cmd: c, ended: make(chan error, 1)}
+	go func() { f.ended <- c.Wait() }()
+	ts.Value(followersKey{}).(followers)[args[0]] = f
+}
+
+func (f followers) get(ts *testscript.TestScript, name string) *follower {
+	if f[name] == nil {
+		ts.Fatalf("no follower is called %q", name)
+	}
+	return f[name]
+}
+
+// signal NAME INT|TERM|HUP|KILL sends a signal to a follower.
+func signal(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: signal NAME SIGNAL")
+	}
+	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
+	ts.Check(ts.Value(followersKey{}).(followers).get(ts, args[0]).cmd.Process.Signal(signals[args[1]]))
+}
+
+// ended NAME CODE waits for the end of a follower and asserts its exit code; -1
+// is the end by a signal.
+func ended(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ended NAME CODE")
+	}
+	f := ts.Value(followersKey{}).(followers).get(ts, args[0])
+	select {
+	case err := <-f.ended:
+		if got := codeOf(ts, err); strconv.Itoa(got) != args[1] {
+			ts.Fatalf("%s: exit code %d, not %s; it said:\n%s", args[0], got, args[1], ts.ReadFile(args[0]+".err"))
+		}
+	case <-time.After(patience):
+		ts.Fatalf("%s did not end", args[0])
+	}
+}
+
+// running N VERB waits until there are so many processes of the script's labs
+// that were started with a verb: runner, object-store.
+func running(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: running N VERB")
+	}
+	var last []chaos.Process
+	if !poll(func() bool {
+		last = chaos.Running(ts.Getenv("ALERTLAB_STATE_DIR"), args[1])
+		return strconv.Itoa(len(last)) == args[0]
+	}) {
+		ts.Fatalf("there are %d processes of %s, not %s: %v", len(last), args[1], args[0], last)
+	}
+}
+
+// kill9 VERB kills the script's processes that were started with a verb.
+func kill9(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: kill9 VERB")
+	}
+	found := chaos.Running(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	if len(found) == 0 {
+		ts.Fatalf("no %s runs", args[0])
+	}
+	for _, p := range found {
+		p.Kill()
+	}
+}
+
+// edit FILE OLD NEW replaces the one place where OLD stands in a file.
+func edit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: edit FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	if n := strings.Count(text, args[1]); n != 1 {
+		ts.Fatalf("%q stands in %s %d times", args[1], args[0], n)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
+
+// cut FROM TO PERCENT copies the first part of a file.
+func cut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: cut FROM TO PERCENT")
+	}
+	percent, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	text := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text[:len(text)*percent/100]), 0o600))
+}
+
+// wire FILE N TO VARIABLE writes the N-th alert of a container, counted from 0,
+// as it must be in Kafka, and puts its id into a variable.
+func wire(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: wire FILE N TO VARIABLE")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	id, framed, err := wireOf(ts.MkAbs(args[0]), n)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), framed, 0o600))
+	ts.Setenv(args[3], strconv.FormatInt(id, 10))
+}
+
+// wireOf gives the id and the wire bytes of the n-th alert of a container: the
+// header with the id that the schema's version makes, and the datum as it is in
+// the file.
+func wireOf(path string, n int) (int64, []byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer f.Close()
+	r, err := packet.NewContainerReader(f)
+	if err != nil {
+		return 0, nil, err
+	}
+	var body []byte
+	for range n + 1 {
+		if body, err = r.Next(); err != nil {
+			return 0, nil, err
+		}
+	}
+	head, err := r.Schema().Head(body)
+	if err != nil {
+		return 0, nil, err
+	}
+	v := r.Schema().Version()
+	return head.ID, packet.Frame(uint32(v.Major*100+v.Minor), body), nil
+}
+
+// validjson FILE asserts that every line of a file is a JSON value, or, when the
+// file is stdout, that the output is one value.
+func validJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: validjson FILE")
+	}
+	text := ts.ReadFile(args[0])
+	if args[0] == "stdout" {
+		if !json.Valid([]byte(text)) {
+			ts.Fatalf("not JSON: %s", text)
+		}
+		return
+	}
+	if text == "" {
+		ts.Fatalf("%s is empty", args[0])
+	}
+	for line := range strings.Lines(text) {
+		if !json.Valid([]byte(line)) {
+			ts.Fatalf("not JSON: %s", line)
+		}
+	}
+}
+
+// login LAB USER logs in to the lab's Kafka with the password that is kept for a
+// user.
+func login(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: login LAB USER")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	creds, err := dir.Credentials()
+	ts.Check(err)
+	client, err := kafka.NewClient(kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: args[1], Password: creds.Kafka[args[1]]})
+	ts.Check(err)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err = client.Ping(ctx)
+	if neg && !errors.Is(err, kerr.SaslAuthenticationFailed) {
+		ts.Fatalf("%s was not refused: %v", args[1], err)
+	}
+	if !neg && err != nil {
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// secrets LAB FILE... asserts that no secret of a lab stands in anything that it
+// wrote, in the files named, on a command line, and that only their owner can
+// read what is written.
+func secrets(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: secrets LAB FILE...")
+	}
+	stateDir := ts.Getenv("ALERTLAB_STATE_DIR")
+	lab := filepath.Join(stateDir, "labs", args[0])
+	var creds struct {
+		Kafka       map[string]string
+		ObjectStore struct{ SecretKey string }
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(lab, "credentials.json"))), &creds))
+	words := map[string]string{"the object store": creds.ObjectStore.SecretKey}
+	for user, password := range creds.Kafka {
+		words[user] = password
+	}
+	if len(words) < 5 {
+		ts.Fatalf("the lab has only %d secrets", len(words))
+	}
+	search := func(where string, text []byte) {
+		for owner, word := range words {
+			if len(word) < 16 {
+				ts.Fatalf("the secret of %s is too short to look for", owner)
+			}
+			if bytes.Contains(text, []byte(word)) {
+				ts.Fatalf("the secret of %s stands in %s", owner, where)
+			}
+		}
+	}
+	files := 0
+	ts.Check(filepath.WalkDir(lab, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			if errors.Is(err, os.ErrNotExist) { // the lab lives: files come and go
+				return nil
+			}
+			return err
+		}
+		info, err := d.Info()
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		stored := strings.HasPrefix(path, filepath.Join(lab, "data")+"/")
+		// What the parts store lies in a directory that nobody else enters.
+		if !stored && info.Mode().Perm()&0o077 != 0 {
+			return fmt.Errorf("%s can be read by others: %s", path, info.Mode())
+		}
+		if !info.Mode().IsRegular() || d.Name() == "credentials.json" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		files++
+		search(path, text)
+		return err
+	}))
+	if files < 8 {
+		ts.Fatalf("only %d files were found in the lab", files)
+	}
+	for _, f := range args[1:] {
+		search(f, []byte(ts.ReadFile(f)))
+	}
+	processes := chaos.Processes(stateDir)
+	if len(processes) < 2 {
+		ts.Fatalf("the lab has only these processes: %v", processes)
+	}
+	for _, p := range processes {
+		search(fmt.Sprintf("the command line of process %d", p.PID), []byte(strings.Join(p.Args, "\x00")))
+		environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID))
+		ts.Check(err)
+		search(fmt.Sprintf("the environment of process %d", p.PID), environ)
+	}
+}

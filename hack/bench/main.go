@@ -1,0 +1,269 @@
+// Command bench measures the built program from outside, as its user would, and
+// writes what it found as a Markdown document.
+//
+//	go run ./hack/bench -out docs/benchmarks.md
+//
+// It needs Linux (memory and CPU time are read from /proc) and about 10 GB of
+// free disk under TMPDIR. It uses labs and a state directory of its own and
+// deletes them when it ends, also on Ctrl-C.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// alerts and packetSize are one visit of the survey.
+	alerts     = 10_000
+	packetSize = "80kB"
+	// neededDisk is room for a lab that has played full visits: its reservoir,
+	// the topic up to its retention.bytes, a topic of our own, the archive.
+	neededDisk = 10 << 30
+	// settle is how long a lab is left alone before it counts as idle.
+	settle = 3 * time.Second
+)
+
+// groups are the names that -only takes, in the order in which they run.
+var groups = []string{"up", "play", "archive"}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	interrupted := ctx.Err() != nil
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+	}
+	switch {
+	case interrupted:
+		os.Exit(130)
+	case err != nil:
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) (err error) {
+	out := flag.String("out", "", "file to write the document to (default: standard output)")
+	rounds := flag.Int("rounds", 0, "rounds of everything (default: 5 of the short ones, 3 of the visits)")
+	only := flag.String("only", strings.Join(groups, ","), "what to measure")
+	flag.Parse()
+	chosen := strings.Split(*only, ",")
+	for _, name := range chosen {
+		if !slices.Contains(groups, name) {
+			return fmt.Errorf("-only %q: there are %s", name, strings.Join(groups, ", "))
+		}
+	}
+	if flag.NArg() > 0 || *rounds < 0 {
+		return errors.New("usage: go run ./hack/bench [-out FILE] [-rounds N] [-only " + strings.Join(groups, ",") + "]")
+	}
+	short, visits := 5, 3
+	if *rounds > 0 {
+		short, visits = *rounds, *rounds
+	}
+
+	work, err := os.MkdirTemp("", "alertlab-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	free, err := freeDisk(work)
+	if err != nil {
+		return err
+	}
+	if free < neededDisk {
+		return fmt.Errorf("%s has %.1f GB free and %.0f GB are needed; set TMPDIR to a larger disk", os.TempDir(), float64(free)/1e9, float64(neededDisk)/1e9)
+	}
+	b := &bench{binary: filepath.Join(work, "alertlab"), work: work, say: os.Stderr, doc: newDocument()}
+	build := exec.CommandContext(ctx, "go", "build", "-o", b.binary, "github.com/alertlab/alertlab")
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, text)
+	}
+
+	if slices.Contains(chosen, "up") {
+		for i := range short {
+			if err := b.up(ctx, i); err != nil {
+				return err
+			}
+		}
+	}
+	if slices.Contains(chosen, "play") || slices.Contains(chosen, "archive") {
+		if err := b.visits(ctx, visits, slices.Contains(chosen, "play"), slices.Contains(chosen, "archive")); err != nil {
+			return err
+		}
+	}
+	text := b.doc.markdown(os.Args[1:])
+	if *out == "" {
+		_, err = fmt.Print(text)
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(*out), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(*out, []byte(text), 0o644)
+}
+
+// bench holds what all measurements share.
+type bench struct {
+	binary, work string
+	say          io.Writer // what happens now, for who waits
+	doc          *document
+}
+
+// up measures a lab of the profile local from nothing.
+func (b *bench) up(ctx context.Context, round int) (err error) {
+	fmt.Fprintf(b.say, "up, round %d\n", round+1)
+	l := b.newLab(fmt.Sprintf("up%d", round))
+	defer func() { err = errors.Join(err, l.purge(ctx)) }()
+	for _, one := range []struct {
+		name, target string
+		args         []string
+	}{
+		{"`alertlab up`, from nothing", "under 1 s", []string{"up", "--progress", "quiet"}},
+		{"`alertlab up`, nothing to do", "", []string{"up", "--progress", "quiet"}},
+		{"`alertlab version`", "", []string{"version"}},
+	} {
+		done, err := l.alertlab(ctx, one.args...)
+		if err != nil {
+			return err
+		}
+		b.doc.add(one.name, "s", one.target, done.took.Seconds())
+	}
+	// The first visit is part of coming up, not of being idle.
+	if err := l.connect(ctx); err != nil {
+		return err
+	}
+	if err := l.awaitVisit(ctx); err != nil {
+		return err
+	}
+	if err := sleep(ctx, settle); err != nil {
+		return err
+	}
+	memory, err := l.memory()
+	if err != nil {
+		return err
+	}
+	b.doc.add("memory of an idle lab", "MB", "", float64(memory)/1e6)
+	return nil
+}
+
+// visits measures full visits in one lab, whose own simulator plays one when it
+// starts and then none for a day.
+func (b *bench) visits(ctx context.Context, rounds int, play, archive bool) (err error) {
+	fmt.Fprintln(b.say, "a lab with full visits")
+	l := b.newLab("visits", fmt.Sprintf("ALERTLAB_SIMULATOR_ALERTS=%d", alerts), "ALERTLAB_SIMULATOR_PACKET_SIZE="+packetSize, "ALERTLAB_SIMULATOR_INTERVAL=24h")
+	defer func() { err = errors.Join(err, l.purge(ctx)) }()
+	if _, err := l.alertlab(ctx, "up", "--progress", "quiet"); err != nil {
+		return err
+	}
+	if err := l.connect(ctx); err != nil {
+		return err
+	}
+	if err := l.awaitVisit(ctx); err != nil {
+		return err
+	}
+	for i := range rounds {
+		if play {
+			fmt.Fprintf(b.say, "play, round %d\n", i+1)
+			if err := b.play(ctx, l); err != nil {
+				return err
+			}
+		}
+		if archive {
+			fmt.Fprintf(b.say, "archive, round %d\n", i+1)
+			if err := b.archive(ctx, l); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// play measures a visit into a topic that nobody reads.
+func (b *bench) play(ctx context.Context, l *lab) (err error) {
+	const topic = "bench-play"
+	if err := l.createTopicLike(ctx, topic, l.topic); err != nil {
+		return err
+	}
+	defer func() {
+		_, gone := l.admin.DeleteTopic(context.WithoutCancel(ctx), topic)
+		err = errors.Join(err, gone)
+	}()
+	// What earlier visits left to be written is not this one's burden.
+	unix.Sync()
+	meter, err := l.startMeter()
+	if err != nil {
+		return err
+	}
+	visit, err := l.play(ctx, meter, "--topic", topic)
+	if err != nil {
+		return err
+	}
+	used, err := meter.stop()
+	if err != nil {
+		return err
+	}
+	b.doc.add("play alone", "s", "under 4 s", visit.took.Seconds())
+	b.doc.add("play alone: CPU of lab and player", "s", "", (used.runner + used.store + visit.cpu).Seconds())
+	b.doc.add("play alone: cores taken by others", "cores", "", used.others(visit.cpu))
+	return nil
+}
+
+// archive measures a visit into the lab's own topic until its ingester has
+// stored every object and committed every offset.
+func (b *bench) archive(ctx context.Context, l *lab) error {
+	// What earlier visits left to be written is not this one's burden.
+	unix.Sync()
+	meter, err := l.startMeter()
+	if err != nil {
+		return err
+	}
+	visit, err := l.play(ctx, meter)
+	if err != nil {
+		return err
+	}
+	if err := l.awaitArchived(ctx); err != nil {
+		return err
+	}
+	end := time.Now()
+	used, err := meter.stop()
+	if err != nil {
+		return err
+	}
+	whole := end.Sub(visit.started)
+	b.doc.add("play while archiving", "s", "under 4 s", visit.took.Seconds())
+	b.doc.add("visit played and archived", "s", "under 15 s, aim under 10 s", whole.Seconds())
+	b.doc.add("archived after the last acknowledgement", "s", "", end.Sub(visit.started.Add(visit.took)).Seconds())
+	b.doc.add("alerts archived per second", "1/s", "", alerts/whole.Seconds())
+	b.doc.add("play and archive: CPU of lab and player", "s", "", (used.runner + used.store + visit.cpu).Seconds())
+	b.doc.add("of it brokers, ingester, registry", "s", "", used.runner.Seconds())
+	b.doc.add("of it object store", "s", "", used.store.Seconds())
+	b.doc.add("of it player", "s", "", visit.cpu.Seconds())
+	b.doc.add("play and archive: peak memory of lab and player", "MB", "", float64(used.peak)/1e6)
+	b.doc.add("play and archive: cores taken by others", "cores", "", used.others(visit.cpu))
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,387 @@
+package chaos_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/alertlab/alertlab/alerts/archive"
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/internal/chaos"
+)
+
+// defaultRounds is how often a random moment is chosen in an ordinary test run;
+// ALERTLAB_CHAOS_ROUNDS asks for more.
+const defaultRounds = 4
+
+func rounds(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("ALERTLAB_CHAOS_ROUNDS")
+	if text == "" {
+		return defaultRounds
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("ALERTLAB_CHAOS_ROUNDS: %v", err)
+	}
+	return n
+}
+
+// TestKillAtRandomMoments kills the runner again and again while visits are
+// played and an outside producer publishes, some times also while it heals. What
+// the producer got an acknowledgement for is in the topic where the
+// acknowledgement said, and in the alert database, byte for byte.
+func TestKillAtRandomMoments(t *testing.T) {
+	t.Parallel()
+	random := seeded(t)
+	l := newLab(t)
+	environ := []string{"ALERTLAB_SIMULATOR_INTERVAL=1s"}
+	up := func() {
+		t.Helper()
+		if code, out, errs := l.run(environ, "up", "--progress", "quiet"); code != 0 {
+			t.Fatalf("up: exit code %d\n%s%s", code, out, errs)
+		}
+	}
+	up()
+	p := l.produce(random.Uint64())
+	checked := map[int64]bool{} // ids of alerts that were found in the alert database
+	for round := range rounds(t) {
+		l.sleep(time.Duration(100+random.IntN(1400)) * time.Millisecond)
+		l.killRunner()
+		during := random.IntN(3) == 0
+		if during { // the one that heals is killed, too
+			healing := l.command(environ, "up", "--progress", "quiet")
+			if err := healing.Start(); err != nil {
+				t.Fatal(err)
+			}
+			l.sleep(time.Duration(random.IntN(1200)) * time.Millisecond)
+			killed := make(chan struct{})
+			go func() { // its code depends on the moment
+				_ = healing.Wait()
+				close(killed)
+			}()
+			l.killRunner()
+			<-killed
+		}
+		up()
+		// What the group has committed is stored: it would never be read again.
+		committed, acked := l.committed(), p.acknowledged()
+		var stored []published
+		for _, r := range acked {
+			if r.offset < committed[r.partition] && !checked[r.id] {
+				stored = append(stored, r)
+				checked[r.id] = true
+			}
+		}
+		// A slow machine must not have more to check for every check it makes.
+		p.gate.Lock()
+		l.archived(stored...)
+		p.gate.Unlock()
+		t.Logf("round %d: %d acknowledged, %d of them committed by the ingester, healing killed: %t", round, len(acked), len(checked), during)
+	}
+	acked := p.stop(t)
+	if len(acked) < 10*rounds(t) {
+		t.Errorf("only %d records were acknowledged: the producer did not come along", len(acked))
+	}
+	l.inTopic(acked)
+	l.caughtUp()
+	l.archived(acked...)
+	l.must("smoke", "--skip", "visit-cadence,alert-database-bytes", "--timeout", "90s") // visits a second apart have no beginnings
+	l.purge()
+}
+
+// TestObjectStoreDies kills the object store's process alone, several times: the
+// lab starts it again by itself, and archiving goes on.
+func TestObjectStoreDies(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	l.must("up", "--progress", "quiet")
+	runner := chaos.Running(l.state, "runner")
+	p := l.produce(seeded(t).Uint64())
+	for range 3 {
+		before := chaos.Running(l.state, "object-store")
+		if len(before) != 1 {
+			t.Fatalf("%d object stores: %v", len(before), before)
+		}
+		before[0].Kill()
+		l.eventually("another object store runs", func() (bool, string) {
+			now := chaos.Running(l.state, "object-store")
+			return len(now) == 1 && now[0].PID != before[0].PID, fmt.Sprint(now)
+		})
+		n := len(p.acknowledged())
+		l.eventually("more is published", func() (bool, string) {
+			now := len(p.acknowledged())
+			return now > n, strconv.Itoa(now)
+		})
+		l.caughtUp()
+		l.archived(p.acknowledged()[n])
+	}
+	acked := p.stop(t)
+	l.caughtUp()
+	l.archived(acked...)
+	if now := chaos.Running(l.state, "runner"); len(now) != 1 || now[0].PID != runner[0].PID {
+		t.Errorf("the runner was %v and is %v", runner, now)
+	}
+	l.healthy()
+	l.purge()
+}
+
+func (l *lab) sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-l.t.Context().Done():
+	}
+}
+
+// published is a record that the brokers acknowledged.
+type published struct {
+	id        int64
+	wire      []byte
+	partition int32
+	offset    int64
+}
+
+// producer publishes alerts with ids of their own, as somebody outside would: it
+// lives on while the lab dies and comes back.
+type producer struct {
+	client *kgo.Client
+	cancel context.CancelFunc
+	over   chan error
+
+	gate sync.Mutex // held while nothing is to be published
+
+	mu    sync.Mutex
+	acked []published
+	lost  map[string]int // errors of records that were given up, by text
+}
+
+// produce starts a producer of about fifty alerts a second.
+func (l *lab) produce(seed uint64) *producer {
+	l.t.Helper()
+	// Batches of few records make many acknowledgements, each a promise.
+	client := l.client(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MetadataMinAge(100*time.Millisecond),
+		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }))
+	ctx, cancel := context.WithCancel(l.t.Context())
+	p := &producer{client: client, cancel: cancel, over: make(chan error, 1), lost: map[string]int{}}
+	topic := l.card().Simulator.Topic
+	go func() { p.over <- p.run(ctx, topic, seed) }()
+	return p
+}
+
+func (p *producer) run(ctx context.Context, topic string, seed uint64) error {
+	version, err := packet.ParseVersion("11.0")
+	if err != nil {
+		return err
+	}
+	schema, err := packet.Published(version)
+	if err != nil {
+		return err
+	}
+	random := rand.New(rand.NewPCG(seed, 1))
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	const perVisit = 1000
+	for visit := int64(3000000000001); ; visit++ { // no night of the simulator's
+		v, err := packet.NewVisit(packet.VisitConfig{Schema: schema, Alerts: perVisit, PacketBytes: 30_000, Seed: seed, Visit: visit, MidpointMjdTai: 61365.5})
+		if err != nil {
+			return err
+		}
+		for i := range perVisit {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+			p.gate.Lock()
+			p.gate.Unlock()
+			body, err := v.Body(i)
+			if err != nil {
+				return err
+			}
+			head, err := schema.Head(body)
+			if err != nil {
+				return err
+			}
+			wire := packet.Frame(uint32(schema.ID()), body)
+			// Not bound to ctx: what is buffered at the end is flushed.
+			p.client.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: topic, Partition: int32(random.IntN(3)), Value: wire}, func(r *kgo.Record, err error) {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				if err != nil { // never acknowledged, so nothing is promised
+					p.lost[err.Error()]++
+					return
+				}
+				p.acked = append(p.acked, published{head.ID, wire, r.Partition, r.Offset})
+			})
+		}
+	}
+}
+
+// acknowledged gives what was acknowledged so far, in the order of the
+// acknowledgements.
+func (p *producer) acknowledged() []published {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.acked[:len(p.acked):len(p.acked)]
+}
+
+// stop ends the producer and gives everything that was acknowledged.
+func (p *producer) stop(t *testing.T) []published {
+	t.Helper()
+	p.cancel()
+	if err := <-p.over; err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.client.Flush(ctx); err != nil {
+		t.Errorf("the producer did not come to an end: %v", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for text, n := range p.lost {
+		t.Logf("%d records were given up: %s", n, text)
+	}
+	return p.acked
+}
+
+// inTopic asserts that every acknowledged record is in the topic at its offset,
+// byte for byte, and that acknowledgements of a partition came in its order.
+func (l *lab) inTopic(acked []published) {
+	l.t.Helper()
+	topic := l.card().Simulator.Topic
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	defer cancel()
+	ends, err := l.admin().ListEndOffsets(ctx, topic)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := ends.Error(); err != nil {
+		l.t.Fatal(err)
+	}
+	waiting := map[int32]bool{}
+	ends.Each(func(o kadm.ListedOffset) { waiting[o.Partition] = o.Offset > 0 })
+	reader := l.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	values := map[int32]map[int64][]byte{}
+	for some := true; some; {
+		fetches := reader.PollFetches(ctx)
+		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
+			l.t.Fatal(err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			if values[r.Partition] == nil {
+				values[r.Partition] = map[int64][]byte{}
+			}
+			if _, twice := values[r.Partition][r.Offset]; twice {
+				l.t.Errorf("partition %d has offset %d twice", r.Partition, r.Offset)
+			}
+			values[r.Partition][r.Offset] = r.Value
+			end, _ := ends.Lookup(topic, r.Partition)
+			waiting[r.Partition] = waiting[r.Partition] && r.Offset < end.Offset-1
+		})
+		some = false
+		for _, w := range waiting {
+			some = some || w
+		}
+	}
+	last := map[int32]int64{}
+	for _, r := range acked {
+		if before, ok := last[r.partition]; ok && r.offset <= before {
+			l.t.Errorf("partition %d: offset %d was acknowledged after %d", r.partition, r.offset, before)
+		}
+		last[r.partition] = r.offset
+		switch got, ok := values[r.partition][r.offset]; {
+		case !ok:
+			l.t.Errorf("alert %d was acknowledged at partition %d offset %d, and is lost", r.id, r.partition, r.offset)
+		case !bytes.Equal(got, r.wire):
+			l.t.Errorf("alert %d was acknowledged at partition %d offset %d, where something else is (%d bytes, not %d)", r.id, r.partition, r.offset, len(got), len(r.wire))
+		}
+	}
+	// A record whose acknowledgement was lost with the runner is sent again, and is
+	// there twice where the brokers did not know its producer any more.
+	outside := map[string]bool{}
+	for _, r := range acked {
+		outside[string(r.wire)] = true
+	}
+	found := 0
+	for _, partition := range values {
+		for _, v := range partition {
+			if outside[string(v)] {
+				found++
+			}
+		}
+	}
+	l.t.Logf("%d acknowledged records are in the topic; %d of them more than once", len(acked), found-len(acked))
+}
+
+// committed gives the ingester's offsets by partition.
+func (l *lab) committed() map[int32]int64 {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	defer cancel()
+	offsets, err := l.admin().FetchOffsets(ctx, "alertdb-ingester")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	out := map[int32]int64{}
+	offsets.Each(func(o kadm.OffsetResponse) { out[o.Partition] = o.At })
+	return out
+}
+
+// caughtUp waits until the ingester has committed everything that is in the topic
+// now.
+func (l *lab) caughtUp() {
+	l.t.Helper()
+	topic := l.card().Simulator.Topic
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	defer cancel()
+	ends, err := l.admin().ListEndOffsets(ctx, topic)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.eventually("the ingester caught up", func() (bool, string) {
+		committed := l.committed()
+		behind := ""
+		ends.Each(func(o kadm.ListedOffset) {
+			if o.Offset > committed[o.Partition] {
+				behind += fmt.Sprintf(" partition %d: %d of %d;", o.Partition, committed[o.Partition], o.Offset)
+			}
+		})
+		return behind == "", behind
+	})
+}
+
+// archived asserts that the alert database has records as they were published.
+func (l *lab) archived(records ...published) {
+	l.t.Helper()
+	client := archive.Client{URL: l.card().AlertDB.URL}
+	var group errgroup.Group
+	group.SetLimit(8)
+	for _, r := range records {
+		group.Go(func() error {
+			ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+			defer cancel()
+			got, err := client.Alert(ctx, r.id)
+			switch {
+			case err != nil:
+				l.t.Errorf("alert %d (partition %d, offset %d): %v", r.id, r.partition, r.offset, err)
+			case !bytes.Equal(got, r.wire):
+				l.t.Errorf("alert %d (partition %d, offset %d): %d bytes came back that are not the %d published", r.id, r.partition, r.offset, len(got), len(r.wire))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // what was found wrong is reported already
+}
