@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,30 +27,37 @@ func (a *app) alertdbGet() *cobra.Command {
 		Short: "Fetch an archived alert by its id",
 		Long: `get fetches an alert and decodes it with the schema that its header names, as
 the alert database holds it. With -o wire it writes the bytes that were in Kafka:
-the Confluent header of five bytes and the Avro body.`,
+the Confluent header of five bytes and the Avro body. "alertlab status" shows an
+id: the one that was archived last.`,
 		Example: `  alertlab alertdb get 281323062375219200
   alertlab alertdb get 281323062375219200 -o json | jq .diaSource.psfFlux
   alertlab alertdb get 281323062375219200 -o wire > alert.bin`,
 		Args: cobra.ExactArgs(1),
 	}
-	c.Flags().StringVar(&url, "url", "", "address of an alert database, without /v1 (default: the lab's)")
+	c.Flags().StringVar(&url, "url", "", "address of an alert database (default: the lab's)")
 	output := outputFlag(c, "summary", "json", "wire")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		id, err := strconv.ParseInt(args[0], 10, 64)
 		if err != nil || id < 0 {
 			return fault.New(fault.BadInput, fmt.Sprintf("%q is no alert id", args[0]), "an id is a decimal number of at most 19 digits", "alertlab alertdb get ID")
 		}
+		next := "check the address: --url http://HOST:PORT"
 		if url == "" {
+			if _, _, err := a.needRunning(c.Context()); err != nil {
+				return err
+			}
 			card, _, err := a.card()
 			if err != nil {
 				return err
 			}
-			url = card.AlertDB.URL
+			url, next = card.AlertDB.URL, "alertlab status   # shows the id that was archived last"
+		} else if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
+			return fault.New(fault.BadInput, fmt.Sprintf("%q is no address of an alert database", url), "it begins with http:// or https://", "alertlab alertdb get ID --url http://HOST:PORT")
 		}
-		client := archive.Client{URL: url}
+		client := archive.Client{URL: strings.TrimSuffix(strings.TrimSuffix(url, "/"), "/v1")}
 		wire, err := client.Alert(c.Context(), id)
 		if err != nil {
-			return fault.Wrap(fault.StepFailed, fmt.Sprintf("alert %d could not be fetched", id), err, "alertlab status   # does the lab run, and which id did it archive last")
+			return fault.Wrap(fault.StepFailed, fmt.Sprintf("alert %d could not be fetched", id), err, next)
 		}
 		if *output == "wire" {
 			_, err := a.out.Write(wire)

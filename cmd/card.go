@@ -19,7 +19,7 @@ func (a *app) card() (endpoints.Endpoints, endpoints.Credentials, error) {
 	card, err := dir.Endpoints()
 	if errors.Is(err, fs.ErrNotExist) {
 		return card, endpoints.Credentials{}, &fault.Fault{What: fmt.Sprintf("lab %q was never ready", dir.Lab()), Why: "it has no connection card yet",
-			Next: "alertlab up --lab " + dir.Lab(), Code: fault.NoLab, Err: err}
+			Next: "alertlab up   # or alertlab attach, when that goes on already", Code: fault.NoLab, Err: err}
 	}
 	if err != nil {
 		return card, endpoints.Credentials{}, err

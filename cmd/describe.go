@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,14 +56,27 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 		return desc, fault.New(fault.BadInput, fmt.Sprintf("lab %s is on provider %s and cannot move to %s", desc.Name, before.Provider, desc.Provider),
 			"a lab stays where it was made", fmt.Sprintf("alertlab up --lab ANOTHER --provider %s", desc.Provider))
 	}
-	p, ref, err := loadProfile(first(ch.profile, a.getenv("ALERTLAB_PROFILE"), before.Profile, "local"))
+	named := first(ch.profile, a.getenv("ALERTLAB_PROFILE"))
+	p, ref, err := loadProfile(first(named, before.Profile, "local"))
+	var f *fault.Fault
+	if errors.Is(err, fs.ErrNotExist) && known && named == "" && !errors.As(err, &f) {
+		// The file is gone; the lab knows what it said.
+		if p, err = profiles.Parse(before.Profile, []byte(before.Resolved)); err == nil {
+			ref = before.Profile
+			fmt.Fprintf(a.err, "%s is gone; the lab goes on with what it said last\n", ref)
+		}
+	}
 	if err != nil {
+		return desc, profileMissing(err)
+	}
+	environ := a.environ()
+	if named == "" {
+		environ = append(slices.Clone(before.Overrides), environ...)
+	}
+	if p, err = profiles.Override(p, environ); err != nil {
 		return desc, err
 	}
-	if p, err = profiles.Override(p, a.environ()); err != nil {
-		return desc, err
-	}
-	desc.Profile, desc.Resolved = ref, string(p.Source())
+	desc.Profile, desc.Resolved, desc.Overrides = ref, string(p.Source()), overrides(environ)
 	desc.Stack = first(ch.stack, p.Stack)
 	return desc, nil
 }
@@ -78,11 +92,43 @@ func loadProfile(ref string) (*profiles.Profile, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := profiles.LoadFile(ref)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", fault.Wrap(fault.BadInput, "the profile file is not there", err, "alertlab up --profile NAME|FILE   # alertlab profile list")
-	}
+	p, err := profiles.LoadFile(path)
 	return p, path, err
+}
+
+// profileMissing says what to do about a file that is not there.
+func profileMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.Wrap(fault.BadInput, "the profile file cannot be read", err, "alertlab profile list   # or name a file that is there")
+	}
+	return err
+}
+
+// overrides picks the variables of the profile out of an environment; of those
+// that stand there twice the later one counts.
+func overrides(environ []string) []string {
+	var out []string
+	for _, v := range profiles.Variables() {
+		value := ""
+		for _, e := range environ {
+			if name, text, ok := strings.Cut(e, "="); ok && name == v.Name && text != "" {
+				value = text
+			}
+		}
+		if value != "" {
+			out = append(out, v.Name+"="+value)
+		}
+	}
+	return out
+}
+
+// variables lists what the environment may change of a profile, for help texts.
+func variables() string {
+	var b strings.Builder
+	for _, v := range profiles.Variables() {
+		fmt.Fprintf(&b, "  %-30s %s (%s)\n", v.Name, v.Description, v.Path)
+	}
+	return strings.TrimRight(b.String(), "\n")
 }
 
 func first(values ...string) string {

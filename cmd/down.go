@@ -37,14 +37,20 @@ published and not archived yet are archived then. With --purge the lab is delete
 	progress := progressFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if verify && !purge {
-			return fault.New(fault.BadInput, "--verify goes with --purge", "without it everything stored is kept", "alertlab down --purge --verify")
+			return fault.New(fault.BadInput, "--verify goes with --purge", "without it everything stored is kept", "alertlab down   # or, to delete the lab: --purge")
 		}
 		dir, err := a.dir()
 		if err != nil {
 			return err
 		}
 		if !dir.Exists() {
-			fmt.Fprintf(a.err, "lab %s is not there: nothing to do\n", dir.Lab())
+			// No error, so that a clean-up can be repeated; but a name that was
+			// mistyped should show.
+			there := "there is none"
+			if labs, err := state.Labs(dir.Root()); err == nil && len(labs) > 0 {
+				there = "there are: " + strings.Join(labs, ", ")
+			}
+			fmt.Fprintf(a.err, "lab %s is not there: nothing to do (%s)\n", dir.Lab(), there)
 			return nil
 		}
 		// What the lab had is read before it is gone.

@@ -45,6 +45,11 @@ func (a *app) follow(ctx context.Context, progress string, walk func(context.Con
 	result := make(chan error, 1)
 	go func() {
 		err := walk(walking, func(e event.Event) {
+			if e.Problem != nil {
+				problem := *e.Problem
+				problem.Next = a.meant(problem.Next)
+				e.Problem = &problem
+			}
 			select {
 			case events <- e:
 				if e.Kind == event.Finished && e.Problem != nil {
@@ -102,5 +107,5 @@ func (a *app) renderer(progress string) (show, error) {
 	case "quiet":
 		return lines(render.NewQuiet(a.err))
 	}
-	return nil, fault.New(fault.BadInput, fmt.Sprintf("%q is no way to show progress", progress), "there are auto, tui, plain, json, quiet", "alertlab up --progress plain")
+	return nil, fault.New(fault.BadInput, fmt.Sprintf("%q is no way to show progress", progress), "there are auto, tui, plain, json, quiet", "the same command with --progress plain")
 }

@@ -33,7 +33,7 @@ func (a *app) logs() *cobra.Command {
   alertlab logs runner --tail 20`,
 	}
 	c.Flags().BoolVarP(&follow, "follow", "f", false, "go on as lines come, until Ctrl-C")
-	c.Flags().IntVar(&tail, "tail", 0, "only this many last lines (default: all)")
+	c.Flags().IntVar(&tail, "tail", -1, "only this many last lines; 0 none, e.g. with -f (default: all)")
 	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		dir, err := a.dir()
 		if err != nil {
@@ -117,7 +117,7 @@ func (a *app) printLogs(ctx context.Context, dir state.Dir, names []string, tail
 	if err != nil {
 		return err
 	}
-	if tail > 0 && len(lines) > tail {
+	if tail >= 0 && len(lines) > tail {
 		lines = lines[len(lines)-tail:]
 	}
 	tick := time.NewTicker(200 * time.Millisecond)

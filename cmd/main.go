@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -43,11 +44,28 @@ func Main(args []string, hooks Hooks) int {
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	err = remedied(err)
 	var r reported
 	if err != nil && !errors.As(err, &r) {
-		fmt.Fprintln(a.err, fault.Text(remedied(err)))
+		var f *fault.Fault
+		if errors.As(err, &f) {
+			f.Next = a.meant(f.Next)
+		}
+		fmt.Fprintln(a.err, fault.Text(err))
 	}
-	return int(fault.CodeOf(remedied(err)))
+	return int(fault.CodeOf(err))
+}
+
+// labVerb finds the verbs in a remedy that act on a lab.
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator create|simulator play|alertdb get)\b`)
+
+// meant gives a remedy for the lab that the command line was about: typed as it
+// stands, it must not reach another one.
+func (a *app) meant(next string) string {
+	if a.lab == state.DefaultLab || strings.Contains(next, "--lab") {
+		return next
+	}
+	return labVerb.ReplaceAllString(next, "alertlab --lab "+a.lab+" $1")
 }
 
 // reported wraps an error that a renderer has shown already.
@@ -75,7 +93,12 @@ lab: Kafka with six brokers, schema registry, simulator and alert database, with
 the names, listeners, users, schemas and wire formats of the real system.
 
 Exit codes: 0 ok, 1 a step failed, 2 bad input, 3 the lab is not there,
-4 a smoke check failed, 130 interrupted.`,
+4 a smoke check failed, 130 interrupted.
+
+Environment: ALERTLAB_LAB, ALERTLAB_PROFILE and ALERTLAB_PROVIDER stand for the
+flags of these names; ALERTLAB_STATE_DIR is the directory of all labs (default:
+$XDG_STATE_HOME/alertlab, else ~/.local/state/alertlab). Single values of a
+profile: see "alertlab up --help".`,
 		Example: `  alertlab up                    # bring the lab up; it stays in the background
   alertlab smoke                 # prove that it works
   eval "$(alertlab env)"         # addresses and credentials for your own client

@@ -2,10 +2,12 @@ package cmd
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/lab/catalog"
+	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/render"
@@ -45,7 +47,7 @@ func (a *app) profileShow() *cobra.Command {
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		p, _, err := loadProfile(first(append(args, a.getenv("ALERTLAB_PROFILE"), "local")...))
 		if err != nil {
-			return err
+			return profileMissing(err)
 		}
 		if p, err = profiles.Override(p, a.environ()); err != nil {
 			return err
@@ -59,6 +61,16 @@ func (a *app) profileShow() *cobra.Command {
 	return c
 }
 
+// validate loads a profile and plans with it, as far as that needs no lab.
+func validate(ref string) error {
+	p, path, err := loadProfile(ref)
+	if err != nil {
+		return profileMissing(err)
+	}
+	_, err = catalog.Wanted(state.Description{Name: "validate", Provider: catalog.Embedded, Profile: path, Stack: p.Stack, Resolved: string(p.Source())})
+	return err
+}
+
 func (a *app) profileValidate() *cobra.Command {
 	return &cobra.Command{
 		Use:     "validate NAME|FILE...",
@@ -66,16 +78,16 @@ func (a *app) profileValidate() *cobra.Command {
 		Example: "  alertlab profile validate mine.yaml",
 		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: completeProfiles,
 		RunE: func(_ *cobra.Command, args []string) error {
+			var problems []string
 			for _, ref := range args {
-				p, path, err := loadProfile(ref)
-				if err != nil {
-					return err
-				}
-				desc := state.Description{Name: "validate", Provider: catalog.Embedded, Profile: path, Stack: p.Stack, Resolved: string(p.Source())}
-				if _, err := catalog.Wanted(desc); err != nil {
-					return err
+				if err := validate(ref); err != nil {
+					problems = append(problems, err.Error())
+					continue
 				}
 				fmt.Fprintf(a.out, "%s: valid\n", ref)
+			}
+			if len(problems) > 0 {
+				return fault.New(fault.BadInput, strings.Join(problems, "\n"), "", "correct what is listed, then the same command again")
 			}
 			return nil
 		},

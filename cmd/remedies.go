@@ -38,6 +38,8 @@ func remedy(err error) (next string, code fault.Code) {
 		status    *archive.StatusError
 	)
 	switch {
+	case errors.As(err, &problems) && problems.File == "environment":
+		return "unset or correct the variable; alertlab up --help lists them", fault.BadInput
 	case errors.As(err, &problems):
 		return "correct the file, then: alertlab profile validate " + problems.File, fault.BadInput
 	case errors.As(err, &unknown):
@@ -70,8 +72,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "alertlab env   # prints the lab's credentials", fault.StepFailed
 	case errors.Is(err, syscall.ENOSPC):
 		return "free disk space, then: alertlab up", fault.StepFailed
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return "name a directory that you may write to: export ALERTLAB_STATE_DIR=DIRECTORY", fault.StepFailed
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.ENOTDIR):
+		return "name a directory that you may write to: export ALERTLAB_STATE_DIR=DIRECTORY", fault.BadInput
 	}
 	return "", 0
 }
@@ -84,7 +86,7 @@ func remedied(err error) error {
 		return err
 	}
 	if errors.Is(err, context.Canceled) {
-		return &fault.Fault{What: "interrupted", Next: "the same command again goes on", Code: fault.Interrupted, Err: err}
+		return &fault.Fault{What: "interrupted", Code: fault.Interrupted, Err: err}
 	}
 	next, code := remedy(err)
 	if code == 0 {

@@ -9,12 +9,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/simulator"
+	"github.com/alertlab/alertlab/content/schemas"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/state"
@@ -32,6 +35,7 @@ func (a *app) simulatorGenerate() *cobra.Command {
 		cfg           packet.VisitConfig
 		quiet         bool
 	)
+	codecs := []string{"null", "deflate", "snappy", "zstandard"} // of Avro object container files
 	c := &cobra.Command{
 		Use:   "generate FILE",
 		Short: "Write a synthetic visit to an Avro object container file",
@@ -49,17 +53,23 @@ FITS stamps. The same arguments make the same file content.`,
 	f.Uint64Var(&cfg.Seed, "seed", 1, "another seed makes other alerts")
 	f.Int64Var(&cfg.Visit, "visit", 2026112100001, "number of the visit")
 	f.Float64Var(&cfg.MidpointMjdTai, "midpoint", 61365.25, "time of the visit, MJD days TAI")
-	f.StringVar(&codec, "codec", "null", "compression of the file: null, deflate, snappy, zstandard")
+	f.StringVar(&codec, "codec", "null", "compression of the file: "+strings.Join(codecs, ", "))
 	f.BoolVarP(&quiet, "quiet", "q", false, "show no progress")
-	must(c.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions([]string{"null", "deflate", "snappy", "zstandard"}, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("codec", cobra.FixedCompletions(codecs, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("schema", completeSchemas))
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if cfg.Alerts < 1 {
+			return fault.New(fault.BadInput, fmt.Sprintf("a visit of %d alerts is none", cfg.Alerts), "--alerts is at least 1", "alertlab simulator generate --alerts 300 FILE")
+		}
+		if !slices.Contains(codecs, codec) {
+			return fault.New(fault.BadInput, fmt.Sprintf("%q is no codec", codec), "there are "+strings.Join(codecs, ", "), "alertlab simulator generate --codec null FILE")
+		}
 		version, err := packet.ParseVersion(schema)
 		if err == nil {
 			cfg.Schema, err = packet.Published(version)
 		}
 		if err != nil {
-			return fault.Wrap(fault.BadInput, "the schema cannot be used", err, "alertlab simulator generate --schema 11.0 FILE")
+			return fault.Wrap(fault.BadInput, "the schema cannot be used", fmt.Errorf("%w (there are %s)", err, strings.Join(schemas.Versions(), ", ")), "alertlab simulator generate --schema 11.0 FILE")
 		}
 		visit, err := packet.NewVisit(cfg)
 		if err != nil {
@@ -77,11 +87,7 @@ FITS stamps. The same arguments make the same file content.`,
 }
 
 func completeSchemas(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	var out []string
-	for _, v := range packet.Versions() {
-		out = append(out, v.String())
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+	return schemas.Versions(), cobra.ShellCompDirectiveNoFileComp
 }
 
 // writeVisit writes a visit to a file that appears only once it is whole.
@@ -174,7 +180,7 @@ profile.`,
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if (len(args) == 1) == *back {
-			return fault.New(fault.BadInput, "either a file or --profile is needed", "one of them says what to load", "alertlab simulator create FILE")
+			return fault.New(fault.BadInput, "a file or --profile is needed, and not both", "each says what to load", "alertlab simulator create FILE")
 		}
 		dir, client, err := a.needRunning(c.Context())
 		if err != nil {
@@ -243,14 +249,15 @@ func (a *app) simulatorPlay() *cobra.Command {
 		Use:   "play",
 		Short: "Play the reservoir into a topic, once or at an interval",
 		Long: `play plays the lab's reservoir beside the lab's own simulator: once, or with
---interval again and again until Ctrl-C.`,
+--interval again and again until Ctrl-C. The visits of both are in the topic then,
+and smoke, which looks at the times between them, fails.`,
 		Example: `  alertlab simulator play
   alertlab simulator play --interval 10s`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().StringVar(&source, "source", "", "topic that holds the reservoir (default: the lab's)")
 	c.Flags().StringVar(&topic, "topic", "", "topic to play to (default: the lab's)")
-	c.Flags().DurationVar(&interval, "interval", -1, "time between the starts of two visits; 0 without a pause, negative once")
+	c.Flags().DurationVar(&interval, "interval", -1, "time between the starts of two visits; 0 without a pause, negative once (the default)")
 	output := outputFlag(c, "text", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if _, _, err := a.needRunning(c.Context()); err != nil {
@@ -268,6 +275,9 @@ func (a *app) simulatorPlay() *cobra.Command {
 			return fault.Wrap(fault.BadInput, "this cannot be played", err, "alertlab simulator play --help")
 		}
 		_, err = player.Run(c.Context())
+		if interval >= 0 && c.Context().Err() != nil {
+			return nil // Ctrl-C is how such a play ends
+		}
 		if err != nil {
 			return err
 		}

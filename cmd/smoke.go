@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -26,7 +27,7 @@ func (a *app) smoke() *cobra.Command {
 clients and nothing but the connection card. On a lab that has just come up it
 waits for the second visit. It exits with 4 when a check fails.`,
 		Example: `  alertlab smoke
-  alertlab smoke --only every-broker-answers,registry-read-only
+  alertlab smoke --only brokers-answer,registry-read-only
   alertlab smoke --junit report.xml -o json > report.json`,
 		Args: cobra.NoArgs,
 	}
@@ -55,51 +56,49 @@ waits for the second visit. It exits with 4 when a check fails.`,
 			}
 			return table.Flush()
 		}
+		if o.Timeout <= 0 {
+			return fault.New(fault.BadInput, fmt.Sprintf("a check cannot run for %s", o.Timeout), "--timeout is the time for one check", "alertlab smoke --timeout 30s")
+		}
 		if _, _, err := a.needRunning(c.Context()); err != nil {
 			return err
 		}
 		var err error
+		var report *os.File
+		if junit != "" { // before the checks, so that no result is lost to a wrong path
+			if report, err = os.Create(junit); err != nil {
+				return fault.Wrap(fault.BadInput, "the JUnit report cannot be written", err, "alertlab smoke --junit FILE")
+			}
+			defer report.Close()
+		}
 		if o.Endpoints, o.Credentials, err = a.card(); err != nil {
 			return err
 		}
 		o.Waiting = func(check, what string) { fmt.Fprintf(a.err, "  %s: %s\n", check, what) }
-		report, err := smoke.Run(c.Context(), o)
+		result, err := smoke.Run(c.Context(), o)
 		if err != nil {
 			return err
 		}
 		if c.Context().Err() != nil {
 			return c.Context().Err()
 		}
-		if junit != "" {
-			if err := writeJUnit(junit, report); err != nil {
+		if report != nil {
+			if err := errors.Join(result.JUnit(report), report.Close()); err != nil {
 				return err
 			}
 		}
 		if *output == "json" {
-			err = report.JSON(a.out)
+			err = result.JSON(a.out)
 		} else {
-			err = report.Table(a.out, smoke.TableOptions{Color: style.Colour(a.out, a.getenv)})
+			err = result.Table(a.out, smoke.TableOptions{Color: style.Colour(a.out, a.getenv)})
 		}
 		if err != nil {
 			return err
 		}
-		if report.OK() {
+		if result.OK() {
 			return nil
 		}
-		return fault.New(fault.SmokeFailed, fmt.Sprintf("%d of %d checks failed", report.Count(smoke.Failed), len(report.Results)),
-			fmt.Sprintf("after %s, seed %d", report.Duration.Round(time.Millisecond), report.Seed), "alertlab status   # and alertlab logs COMPONENT")
+		return fault.New(fault.SmokeFailed, fmt.Sprintf("%d of %d checks failed", result.Count(smoke.Failed), len(result.Results)),
+			fmt.Sprintf("after %s, seed %d", result.Duration.Round(time.Millisecond), result.Seed), "alertlab status   # and alertlab logs COMPONENT")
 	}
 	return c
-}
-
-func writeJUnit(path string, report smoke.Report) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if err := report.JUnit(f); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
 }

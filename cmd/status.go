@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -56,6 +57,9 @@ func (a *app) printStatus(st runner.Status) error {
 	}
 	fmt.Fprintf(a.out, "lab %s is %s: profile %s, provider %s, up since %s (%s), process %d\n\n", st.Lab, word, st.Profile, st.Provider,
 		st.Started.Local().Format("2006-01-02 15:04:05"), time.Since(st.Started).Round(time.Second), st.PID)
+	if len(st.Overrides) > 0 {
+		fmt.Fprintf(a.out, "of the profile the environment changed: %s\n\n", strings.Join(st.Overrides, " "))
+	}
 	table := render.NewTable(a.out, "COMPONENT", "STATE", "SEEN")
 	for _, p := range st.Parts {
 		var facts []string
@@ -188,10 +192,13 @@ func (a *app) env() *cobra.Command {
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}))
 	output := outputFlag(c, "shell", "json")
-	c.RunE = func(*cobra.Command, []string) error {
+	c.RunE = func(c *cobra.Command, _ []string) error {
 		card, creds, err := a.card()
 		if err != nil {
 			return err
+		}
+		if user == "" && c.Flags().Changed("user") {
+			return fault.New(fault.BadInput, "no user is named", "--user is empty", "alertlab env --user NAME")
 		}
 		name := first(user, card.Superuser())
 		// Passwords of users that the profile no longer has are kept, for the
@@ -212,14 +219,20 @@ func (a *app) env() *cobra.Command {
 			{"KAFKA_PASSWORD", password},
 			{"SSL_CA_FILE", card.Kafka.CAFile},
 			{"SCHEMA_REGISTRY_URL", card.Registry.URL},
-			{"SCHEMA_REGISTRY_ADMIN_URL", card.Registry.AdminURL},
 			{"ALERTDB_URL", card.AlertDB.URL},
-			{"AWS_ENDPOINT_URL", card.ObjectStore.URL},
-			{"AWS_REGION", card.ObjectStore.Region},
-			{"AWS_ACCESS_KEY_ID", creds.ObjectStore.AccessKey},
-			{"AWS_SECRET_ACCESS_KEY", creds.ObjectStore.SecretKey},
-			{"ALERT_BUCKET", card.ObjectStore.AlertBucket},
-			{"SCHEMA_BUCKET", card.ObjectStore.SchemaBucket},
+		}
+		if reader := slices.ContainsFunc(card.Users, func(u endpoints.User) bool { return u.Name == name && u.Role == endpoints.Reader }); !reader {
+			// What no reader has at the real sites, none gets here: a client that
+			// works with these would not work there.
+			vars = append(vars, [][2]string{
+				{"SCHEMA_REGISTRY_ADMIN_URL", card.Registry.AdminURL},
+				{"AWS_ENDPOINT_URL", card.ObjectStore.URL},
+				{"AWS_REGION", card.ObjectStore.Region},
+				{"AWS_ACCESS_KEY_ID", creds.ObjectStore.AccessKey},
+				{"AWS_SECRET_ACCESS_KEY", creds.ObjectStore.SecretKey},
+				{"ALERT_BUCKET", card.ObjectStore.AlertBucket},
+				{"SCHEMA_BUCKET", card.ObjectStore.SchemaBucket},
+			}...)
 		}
 		if *output == "json" {
 			out := map[string]string{}

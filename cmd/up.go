@@ -29,7 +29,11 @@ func (a *app) up() *cobra.Command {
 		Long: `up plans what is missing and does it: a new lab is created, one that was stopped
 goes on with its data, one that was killed is healed, and a lab that is as it
 should be is left alone. It returns when everything is ready; the lab stays in
-the background. Ctrl-C cancels and stops what was started.`,
+the background. Ctrl-C cancels and stops what was started.
+
+The lab remembers its profile and the values that the environment gave, until
+--profile is named again:
+` + variables(),
 		Example: `  alertlab up
   alertlab up --profile my-profile.yaml --lab mine
   ALERTLAB_SIMULATOR_ALERTS=10000 alertlab up    # full visits
@@ -53,6 +57,12 @@ the background. Ctrl-C cancels and stops what was started.`,
 		// What is wrong with the wish itself is found before anything starts.
 		if _, err := catalog.Wanted(desc); err != nil {
 			return err
+		}
+		if _, err := a.renderer(*progress); err != nil {
+			return err
+		}
+		if err := dir.Create(); err != nil {
+			return fault.Wrap(fault.BadInput, "there is no place for the lab's state", err, "export ALERTLAB_STATE_DIR=DIRECTORY   # one that you may write to")
 		}
 		if foreground {
 			return a.inForeground(c.Context(), dir, desc, *progress, *output)

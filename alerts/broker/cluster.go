@@ -152,6 +152,10 @@ func (c *Cluster) startFake() error {
 	// DescribeTopicPartitions comes with null lists that the Java client
 	// does not take; without it every client falls back to Metadata.
 	versions.SetMaxKeyVersion(int16(kmsg.DescribeTopicPartitions), -1)
+	// Brokers without a telemetry reporter do not offer these; offered, they make
+	// librdkafka print a line for each client.
+	versions.SetMaxKeyVersion(int16(kmsg.GetTelemetrySubscriptions), -1)
+	versions.SetMaxKeyVersion(int16(kmsg.PushTelemetry), -1)
 	id := c.cfg.ClusterID
 	if id == "" {
 		id = randomID()

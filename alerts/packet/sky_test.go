@@ -130,7 +130,7 @@ func TestEarlierIDsAreApart(t *testing.T) {
 	for _, seed := range []uint64{0, 1, math.MaxUint64} {
 		for _, visit := range []int64{0, 1, 2026112100123, maxVisit - 1} {
 			cfg := VisitConfig{Seed: seed, Visit: visit}
-			for _, i := range []int{0, maxAlerts - 1} {
+			for _, i := range []int{0, MaxAlerts - 1} {
 				source, object := sourceID(cfg, i), objectID(cfg, i)
 				if source < idKindSource || object < idKindObject || object >= idKindSource {
 					t.Errorf("seed %d, visit %d, alert %d: source %d, object %d", seed, visit, i, source, object)

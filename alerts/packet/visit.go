@@ -12,9 +12,12 @@ import (
 // 80 kB, the upper packet size of DMTN-183.
 const DefaultPacketBytes = 80_000
 
+// MaxAlerts is the most alerts that a synthetic visit can have: as many as its ids
+// have room for.
+const MaxAlerts = 1 << idIndexBits
+
 const (
 	maxPacketBytes = 64 << 20
-	maxAlerts      = 1 << idIndexBits
 	maxVisit       = 1 << idVisitBits
 	minMjd         = 15_020 // 1900: anything less is not a modified Julian date of an observation
 	maxMjd         = 200_000
@@ -107,8 +110,8 @@ func (cfg VisitConfig) check() error {
 	switch {
 	case cfg.Schema == nil:
 		return &VisitError{"Schema", errors.New("there is none")}
-	case cfg.Alerts < 0 || cfg.Alerts > maxAlerts:
-		return &VisitError{"Alerts", fmt.Errorf("%d is not from 0 to %d", cfg.Alerts, maxAlerts)}
+	case cfg.Alerts < 0 || cfg.Alerts > MaxAlerts:
+		return &VisitError{"Alerts", fmt.Errorf("%d is not from 0 to %d", cfg.Alerts, MaxAlerts)}
 	case cfg.PacketBytes < 0 || cfg.PacketBytes > maxPacketBytes:
 		return &VisitError{"PacketBytes", fmt.Errorf("%d is not from 0 to %d", cfg.PacketBytes, maxPacketBytes)}
 	case cfg.Visit < 0 || cfg.Visit >= maxVisit:

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"runtime"
@@ -38,12 +39,21 @@ type input struct {
 	Manifest string `json:"manifest,omitempty"`
 }
 
-// firstVisit numbers the synthetic visit YYYYMMDDNNNNN, and its time is that
-// night's, MJD days TAI.
+// Synthetic visits are of one night, numbered YYYYMMDDNNNNN, at one time, MJD days
+// TAI.
 const (
-	firstVisit     = 2026112100001
+	night          = 20261121_00000
+	visitsOfNight  = 99_999
 	midpointMjdTai = 61365.25
 )
+
+// visitNumber gives a visit of other content another number, and so its alerts
+// other ids: what is archived under an id never changes.
+func visitNumber(in input) int64 {
+	h := fnv.New64a()
+	fmt.Fprint(h, in.Schema, " ", in.Alerts, " ", in.PacketBytes, " ", in.Seed)
+	return night + 1 + int64(h.Sum64()%visitsOfNight)
+}
 
 // Outputs of the reservoir: what was loaded, as JSON; its schema version; its
 // number of alerts.
@@ -203,7 +213,7 @@ func source(in input) (simulator.CreateConfig, io.Closer, error) {
 		return load, nil, err
 	}
 	visit, err := packet.NewVisit(packet.VisitConfig{Schema: load.Schema, Alerts: in.Alerts, PacketBytes: in.PacketBytes,
-		Seed: seed, Visit: firstVisit, MidpointMjdTai: midpointMjdTai})
+		Seed: seed, Visit: visitNumber(in), MidpointMjdTai: midpointMjdTai})
 	load.Source, load.Total = simulator.Visit(visit, 4*runtime.NumCPU()), int64(in.Alerts)
 	return load, io.NopCloser(nil), err
 }

@@ -204,8 +204,6 @@ func (p *producer) run(ctx context.Context, topic string, seed uint64) error {
 				return nil
 			case <-tick.C:
 			}
-			p.gate.Lock()
-			p.gate.Unlock()
 			body, err := v.Body(i)
 			if err != nil {
 				return err
@@ -216,6 +214,7 @@ func (p *producer) run(ctx context.Context, topic string, seed uint64) error {
 			}
 			wire := packet.Frame(uint32(schema.ID()), body)
 			// Not bound to ctx: what is buffered at the end is flushed.
+			p.gate.Lock()
 			p.client.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: topic, Partition: int32(random.IntN(3)), Value: wire}, func(r *kgo.Record, err error) {
 				p.mu.Lock()
 				defer p.mu.Unlock()
@@ -225,6 +224,7 @@ func (p *producer) run(ctx context.Context, topic string, seed uint64) error {
 				}
 				p.acked = append(p.acked, published{head.ID, wire, r.Partition, r.Offset})
 			})
+			p.gate.Unlock()
 		}
 	}
 }

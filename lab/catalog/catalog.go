@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/content/buckets"
 	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/content/schemas"
@@ -154,9 +155,12 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		return w, fault.New(fault.BadInput, fmt.Sprintf("the profile's simulator.schema %q is no published alert schema version", p.Simulator.Schema),
 			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
 	}
-	if p.Kafka.Brokers.Count > loopback.MaxBrokers {
-		return w, fault.New(fault.BadInput, fmt.Sprintf("an embedded lab cannot have %d brokers", p.Kafka.Brokers.Count),
-			fmt.Sprintf("a block of loopback addresses holds %d", loopback.MaxBrokers), "alertlab profile show "+desc.Profile)
+	next := "alertlab profile show " + desc.Profile + "   # and the environment, where it changes the profile"
+	if err := loopback.Fit(p); err != nil {
+		return w, fault.Wrap(fault.BadInput, "the profile does not fit an embedded lab", err, next)
+	}
+	if n := p.Simulator.Alerts; n > packet.MaxAlerts {
+		return w, fault.New(fault.BadInput, "the profile's visits are too large", fmt.Sprintf("simulator.alerts is %d, and a visit holds %d", n, packet.MaxAlerts), next)
 	}
 	table := entries()
 	for _, c := range stack.Components {

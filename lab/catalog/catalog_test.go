@@ -416,7 +416,7 @@ func TestTooManyBrokersAreBadInput(t *testing.T) {
 	}
 	resolved := strings.Replace(string(text), "count: 6,", "count: 90,", 1)
 	_, err = Wanted(state.Description{Name: "x", Provider: Embedded, Stack: "alerts", Profile: "mine.yaml", Resolved: resolved})
-	if fault.CodeOf(err) != fault.BadInput || !strings.Contains(err.Error(), "90 brokers") {
+	if fault.CodeOf(err) != fault.BadInput || !strings.Contains(err.Error(), "kafka.brokers.count is 90") {
 		t.Errorf("90 brokers: %v", err)
 	}
 }

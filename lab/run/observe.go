@@ -53,7 +53,7 @@ func Observe(ctx context.Context, w plan.Wanted, parts map[string]plan.Part, ent
 // behind says what can be said of a part whose front does not run.
 func behind(want plan.Want, front plan.Observation, last Entry) plan.Observation {
 	o := plan.Observation{Applied: last.Input, Resolved: last.Resolved, Outputs: last.Outputs}
-	if front.State == plan.Absent && !front.Kept {
+	if front.State == plan.Absent && !front.Kept && last.Step == "" {
 		o.State, o.Why = plan.Absent, fmt.Sprintf("nothing is there: %s is new", want.Behind)
 		return o
 	}

@@ -57,6 +57,9 @@ func (w *Walk) emit(e event.Event) {
 func (w *Walk) run(ctx context.Context) error {
 	w.emit(event.Event{Kind: event.Planned, Text: string(w.Plan.Goal), Steps: steps(w.Plan)})
 	for _, c := range w.Plan.Concessions {
+		if len(w.Plan.Steps) == 0 {
+			break // said when the lab was made
+		}
 		w.emit(event.Event{Kind: event.Note, Text: "conceded: " + c})
 	}
 	if len(w.Plan.Blocks) > 0 && ctx.Err() != nil {
@@ -137,6 +140,10 @@ func (w *Walk) step(ctx context.Context, s plan.Step, outputs *outputs) error {
 	began := time.Now()
 	w.emit(event.Event{Kind: event.Began, Step: s.Key, Action: string(s.Action)})
 	err := w.do(ctx, s, outputs, began)
+	if err != nil && ctx.Err() != nil {
+		// What was cut short did not fail: the walk as a whole says so, once.
+		err = &fault.Fault{What: fmt.Sprintf("step %s (%s) was cut short", s.Key, s.Action), Why: err.Error(), Code: fault.Interrupted, Err: err}
+	}
 	e := event.Event{Kind: event.Done, Step: s.Key, Action: string(s.Action), Elapsed: event.Duration(time.Since(began))}
 	if err != nil {
 		next := ""

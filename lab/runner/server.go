@@ -45,6 +45,7 @@ type Status struct {
 	PID       int                  `json:"pid"`
 	Started   time.Time            `json:"started"`
 	Profile   string               `json:"profile"`
+	Overrides []string             `json:"overrides,omitempty"` // of the profile, NAME=VALUE
 	Provider  string               `json:"provider"`
 	Stack     string               `json:"stack"`
 	Ready     bool                 `json:"ready"`   // the last walk ended well
@@ -505,7 +506,7 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 	st.Ready, st.Walking = s.ready, s.walk != nil
 	s.mu.Unlock()
 	if desc, err := s.Dir.Describe(); err == nil && lab != nil {
-		st.Profile, st.Provider, st.Stack = desc.Profile, desc.Provider, desc.Stack
+		st.Profile, st.Provider, st.Stack, st.Overrides = desc.Profile, desc.Provider, desc.Stack, desc.Overrides
 		if wanted, err := lab.Wanted(desc); err == nil {
 			seen, doing := run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()), lab.Status()
 			for _, want := range wanted.Parts {
@@ -545,7 +546,10 @@ func (s *Server) stream(rw http.ResponseWriter, r *http.Request, sub *subscripti
 }
 
 func (s *Server) logEvent(e event.Event) {
-	attrs := []any{"step", e.Step}
+	var attrs []any
+	if e.Step != "" {
+		attrs = append(attrs, "step", e.Step)
+	}
 	if e.Gate != "" {
 		attrs = append(attrs, "gate", e.Gate, "seen", e.Seen)
 	}

@@ -197,6 +197,9 @@ type Description struct {
 	// Resolved is the text of the profile as it was last applied, overrides
 	// included, as YAML.
 	Resolved string `json:"resolved"`
+	// Overrides are the values of the profile that the environment gave, as
+	// NAME=VALUE; they hold until a profile is named again.
+	Overrides []string `json:"overrides,omitempty"`
 	// Reservoir says what a user loaded instead of the profile's visit; nil
 	// when nothing.
 	Reservoir *Reservoir `json:"reservoir,omitempty"`

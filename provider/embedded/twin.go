@@ -47,7 +47,7 @@ type Twin[In any] struct {
 
 // Observe implements plan.Part. A twin is present exactly while its process
 // lives in this runner.
-func (t *Twin[In]) Observe(context.Context, plan.Look) (plan.Observation, error) {
+func (t *Twin[In]) Observe(_ context.Context, look plan.Look) (plan.Observation, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reap()
@@ -60,7 +60,10 @@ func (t *Twin[In]) Observe(context.Context, plan.Look) (plan.Observation, error)
 	if t.ended != nil {
 		o.Why = "it ended by itself: " + t.ended.Error()
 	}
-	if t.Store != "" {
+	if t.Store == "" {
+		// What runs without storing anything is started again, not made anew.
+		o.Kept = look.Last != nil
+	} else {
 		kept, err := holdsFiles(t.Store)
 		if err != nil {
 			return o, err

@@ -45,6 +45,18 @@ const (
 // that many ports where the system has one address only.
 const MaxBrokers = 89
 
+// Fit says why a profile's listener and brokers find no place in a block, nil when
+// they do.
+func Fit(p *profiles.Profile) error {
+	if n := p.Kafka.Brokers.Count; n > MaxBrokers {
+		return fmt.Errorf("kafka.brokers.count is %d, and a block of loopback addresses holds %d", n, MaxBrokers)
+	}
+	if port := p.Kafka.Listener.Port; slices.Contains([]int{registryPort, frontPort, alertDBPort, objectStorePort}, port) {
+		return fmt.Errorf("kafka.listener.port is %d, which another service of the lab uses at the bootstrap address", port)
+	}
+	return nil
+}
+
 // blocks is the number of labs that can have addresses at a time.
 const blocks = 250
 

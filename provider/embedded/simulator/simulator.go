@@ -52,13 +52,9 @@ func New(host *embedded.Host) plan.Part {
 			if err != nil {
 				return nil, nil, err
 			}
-			log := host.Log("simulator")
 			last := &lastCycle{}
-			player, err := simulator.NewPlayer(simulator.PlayConfig{Login: login, Source: in.Source, Destination: in.Topic, Interval: interval, Log: log,
-				Observe: func(c simulator.Cycle) {
-					last.set(c)
-					log.Info("visit played", "visit", c.N, "alerts", c.Alerts, "bytes", c.Bytes, "late", c.Lateness, "took", c.Finished.Sub(c.Started), "missed", c.Missed, "error", c.Err)
-				}})
+			player, err := simulator.NewPlayer(simulator.PlayConfig{Login: login, Source: in.Source, Destination: in.Topic, Interval: interval, Log: host.Log("simulator"),
+				Observe: last.set})
 			if err != nil {
 				return nil, nil, err
 			}
