@@ -3,7 +3,6 @@ package buckets
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -35,7 +34,10 @@ func Want(p *profiles.Profile) plan.Want {
 }
 
 // New makes the part.
-func New(s *secrets.Store) plan.Part { return &part{secrets: s} }
+func New(s *secrets.Store) plan.Part {
+	p := &part{secrets: s}
+	return content.Part[input]{Look: p.look, Make: p.apply}
+}
 
 type part struct{ secrets *secrets.Store }
 
@@ -44,15 +46,8 @@ func (p *part) client(in input) (*objectstore.Client, error) {
 	return objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.URL, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}), err
 }
 
-// Observe implements plan.Part.
-func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	if o, never := content.NeverApplied(look); never {
-		return o, nil
-	}
-	var in input
-	if err := json.Unmarshal(look.Last, &in); err != nil {
-		return plan.Observation{}, err
-	}
+// look sees whether the buckets are there.
+func (p *part) look(ctx context.Context, in input, _ plan.Look) (plan.Observation, error) {
 	client, err := p.client(in)
 	if err != nil {
 		return plan.Observation{}, err
@@ -72,12 +67,8 @@ func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	return o, nil
 }
 
-// Apply implements plan.Part.
-func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
-	var in input
-	if err := json.Unmarshal(order.Input, &in); err != nil {
-		return nil, err
-	}
+// apply makes what is missing.
+func (p *part) apply(ctx context.Context, in input, _ plan.Order) (map[string]string, error) {
 	client, err := p.client(in)
 	if err != nil {
 		return nil, err

@@ -93,19 +93,15 @@ func WantLoaded(p *profiles.Profile, file, loaded string) plan.Want {
 }
 
 // New makes the part.
-func New(s *secrets.Store) plan.Part { return &part{secrets: s} }
+func New(s *secrets.Store) plan.Part {
+	p := &part{secrets: s}
+	return content.Part[input]{Look: p.look, Make: p.apply}
+}
 
 type part struct{ secrets *secrets.Store }
 
-// Observe implements plan.Part.
-func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	if o, never := content.NeverApplied(look); never {
-		return o, nil
-	}
-	var in input
-	if err := json.Unmarshal(look.Last, &in); err != nil {
-		return plan.Observation{}, err
-	}
+// look sees whether the reservoir is what its manifest says.
+func (p *part) look(ctx context.Context, in input, look plan.Look) (plan.Observation, error) {
 	had := look.Outputs
 	var wanted input
 	if err := json.Unmarshal(look.Want.Input, &wanted); err == nil && wanted.Manifest != "" {
@@ -149,13 +145,9 @@ func (p *part) verify(ctx context.Context, in input, had map[string]string) (sim
 	return m, simulator.Verify(ctx, client, m)
 }
 
-// Apply implements plan.Part. Loading replaces what was there, and is left out
+// apply loads what is wanted. Loading replaces what was there, and is left out
 // where what is there is verified to be what is wanted.
-func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
-	var in input
-	if err := json.Unmarshal(order.Input, &in); err != nil {
-		return nil, err
-	}
+func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
 	had := order.Last
 	if in.Manifest != "" {
 		had = map[string]string{manifest: in.Manifest}

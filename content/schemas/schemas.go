@@ -5,7 +5,6 @@ package schemas
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/alertlab/alertlab/alerts/packet"
@@ -44,21 +43,12 @@ func Versions() []string {
 func TopicSubject(version string) string { return "lsst-alerts-v" + version + "-value" }
 
 // New makes the part.
-func New() plan.Part { return part{} }
+func New() plan.Part { return content.Part[input]{Look: look, Make: apply} }
 
-type part struct{}
-
-// Observe implements plan.Part. Whether every schema is there costs as much to
+// look asks for the subjects only: whether every schema is there costs as much to
 // find out as to ensure, so a registry that answers counts as present, and one
 // that lost a subject as drifted.
-func (part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	if o, never := content.NeverApplied(look); never {
-		return o, nil
-	}
-	var in input
-	if err := json.Unmarshal(look.Last, &in); err != nil {
-		return plan.Observation{}, err
-	}
+func look(ctx context.Context, in input, _ plan.Look) (plan.Observation, error) {
 	client, err := registry.NewClient(in.Registry)
 	if err != nil {
 		return plan.Observation{}, err
@@ -84,12 +74,8 @@ func (part) Observe(ctx context.Context, look plan.Look) (plan.Observation, erro
 	return o, nil
 }
 
-// Apply implements plan.Part.
-func (part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
-	var in input
-	if err := json.Unmarshal(order.Input, &in); err != nil {
-		return nil, err
-	}
+// apply makes what is missing.
+func apply(ctx context.Context, in input, _ plan.Order) (map[string]string, error) {
 	var entries []registry.Entry
 	for _, text := range in.Versions {
 		v, err := packet.ParseVersion(text)

@@ -4,10 +4,8 @@ package topics
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/content"
@@ -49,27 +47,21 @@ func Want(p *profiles.Profile) plan.Want {
 }
 
 // New makes the part.
-func New(s *secrets.Store) plan.Part { return &part{secrets: s} }
+func New(s *secrets.Store) plan.Part {
+	p := &part{secrets: s}
+	return content.Part[input]{Look: p.look, Make: p.apply}
+}
 
 type part struct{ secrets *secrets.Store }
 
-// Observe implements plan.Part: it looks whether the topics that were applied
+// look sees whether the topics that were applied
 // last are there, with their partitions.
-func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	if o, never := content.NeverApplied(look); never {
-		return o, nil
-	}
-	var in input
-	if err := json.Unmarshal(look.Last, &in); err != nil {
-		return plan.Observation{}, err
-	}
+func (p *part) look(ctx context.Context, in input, _ plan.Look) (plan.Observation, error) {
 	client, err := content.Admin(p.secrets, in.Bootstrap, in.As)
 	if err != nil {
 		return plan.Observation{}, err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	there, err := client.ListTopics(ctx)
 	if err != nil {
 		return plan.Observation{}, err
@@ -86,12 +78,8 @@ func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	return o, nil
 }
 
-// Apply implements plan.Part.
-func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
-	var in input
-	if err := json.Unmarshal(order.Input, &in); err != nil {
-		return nil, err
-	}
+// apply makes what is missing.
+func (p *part) apply(ctx context.Context, in input, _ plan.Order) (map[string]string, error) {
 	list := make([]admin.Topic, 0, len(in.Topics))
 	for _, t := range in.Topics {
 		list = append(list, admin.Topic{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Config: t.Config})

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/content"
@@ -95,27 +94,21 @@ func Want(p *profiles.Profile) plan.Want {
 }
 
 // New makes the part.
-func New(s *secrets.Store) plan.Part { return &part{secrets: s} }
+func New(s *secrets.Store) plan.Part {
+	p := &part{secrets: s}
+	return content.Part[input]{Look: p.look, Make: p.apply}
+}
 
 type part struct{ secrets *secrets.Store }
 
-// Observe implements plan.Part: it looks whether the users that were applied
+// look sees whether the users that were applied
 // last are there.
-func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	if o, never := content.NeverApplied(look); never {
-		return o, nil
-	}
-	var in input
-	if err := json.Unmarshal(look.Last, &in); err != nil {
-		return plan.Observation{}, err
-	}
+func (p *part) look(ctx context.Context, in input, _ plan.Look) (plan.Observation, error) {
 	client, err := content.Admin(p.secrets, in.Bootstrap, in.As)
 	if err != nil {
 		return plan.Observation{}, err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	accounts, err := admin.Users(ctx, client)
 	if err != nil {
 		return plan.Observation{}, err
@@ -136,12 +129,8 @@ func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	return o, nil
 }
 
-// Apply implements plan.Part.
-func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
-	var in input
-	if err := json.Unmarshal(order.Input, &in); err != nil {
-		return nil, err
-	}
+// apply makes what is missing, and removes users that the profile dropped.
+func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
 	list := make([]admin.User, 0, len(in.Users))
 	for _, u := range in.Users {
 		password, err := p.secrets.Password(u.Name)
