@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/run"
@@ -129,5 +128,3 @@ func processesUnder(dir string) []string {
 	}
 	return left
 }
-
-var _ runner.Lab = (*catalog.Lab)(nil)

@@ -2,11 +2,9 @@ package profiles
 
 import (
 	"embed"
-	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/alertlab/alertlab/internal/strictyaml"
 )
@@ -29,26 +27,16 @@ type Info struct {
 }
 
 // UnknownError says that no embedded profile has a name.
-type UnknownError struct {
-	Name  string
-	Near  string   // the name that was most likely meant, or ""
-	Known []string // every name, sorted
-}
+type UnknownError = strictyaml.UnknownError
 
-// Error names the profile that was most likely meant, else all of them.
-func (e *UnknownError) Error() string {
-	text := fmt.Sprintf("there is no profile %s", strictyaml.Quote(e.Name))
-	if e.Near != "" {
-		return text + fmt.Sprintf(", did you mean %s?", strictyaml.Quote(e.Near))
-	}
-	return text + ", there are: " + strings.Join(e.Known, ", ")
-}
+// library gives the embedded profiles.
+func library() strictyaml.Library { return strictyaml.Library{Kind: "profile", Files: embedded} }
 
 // List gives the embedded profiles, sorted by name. It panics if one of them
 // cannot be read, which only a mistake in this package can cause.
 func List() []Info {
 	var list []Info
-	for _, name := range names() {
+	for _, name := range library().Names() {
 		p, err := Load(name)
 		if err != nil {
 			panic("embedded profile: " + err.Error())
@@ -61,15 +49,11 @@ func List() []Info {
 // Load reads the embedded profile of this name. The error is an *UnknownError
 // when there is none.
 func Load(name string) (*Profile, error) {
-	known := names()
-	if !slices.Contains(known, name) {
-		return nil, &UnknownError{Name: name, Near: strictyaml.Nearest(name, known), Known: known}
-	}
-	data, err := embedded.ReadFile(name + ".yaml")
+	file, data, err := library().Read(name)
 	if err != nil {
 		return nil, err
 	}
-	return Parse(name+".yaml", data)
+	return Parse(file, data)
 }
 
 // LoadFile reads a profile from a file. The error is that of the file system,
@@ -107,15 +91,3 @@ func Parse(filename string, data []byte) (*Profile, error) {
 // Source gives a YAML text that Parse reads to this profile: the file it was
 // loaded from with its comments or, once Override changed it, one without.
 func (p *Profile) Source() []byte { return slices.Clone(p.source) }
-
-func names() []string {
-	entries, err := embedded.ReadDir(".")
-	if err != nil {
-		panic("embedded profiles: " + err.Error())
-	}
-	var list []string
-	for _, entry := range entries { // sorted by file name
-		list = append(list, strings.TrimSuffix(entry.Name(), ".yaml"))
-	}
-	return list
-}

@@ -32,11 +32,17 @@ func SchemaVersions() []string {
 	}
 }
 
-// ServiceUsers gives the Kafka users that parts of the system log in as. A
-// reader of the same name would take over their permissions.
-func ServiceUsers() []string {
-	return []string{"alert-schema-registry", "alert-stream-simulator", "alert-database-ingester"}
-}
+// The Kafka users that parts of the system log in as, the same at every site
+// (Phalanx, alert-stream-broker).
+const (
+	RegistryUser  = "alert-schema-registry"
+	SimulatorUser = "alert-stream-simulator"
+	IngesterUser  = "alert-database-ingester"
+)
+
+// ServiceUsers gives the users of the parts of the system. A reader of the same
+// name would take over their permissions.
+func ServiceUsers() []string { return []string{RegistryUser, SimulatorUser, IngesterUser} }
 
 // validate adds everything that is wrong with the values of p.
 func validate(p *Profile, r *strictyaml.Report) {

@@ -153,7 +153,7 @@ func startLab(t *testing.T, interval time.Duration, n int) *wholeLab {
 	check(lab.objects.EnsureBucket(ctx, bucket))
 	buckets := archive.Buckets{Alerts: bucket, Schemas: bucket}
 	o.Endpoints.AlertDB.URL = serve(t, archive.NewServer(archive.ServerConfig{Objects: lab.objects, Buckets: buckets}))
-	source, err := archive.NewRegistry(o.Endpoints.Registry.URL)
+	source, err := registry.NewClient(o.Endpoints.Registry.URL)
 	check(err)
 	ingester, err := archive.NewIngester(archive.IngesterConfig{
 		Login: login("alert-database-ingester"), Topics: []string{stream},

@@ -2,9 +2,6 @@ package stacks
 
 import (
 	"embed"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/alertlab/alertlab/internal/strictyaml"
 )
@@ -50,26 +47,16 @@ type Info struct {
 }
 
 // UnknownError says that no embedded stack has a name.
-type UnknownError struct {
-	Name  string
-	Near  string   // the name that was most likely meant, or ""
-	Known []string // every name, sorted
-}
+type UnknownError = strictyaml.UnknownError
 
-// Error names the stack that was most likely meant, else all of them.
-func (e *UnknownError) Error() string {
-	text := fmt.Sprintf("there is no stack %s", strictyaml.Quote(e.Name))
-	if e.Near != "" {
-		return text + fmt.Sprintf(", did you mean %s?", strictyaml.Quote(e.Near))
-	}
-	return text + ", there are: " + strings.Join(e.Known, ", ")
-}
+// library gives the embedded stacks.
+func library() strictyaml.Library { return strictyaml.Library{Kind: "stack", Files: embedded} }
 
 // List gives the embedded stacks, sorted by name. It panics if one of them
 // cannot be read, which only a mistake in this package can cause.
 func List() []Info {
 	var list []Info
-	for _, name := range names() {
+	for _, name := range library().Names() {
 		s, err := Load(name)
 		if err != nil {
 			panic("embedded stack: " + err.Error())
@@ -82,15 +69,11 @@ func List() []Info {
 // Load reads the embedded stack of this name. The error is an *UnknownError
 // when there is none.
 func Load(name string) (*Stack, error) {
-	known := names()
-	if !slices.Contains(known, name) {
-		return nil, &UnknownError{Name: name, Near: strictyaml.Nearest(name, known), Known: known}
-	}
-	data, err := embedded.ReadFile(name + ".yaml")
+	file, data, err := library().Read(name)
 	if err != nil {
 		return nil, err
 	}
-	return Parse(name+".yaml", data)
+	return Parse(file, data)
 }
 
 // Parse reads and validates a stack; filename only appears in problems. The
@@ -134,16 +117,4 @@ func (f file) stack() *Stack {
 		})
 	}
 	return s
-}
-
-func names() []string {
-	entries, err := embedded.ReadDir(".")
-	if err != nil {
-		panic("embedded stacks: " + err.Error())
-	}
-	var list []string
-	for _, entry := range entries { // sorted by file name
-		list = append(list, strings.TrimSuffix(entry.Name(), ".yaml"))
-	}
-	return list
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/alerts/registry"
 )
 
 // childConfig is what the crash test tells its ingester process.
@@ -37,7 +38,7 @@ func ingestAsChild(ctx context.Context) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
 	}()
-	schemas, err := archive.NewRegistry(c.Registry)
+	schemas, err := registry.NewClient(c.Registry)
 	if err != nil {
 		return err
 	}

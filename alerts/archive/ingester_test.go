@@ -19,6 +19,7 @@ import (
 
 	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/alerts/registry"
 )
 
 func TestIngest(t *testing.T) {
@@ -91,7 +92,7 @@ func TestPublishedSchemas(t *testing.T) {
 		must(t, err)
 		schema, err := packet.Published(version)
 		must(t, err)
-		r.registry.set(func(g *registry) { g.schemas[schema.ID()] = schema.Canonical() })
+		r.registry.set(func(g *fakeRegistry) { g.schemas[schema.ID()] = schema.Canonical() })
 		visit, err := packet.NewVisit(packet.VisitConfig{Schema: schema, Alerts: 5, Seed: 1, Visit: int64(n + 1), MidpointMjdTai: 60000})
 		must(t, err)
 		for i := range visit.Len() {
@@ -145,8 +146,8 @@ func TestLastVersionWins(t *testing.T) {
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]int32{"alerts": 1})
-	r.registry.set(func(g *registry) { g.schemas[7] = `{"type": "record"}` })
-	r.registry.set(func(g *registry) { g.schemas[8] = `{"type": "record", "name": "x", "fields": []}` })
+	r.registry.set(func(g *fakeRegistry) { g.schemas[7] = `{"type": "record"}` })
+	r.registry.set(func(g *fakeRegistry) { g.schemas[8] = `{"type": "record", "name": "x", "fields": []}` })
 	whole := wire(schemaID, 1, nil)
 	bad := []struct {
 		value  []byte
@@ -274,7 +275,7 @@ func TestRegistryOutage(t *testing.T) {
 	r.send("alerts", 0, wire(schemaID, 1, nil))
 	in.until("the first alert", func(s archive.Stats) bool { return s.Stored == 1 })
 
-	r.registry.set(func(g *registry) { g.down = true; g.schemas[900] = schemaText })
+	r.registry.set(func(g *fakeRegistry) { g.down = true; g.schemas[900] = schemaText })
 	for i := range int64(50) {
 		r.send("alerts", 1, wire(900, 1000+i, noise(uint64(i), 10_000)))
 	}
@@ -286,7 +287,7 @@ func TestRegistryOutage(t *testing.T) {
 	if s.Ready || s.LastError == nil {
 		t.Errorf("statistics during the outage: %+v", s)
 	}
-	r.registry.set(func(g *registry) { g.down = false })
+	r.registry.set(func(g *fakeRegistry) { g.down = false })
 	in.until("recovery", func(s archive.Stats) bool { return s.Stored == 151 && s.Ready })
 }
 
@@ -304,7 +305,7 @@ func TestSchemaComesLate(t *testing.T) {
 	if s := in.Stats(); !errors.Is(s.LastError, archive.ErrUnknownSchema) || s.Ready {
 		t.Errorf("statistics: %+v", s)
 	}
-	r.registry.set(func(g *registry) { g.schemas[900] = schemaText })
+	r.registry.set(func(g *fakeRegistry) { g.schemas[900] = schemaText })
 	s := in.until("both alerts", func(s archive.Stats) bool { return s.Stored == 2 })
 	if s.DeadLetters != 0 {
 		t.Errorf("%d dead letters", s.DeadLetters)
@@ -415,7 +416,7 @@ func (r *rig) checkCommitted(ids map[int32][]int64) {
 func TestRegistrySource(t *testing.T) {
 	t.Parallel()
 	g := newRegistry(t)
-	source, err := archive.NewRegistry(g.URL)
+	source, err := registry.NewClient(g.URL)
 	must(t, err)
 	if text, err := source.SchemaByID(timeout(t), schemaID); err != nil || text != schemaText {
 		t.Errorf("known id: %q, %v", text, err)
@@ -426,7 +427,7 @@ func TestRegistrySource(t *testing.T) {
 	// Neither a proxy's 404 nor an outage says that there is no such schema.
 	proxy := httptest.NewServer(http.NotFoundHandler())
 	defer proxy.Close()
-	source, err = archive.NewRegistry(proxy.URL)
+	source, err = registry.NewClient(proxy.URL)
 	must(t, err)
 	if _, err := source.SchemaByID(timeout(t), 1); err == nil || errors.Is(err, archive.ErrUnknownSchema) {
 		t.Errorf("someone else's 404: %v", err)
@@ -452,7 +453,7 @@ func TestTopicComesLate(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	good := archive.IngesterConfig{
-		Topics: []string{"t"}, Objects: &faulty{}, Buckets: buckets, Schemas: &archive.Registry{},
+		Topics: []string{"t"}, Objects: &faulty{}, Buckets: buckets, Schemas: &registry.Client{},
 	}
 	if _, err := archive.NewIngester(good); err != nil {
 		t.Fatal(err)

@@ -29,6 +29,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/objectstore"
 	"github.com/alertlab/alertlab/alerts/objectstore/gateway"
 	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/alerts/registry"
 )
 
 const (
@@ -95,7 +96,7 @@ type rig struct {
 	server   objectstore.Config
 	child    *objectstore.Child
 	objects  *objectstore.Client
-	registry *registry
+	registry *fakeRegistry
 	produce  *kgo.Client
 }
 
@@ -144,7 +145,7 @@ func store(endpoint string) *objectstore.Client {
 }
 
 func (r *rig) config(topics ...string) archive.IngesterConfig {
-	schemas, err := archive.NewRegistry(r.registry.URL)
+	schemas, err := registry.NewClient(r.registry.URL)
 	must(r.t, err)
 	return archive.IngesterConfig{
 		Login: r.login, Topics: topics, Objects: r.objects, Buckets: buckets, Schemas: schemas,
@@ -255,8 +256,8 @@ func gunzip(t testing.TB, b []byte) []byte {
 	return out
 }
 
-// registry is a small schema registry whose content and health a test sets.
-type registry struct {
+// fakeRegistry is a small schema registry whose content and health a test sets.
+type fakeRegistry struct {
 	*httptest.Server
 	mu      sync.Mutex
 	schemas map[int]string
@@ -264,20 +265,20 @@ type registry struct {
 	asked   int
 }
 
-func newRegistry(t testing.TB) *registry {
-	r := &registry{schemas: map[int]string{schemaID: schemaText}}
+func newRegistry(t testing.TB) *fakeRegistry {
+	r := &fakeRegistry{schemas: map[int]string{schemaID: schemaText}}
 	r.Server = httptest.NewServer(http.HandlerFunc(r.serve))
 	t.Cleanup(r.Close)
 	return r
 }
 
-func (r *registry) set(change func(*registry)) {
+func (r *fakeRegistry) set(change func(*fakeRegistry)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(r)
 }
 
-func (r *registry) serve(w http.ResponseWriter, req *http.Request) {
+func (r *fakeRegistry) serve(w http.ResponseWriter, req *http.Request) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++

@@ -130,7 +130,7 @@ func (in *Ingester) writerOf(p *partition, id uint32) (*writer, error) {
 		w, err := in.writers.get(ctx, int(id))
 		if errors.Is(err, ErrUnknownSchema) {
 			if in.unknownFor(id) >= in.cfg.UnknownSchemaWait {
-				unknown = err
+				unknown = fmt.Errorf("schema id unknown to the registry: %w", err)
 				return nil
 			}
 			return err

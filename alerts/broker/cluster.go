@@ -362,10 +362,8 @@ func (c *Cluster) settle() error {
 	return c.mark(topics, 0)
 }
 
-// changed is called after anything that may have made, removed or altered
-// topics. Clients get their answer only afterwards, so that what they asked
-// for is in force when they hear so.
-func (c *Cluster) changed() error {
+// withTopics does something with all topics while nothing else changes them.
+func (c *Cluster) withTopics(do func([]kmsg.MetadataResponseTopic) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -375,6 +373,16 @@ func (c *Cluster) changed() error {
 	if err != nil {
 		return err
 	}
+	return do(topics)
+}
+
+// changed is called after anything that may have made, removed or altered
+// topics. Clients get their answer only afterwards, so that what they asked
+// for is in force when they hear so.
+func (c *Cluster) changed() error { return c.withTopics(c.follow) }
+
+// follow takes over what the topics are now. Called with the lock held.
+func (c *Cluster) follow(topics []kmsg.MetadataResponseTopic) error {
 	clear(c.topics)
 	for _, t := range topics {
 		c.topics[*t.Topic] = true

@@ -53,16 +53,9 @@ func (c *Cluster) retain(ctx context.Context) {
 // ApplyRetention deletes what retention.ms and retention.bytes no longer keep,
 // now rather than at the next turn of log.cleaner.backoff.ms. Disk is given
 // back a whole segment (log.segment.bytes) at a time.
-func (c *Cluster) ApplyRetention() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return ErrClosed
-	}
-	topics, err := c.describe()
-	if err != nil {
-		return err
-	}
+func (c *Cluster) ApplyRetention() error { return c.withTopics(c.applyRetention) }
+
+func (c *Cluster) applyRetention(topics []kmsg.MetadataResponseTopic) error {
 	if err := c.shield(topics); err != nil {
 		return err
 	}
@@ -281,16 +274,9 @@ func (c *Cluster) mark(topics []kmsg.MetadataResponseTopic, ahead int64) error {
 // written writes down the ends and epochs of all partitions, after a client
 // deleted records and when the cluster has started.
 func (c *Cluster) written() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return ErrClosed
-	}
-	topics, err := c.describe()
-	if err != nil {
-		return err
-	}
-	return c.mark(topics, 0)
+	return c.withTopics(func(topics []kmsg.MetadataResponseTopic) error {
+		return c.mark(topics, 0)
+	})
 }
 
 func readMarks(dir string) (marks, error) {

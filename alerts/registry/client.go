@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/twmb/franz-go/pkg/sr"
 )
@@ -40,10 +39,10 @@ func (c *Client) SchemaByID(ctx context.Context, id int) (string, error) {
 }
 
 // isNotFound tells a registry's "no such schema" from a 404 of something else
-// in between, such as an ingress without a backend: only the former has a
-// Confluent error code.
+// in between, such as an ingress without a backend: only the former has that
+// Confluent error code. Taking the latter for it would turn every alert that is
+// being archived into a dead letter.
 func isNotFound(err error) bool {
 	var answer *sr.ResponseError
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound &&
-		(answer.ErrorCode == codeSchemaNotFound || answer.ErrorCode == codeSubjectNotFound || answer.ErrorCode == codeVersionNotFound)
+	return errors.As(err, &answer) && answer.ErrorCode == codeSchemaNotFound
 }

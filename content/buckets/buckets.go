@@ -42,8 +42,8 @@ func New(s *secrets.Store) plan.Part {
 type part struct{ secrets *secrets.Store }
 
 func (p *part) client(in input) (*objectstore.Client, error) {
-	keys, err := p.secrets.ObjectStore()
-	return objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.URL, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}), err
+	store, err := p.secrets.ObjectStoreAt(in.URL, in.Region)
+	return objectstore.NewClient(store), err
 }
 
 // look sees whether the buckets are there.

@@ -76,7 +76,7 @@ func Want(p *profiles.Profile) plan.Want {
 	s := p.Simulator
 	return plan.Want{
 		Title: fmt.Sprintf("load a synthetic visit of %d alerts, schema %s, into %s", s.Alerts, s.Schema, s.StaticTopic),
-		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: "alert-stream-simulator", Topic: s.StaticTopic, Schema: s.Schema,
+		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: profiles.SimulatorUser, Topic: s.StaticTopic, Schema: s.Schema,
 			Alerts: s.Alerts, PacketBytes: int(s.PacketSize), Seed: strconv.FormatUint(s.Seed, 10)}),
 		Outputs: []string{manifest, SchemaOut, AlertsOut},
 		Behind:  "kafka",
@@ -88,7 +88,7 @@ func Want(p *profiles.Profile) plan.Want {
 func WantLoaded(p *profiles.Profile, file, loaded string) plan.Want {
 	w := Want(p)
 	w.Title = fmt.Sprintf("keep the visit that was loaded from %s in %s", file, p.Simulator.StaticTopic)
-	w.Input = plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: "alert-stream-simulator", Topic: p.Simulator.StaticTopic, File: file, Manifest: loaded})
+	w.Input = plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: profiles.SimulatorUser, Topic: p.Simulator.StaticTopic, File: file, Manifest: loaded})
 	return w
 }
 

@@ -15,13 +15,6 @@ import (
 	"github.com/alertlab/alertlab/profiles"
 )
 
-// Names of the users that are parts of the system, as at the real sites.
-const (
-	registryUser  = "alert-schema-registry"
-	ingesterUser  = "alert-database-ingester"
-	simulatorUser = "alert-stream-simulator"
-)
-
 type input struct {
 	Bootstrap string `json:"bootstrap"` // host:port
 	As        string `json:"as"`
@@ -54,16 +47,16 @@ func Names(p *profiles.Profile) []string {
 // community brokers are the ones that Phalanx's alert-stream-broker sets up.
 func wanted(p *profiles.Profile) []user {
 	list := []user{
-		{Name: registryUser, ACLs: []acl{
+		{Name: profiles.RegistryUser, ACLs: []acl{
 			{"topic", p.Registry.Topic, "literal", []string{"Read", "Write", "DescribeConfigs"}},
 			{"group", "schema-registry", "prefix", []string{"All"}},
 			{"topic", "__consumer_offsets", "literal", []string{"Describe"}},
 		}},
-		{Name: ingesterUser, ACLs: []acl{
+		{Name: profiles.IngesterUser, ACLs: []acl{
 			{"topic", "__consumer_offsets", "literal", []string{"All"}},
 			{"group", "*", "literal", []string{"Describe", "Read"}},
 		}},
-		{Name: simulatorUser, ACLs: []acl{
+		{Name: profiles.SimulatorUser, ACLs: []acl{
 			{"topic", p.Simulator.StaticTopic, "literal", []string{"All"}},
 			{"topic", p.Simulator.Topic, "literal", []string{"All"}},
 			{"topic", "__consumer_offsets", "literal", []string{"All"}},

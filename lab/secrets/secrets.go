@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/alerts/objectstore"
 	"github.com/alertlab/alertlab/endpoints"
 )
 
@@ -48,4 +49,11 @@ func (s *Store) ObjectStore() (endpoints.Keys, error) {
 		return endpoints.Keys{}, fmt.Errorf("no key pair is kept for the object store")
 	}
 	return s.creds.ObjectStore, nil
+}
+
+// ObjectStoreAt is how a client reaches the object store at an endpoint (URL) with
+// the lab's keys.
+func (s *Store) ObjectStoreAt(endpoint, region string) (objectstore.ClientConfig, error) {
+	keys, err := s.ObjectStore()
+	return objectstore.ClientConfig{Endpoint: endpoint, Region: region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}, err
 }

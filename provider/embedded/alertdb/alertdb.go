@@ -35,12 +35,12 @@ func Want(p *profiles.Profile) plan.Want {
 func New(host *embedded.Host) plan.Part {
 	return &embedded.Twin[input]{Name: "the alert database's server",
 		Start: func(ctx context.Context, in input, _ plan.Order) (embedded.Process, map[string]string, error) {
-			keys, err := host.Secrets.ObjectStore()
+			store, err := host.Secrets.ObjectStoreAt(in.ObjectStore, in.Region)
 			if err != nil {
 				return nil, nil, err
 			}
 			log, url := host.Log("alert-database-server"), "http://"+in.Address
-			objects := objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.ObjectStore, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey})
+			objects := objectstore.NewClient(store)
 			handler := archive.NewServer(archive.ServerConfig{Objects: objects,
 				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Log: log})
 			server := &embedded.HTTPServer{

@@ -10,14 +10,12 @@ import (
 
 	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/objectstore"
+	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/embedded"
 )
-
-// User is the ingester's Kafka user, as at the real sites.
-const User = "alert-database-ingester"
 
 // gateMember opens when the group has given the ingester its partitions.
 const gateMember = "member"
@@ -38,7 +36,7 @@ type input struct {
 func Want(p *profiles.Profile) plan.Want {
 	return plan.Want{
 		Title: "archive every alert of " + strings.Join(p.AlertDatabase.Topics, ", "),
-		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: User, Group: p.AlertDatabase.Group, Topics: p.AlertDatabase.Topics,
+		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: profiles.IngesterUser, Group: p.AlertDatabase.Group, Topics: p.AlertDatabase.Topics,
 			Registry: "${schema-registry.url}", ObjectStore: "${object-store.url}", Region: "${object-store.region}",
 			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket}),
 		Gates: []plan.Gate{{Name: gateMember, What: "the ingester is a member of its group", Deadline: 20 * time.Second}},
@@ -54,15 +52,15 @@ func New(host *embedded.Host) plan.Part {
 			if err != nil {
 				return nil, nil, err
 			}
-			keys, err := host.Secrets.ObjectStore()
+			store, err := host.Secrets.ObjectStoreAt(in.ObjectStore, in.Region)
 			if err != nil {
 				return nil, nil, err
 			}
-			schemas, err := archive.NewRegistry(in.Registry)
+			schemas, err := registry.NewClient(in.Registry)
 			if err != nil {
 				return nil, nil, err
 			}
-			objects := objectstore.NewClient(objectstore.ClientConfig{Endpoint: in.ObjectStore, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey})
+			objects := objectstore.NewClient(store)
 			ingester, err := archive.NewIngester(archive.IngesterConfig{Login: login, Topics: in.Topics, Group: in.Group, Objects: objects,
 				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Schemas: schemas, Log: host.Log("alert-database-ingester")})
 			if err != nil {

@@ -13,9 +13,6 @@ import (
 	"github.com/alertlab/alertlab/provider/embedded"
 )
 
-// User is the registry's Kafka user, as at the real sites.
-const User = "alert-schema-registry"
-
 type input struct {
 	Address       string `json:"address"`   // host:port
 	Bootstrap     string `json:"bootstrap"` // host:port
@@ -28,7 +25,7 @@ type input struct {
 func Want(p *profiles.Profile) plan.Want {
 	return plan.Want{
 		Title: "schema registry, its state in the topic " + p.Registry.Topic,
-		Input: plan.Input(input{Address: "${addresses.registry}", Bootstrap: "${kafka.bootstrap}", User: User,
+		Input: plan.Input(input{Address: "${addresses.registry}", Bootstrap: "${kafka.bootstrap}", User: profiles.RegistryUser,
 			Topic: p.Registry.Topic, Compatibility: p.Registry.Compatibility}),
 		Outputs: []string{"url"}, Runs: true,
 	}

@@ -15,9 +15,6 @@ import (
 	"github.com/alertlab/alertlab/provider/embedded"
 )
 
-// User is the simulator's Kafka user, as at the real sites.
-const User = "alert-stream-simulator"
-
 // gatePlays opens when the player has found its reservoir and its grid stands.
 const gatePlays = "plays"
 
@@ -33,7 +30,7 @@ type input struct {
 func Want(p *profiles.Profile) plan.Want {
 	return plan.Want{
 		Title: fmt.Sprintf("play a visit of %d alerts into %s every %s", p.Simulator.Alerts, p.Simulator.Topic, p.Simulator.Interval),
-		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: User, Source: p.Simulator.StaticTopic,
+		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: profiles.SimulatorUser, Source: p.Simulator.StaticTopic,
 			Topic: p.Simulator.Topic, Interval: p.Simulator.Interval.String()}),
 		Gates: []plan.Gate{{Name: gatePlays, What: "the simulator runs on its grid", Deadline: 10 * time.Second}},
 		Runs:  true,

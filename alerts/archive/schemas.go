@@ -2,53 +2,21 @@ package archive
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 
-	"github.com/twmb/franz-go/pkg/sr"
-
 	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/alerts/registry"
 )
 
 // ErrUnknownSchema is what a SchemaSource's error matches when the registry
 // answers that it has no such id. Any other error means that it could not be
 // asked.
-var ErrUnknownSchema = errors.New("schema id unknown to the registry")
+var ErrUnknownSchema = registry.ErrNotFound
 
 // SchemaSource yields the text of a writer schema, exactly as registered, by
-// the id in an alert's header.
+// the id in an alert's header. *registry.Client is one.
 type SchemaSource interface {
 	SchemaByID(ctx context.Context, id int) (string, error)
-}
-
-// Registry is the SchemaSource of a Confluent-compatible registry.
-type Registry struct{ client *sr.Client }
-
-// NewRegistry reads schemas from the registry at baseURL; opts may add
-// credentials or TLS.
-func NewRegistry(baseURL string, opts ...sr.ClientOpt) (*Registry, error) {
-	opts = append([]sr.ClientOpt{sr.URLs(baseURL), sr.UserAgent("alertlab")}, opts...)
-	client, err := sr.NewClient(opts...)
-	if err != nil {
-		return nil, fmt.Errorf("schema registry %s: %w", baseURL, err)
-	}
-	return &Registry{client}, nil
-}
-
-// SchemaByID implements SchemaSource.
-func (r *Registry) SchemaByID(ctx context.Context, id int) (string, error) {
-	s, err := r.client.SchemaByID(ctx, id)
-	if err == nil {
-		return s.Schema, nil
-	}
-	var answer *sr.ResponseError
-	// Only a registry's own answer counts: a 404 of some proxy before it would
-	// otherwise turn every alert into a dead letter.
-	if errors.As(err, &answer) && answer.ErrorCode == sr.ErrSchemaNotFound.Code {
-		return "", fmt.Errorf("%w: %d", ErrUnknownSchema, id)
-	}
-	return "", fmt.Errorf("schema registry: schema %d: %w", id, err)
 }
 
 // writer is a writer schema of the registry that the ingester has seen.

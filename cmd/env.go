@@ -1,0 +1,100 @@
+package cmd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/lab/fault"
+)
+
+func (a *app) env() *cobra.Command {
+	var user string
+	c := &cobra.Command{
+		Use:   "env",
+		Short: "Print addresses and credentials as export lines, for eval",
+		Example: `  eval "$(alertlab env)"
+  eval "$(alertlab env --user antares)"
+  alertlab env --user lasair -o json`,
+		Args: cobra.NoArgs,
+	}
+	c.Flags().StringVar(&user, "user", "", "Kafka user (default: the superuser)")
+	must(c.RegisterFlagCompletionFunc("user", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		dir, err := a.dir()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		card, err := dir.Endpoints()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveError
+		}
+		var names []string
+		for _, u := range card.Users {
+			names = append(names, u.Name)
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}))
+	output := outputFlag(c, "shell", "json")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		card, creds, err := a.card()
+		if err != nil {
+			return err
+		}
+		if user == "" && c.Flags().Changed("user") {
+			return fault.New(fault.BadInput, "no user is named", "--user is empty", "alertlab env --user NAME")
+		}
+		name := first(user, card.Superuser())
+		// Passwords of users that the profile no longer has are kept, for the
+		// day it has them again.
+		var names []string
+		for _, u := range card.Users {
+			names = append(names, u.Name)
+		}
+		password, ok := creds.Kafka[name]
+		if !ok || !slices.Contains(names, name) {
+			return fault.New(fault.BadInput, fmt.Sprintf("lab %s has no user %q", card.Lab, name), "there are: "+strings.Join(names, ", "), "alertlab env --user NAME")
+		}
+		vars := [][2]string{
+			{"KAFKA_BOOTSTRAP_SERVERS", card.Kafka.Bootstrap},
+			{"KAFKA_SECURITY_PROTOCOL", card.Kafka.Security},
+			{"KAFKA_SASL_MECHANISM", card.Kafka.Mechanism},
+			{"KAFKA_USERNAME", name},
+			{"KAFKA_PASSWORD", password},
+			{"SSL_CA_FILE", card.Kafka.CAFile},
+			{"SCHEMA_REGISTRY_URL", card.Registry.URL},
+			{"ALERTDB_URL", card.AlertDB.URL},
+		}
+		if reader := slices.ContainsFunc(card.Users, func(u endpoints.User) bool { return u.Name == name && u.Role == endpoints.Reader }); !reader {
+			// What no reader has at the real sites, none gets here: a client that
+			// works with these would not work there.
+			vars = append(vars, [][2]string{
+				{"SCHEMA_REGISTRY_ADMIN_URL", card.Registry.AdminURL},
+				{"AWS_ENDPOINT_URL", card.ObjectStore.URL},
+				{"AWS_REGION", card.ObjectStore.Region},
+				{"AWS_ACCESS_KEY_ID", creds.ObjectStore.AccessKey},
+				{"AWS_SECRET_ACCESS_KEY", creds.ObjectStore.SecretKey},
+				{"ALERT_BUCKET", card.ObjectStore.AlertBucket},
+				{"SCHEMA_BUCKET", card.ObjectStore.SchemaBucket},
+			}...)
+		}
+		if *output == "json" {
+			out := map[string]string{}
+			for _, v := range vars {
+				if v[1] != "" {
+					out[v[0]] = v[1]
+				}
+			}
+			return a.printJSON(out)
+		}
+		for _, v := range vars {
+			if v[1] != "" {
+				fmt.Fprintf(a.out, "export %s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
+			}
+		}
+		return nil
+	}
+	return c
+}

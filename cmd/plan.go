@@ -1,0 +1,82 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/lab/catalog"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/run"
+	"github.com/alertlab/alertlab/lab/runner"
+	"github.com/alertlab/alertlab/lab/state"
+)
+
+func (a *app) plan() *cobra.Command {
+	var ch choice
+	c := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what up would do, and why, without doing it",
+		Example: `  alertlab plan
+  alertlab plan --profile my-profile.yaml
+  alertlab plan -o json | jq '.steps[].key'`,
+		Args: cobra.NoArgs,
+	}
+	ch.flags(c)
+	output := outputFlag(c, "text", "json")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		dir, err := a.dir()
+		if err != nil {
+			return err
+		}
+		desc, err := a.describe(dir, ch)
+		if err != nil {
+			return err
+		}
+		wanted, err := catalog.Wanted(desc)
+		if err != nil {
+			return err
+		}
+		seen, err := a.snapshot(c.Context(), dir, desc, wanted)
+		if err != nil {
+			return err
+		}
+		p, err := plan.Make(wanted, seen)
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			return a.printJSON(p)
+		}
+		_, err = fmt.Fprint(a.out, p)
+		return err
+	}
+	return c
+}
+
+// snapshot asks the runner what it sees, or looks at what a lab that does not run
+// has kept.
+func (a *app) snapshot(ctx context.Context, dir state.Dir, desc state.Description, wanted plan.Wanted) (plan.Snapshot, error) {
+	client, err := runner.Dial(ctx, dir)
+	if err == nil {
+		return client.Snapshot(ctx, desc)
+	}
+	if !errors.Is(err, runner.ErrNotRunning) {
+		return nil, err
+	}
+	server, err := a.server(dir)
+	if err != nil {
+		return nil, err
+	}
+	lab, err := server.Open(desc)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := run.ReadJournal(dir.Journal())
+	if err != nil {
+		return nil, err
+	}
+	return run.Observe(ctx, wanted, lab.Parts(), entries), nil
+}
