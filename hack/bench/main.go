@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/alertlab/alertlab/hack/benchdoc"
 )
 
 const (
@@ -110,10 +112,7 @@ func run(ctx context.Context) (err error) {
 		_, err = fmt.Print(text)
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(*out), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(*out, []byte(text), 0o644)
+	return benchdoc.Put(*out, "lab", text)
 }
 
 // bench holds what all measurements share.

@@ -46,7 +46,7 @@ func (f *figure) median() float64 {
 // markdown writes the document; args are those of the command line.
 func (d *document) markdown(args []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `# Benchmarks
+	fmt.Fprintf(&b, `## The embedded lab
 
 Made by the command below, which measures the built program from outside; do not
 edit by hand.
