@@ -122,6 +122,19 @@ func Rules(ours func(string) bool) []Rule {
 			Why: "clients of the object store, pods among them, must not carry the server"},
 		{Name: "one place for kfake", From: except(everyone, exactly("alerts/broker")), May: not(in("github.com/twmb/franz-go/pkg/kfake")),
 			Why: "alerts/broker mends what kfake lacks; without it a cluster forgets and forgives too much"},
+		{Name: "a bundle is a format", From: in("bundle"), May: onlyOurs(nobody),
+			Why: "a site reads a bundle with whatever it has: the format knows nothing of labs"},
+		{Name: "nothing ships what only builds", From: except(everyone, in("hack")), May: not(in("hack")),
+			Why: "hack holds what builds and measures the project, and is no part of it"},
+		{Name: "programs of nodes are small", From: in("hack/rig/programs", "hack/rig/node", "hack/rig/runc"), Deep: true,
+			May: func(_, imported string) bool {
+				return in("hack/rig/programs", "hack/rig/node", "hack/rig/runc", "lab/fault", "golang.org/x/sys", "gopkg.in/yaml.v3")(imported) ||
+					others(imported) && !strings.Contains(strings.Split(imported, "/")[0], ".")
+			},
+			Why: "they start with every node and every container, before there is any cluster"},
+		{Name: "Kubernetes' libraries stay with the rig", From: except(everyone, in("hack/rig")),
+			May: not(in("k8s.io", "sigs.k8s.io", "github.com/k3d-io", "github.com/argoproj", "helm.sh", "github.com/docker")),
+			Why: "they double the time that the program takes to start: until a lab needs them, no verb pays for them"},
 		{Name: "rules are for tests", From: everyone, May: not(in("internal/rules", "internal/chaos")),
 			Why: "they are about the project, not of it"},
 	}

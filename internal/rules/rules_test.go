@@ -148,6 +148,11 @@ func TestPlanted(t *testing.T) {
 		"alerts/broker":              {"alerts/kafka", "github.com/twmb/franz-go/pkg/kfake"},
 		"alerts/objectstore":         {"os/exec"},
 		"alerts/objectstore/gateway": {"alerts/objectstore", "github.com/versity/versitygw/s3api"},
+		"bundle":                     {"archive/tar", "github.com/google/go-containerregistry/pkg/v1"},
+		"hack/rig":                   {"hack/rig/cluster", "lab/fault", "bundle"},
+		"hack/rig/cluster":           {"github.com/k3d-io/k3d/v5/pkg/client", "bundle"},
+		"hack/rig/node":              {"os", "golang.org/x/sys/unix"},
+		"hack/rig/programs/node":     {"hack/rig/node", "gopkg.in/yaml.v3"},
 	}
 	if found := rules.Check(sound, rules.Rules(in(sound))); len(found) > 0 {
 		t.Fatalf("violations in a sound project:\n%s", strings.Join(found, "\n"))
@@ -175,6 +180,11 @@ func TestPlanted(t *testing.T) {
 		{"one place for versitygw", "alerts/objectstore", "github.com/versity/versitygw/s3api"},
 		{"the gateway is for the command line", "provider/embedded", "alerts/objectstore/gateway"},
 		{"one place for kfake", "provider/embedded/kafka", "github.com/twmb/franz-go/pkg/kfake"},
+		{"a bundle is a format", "bundle", "lab/fault"},
+		{"nothing ships what only builds", "cmd", "hack/rig/cluster"},
+		{"programs of nodes are small", "hack/rig/programs/node", "github.com/spf13/cobra"},
+		{"programs of nodes are small", "hack/rig/node", "hack/rig/cluster"},
+		{"Kubernetes' libraries stay with the rig", "smoke", "k8s.io/client-go/kubernetes"},
 		{"rules are for tests", "lab/runner", "internal/rules"},
 	}
 	planted := map[string]bool{}
