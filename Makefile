@@ -7,10 +7,10 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build install run stop test lint check bench chaos fuzz clean
+.PHONY: help build install run stop test lint check rig rig-cluster rig-down e2e bench chaos fuzz clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/alertlab
 	$(GO) build -trimpath -o $(BIN) .
@@ -28,11 +28,13 @@ run: build ## bring an embedded lab up, wait for two visits, run smoke, print th
 stop: build ## stop the lab of make run and delete it
 	$(BIN) down --purge --verify
 
-# The tests of internal/chaos start a hundred processes of the whole program: they
-# run without the race detector, which would multiply the cost of each.
+# Without the race detector: the tests of internal/chaos, which start a hundred
+# processes of the whole program, and those of the rig, which link all of Kubernetes'
+# client libraries. It would multiply the cost of each.
+PLAIN := /internal/chaos|/hack/rig
 test: ## run the tests
-	$(GO) test $(RACE) -timeout 30m $$($(GO) list ./... | grep -v /internal/chaos)
-	$(GO) test -timeout 30m ./internal/chaos
+	$(GO) test $(RACE) -timeout 30m $$($(GO) list ./... | grep -vE '$(PLAIN)')
+	$(GO) test -timeout 30m $$($(GO) list ./... | grep -E '$(PLAIN)')
 
 lint: ## gofmt, go vet, staticcheck, a tidy go.mod
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -41,11 +43,23 @@ lint: ## gofmt, go vet, staticcheck, a tidy go.mod
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
-check: ## what CI runs: make lint and make test, each with its minutes
-	@for part in lint test; do \
+check: ## what CI runs: lint, test, rig and e2e, each with its minutes
+	@for part in lint test rig e2e; do \
 	  begin=$$(date +%s); $(MAKE) --no-print-directory $$part || exit 1; \
 	  echo "make $$part took $$(( ($$(date +%s) - begin + 30) / 60 )) min ($$(( $$(date +%s) - begin )) s)"; \
 	done
+
+rig: ## build Kubernetes and the stack's components from package registries: see docs/rig.md
+	$(GO) run ./hack/rig all
+
+rig-cluster: ## a cluster of one server and two agents on the rig; prints its kubeconfig
+	$(GO) run ./hack/rig cluster
+
+rig-down: ## take every cluster of the rig away
+	$(GO) run ./hack/rig down
+
+e2e: ## test clusters of every maker and the stack's components on the rig
+	$(GO) run ./hack/rig e2e
 
 bench: ## measure, and write docs/benchmarks.md
 	$(GO) run ./hack/bench -out docs/benchmarks.md

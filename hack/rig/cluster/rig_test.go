@@ -1,0 +1,399 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/alertlab/alertlab/hack/rig/cluster/kube"
+	"github.com/alertlab/alertlab/lab/fault"
+)
+
+// rig opens the engine of DOCKER_HOST for a test that makes real clusters.
+func rig(t *testing.T) *Clusters {
+	t.Helper()
+	if os.Getenv("ALERTLAB_RIG_CLUSTER") != "1" {
+		t.Skip("makes real clusters: set ALERTLAB_RIG_CLUSTER=1 and DOCKER_HOST; `make e2e` does")
+	}
+	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { docker.Close() })
+	c, err := Open(Options{Docker: docker, State: t.TempDir(),
+		ToolsImage: os.Getenv("ALERTLAB_RIG_TOOLS_IMAGE"), ProxyImage: os.Getenv("ALERTLAB_RIG_PROXY_IMAGE")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func nodeImage() string {
+	if image := os.Getenv("ALERTLAB_RIG_NODE_IMAGE"); image != "" {
+		return image
+	}
+	return nodeRepository + ":v1.35.4"
+}
+
+// things are what the engine has, without what other tests beside this one make
+// and remove meanwhile: those are seen by their names.
+func things(t *testing.T, c *Clusters) []string {
+	t.Helper()
+	ctx := context.Background()
+	var all []string
+	list, err := c.docker.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range list {
+		if strings.Contains(s.Names[0], "cl-") {
+			all = append(all, "container "+s.Names[0])
+		}
+	}
+	nets, err := c.docker.NetworkList(ctx, network.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nets {
+		if strings.Contains(n.Name, "cl-") || n.Name == kindNetwork {
+			all = append(all, "network "+n.Name)
+		}
+	}
+	vols, err := c.docker.VolumeList(ctx, volume.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range vols.Volumes {
+		if strings.Contains(v.Name, "cl-") {
+			all = append(all, "volume "+v.Name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestClusterOfEveryMaker(t *testing.T) {
+	for _, m := range makers {
+		t.Run(string(m), func(t *testing.T) { wholeLife(t, rig(t), m) })
+	}
+}
+
+// wholeLife makes a cluster with a node pool, looks at it from the host, imports
+// an image into one node, stops and starts that node, and deletes everything.
+func wholeLife(t *testing.T, c *Clusters, m Maker) {
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	defer cancel()
+	before := things(t, c)
+	cfg := Config{
+		Name: "cl-" + string(m), Maker: m, Servers: 1, Image: nodeImage(),
+		Pools: []NodePool{
+			{Agents: 1, Labels: map[string]string{"infrastructure": "ok"}},
+			{Agents: 1, Labels: map[string]string{"kafka": "ok", "pool": "kafka"}, Taints: []string{"kafka=ok:NoSchedule"}},
+		},
+		Report: func(p Progress) { t.Logf("%6.1fs %s", p.Elapsed.Seconds(), p.Text) },
+	}
+	began := time.Now()
+	cl, err := c.Create(ctx, cfg)
+	if err != nil {
+		t.Fatal(fault.Text(err))
+	}
+	t.Logf("created in %.1f s", time.Since(began).Seconds())
+	deleted := false
+	defer func() {
+		if !deleted {
+			if err := c.Delete(context.Background(), cfg.Name, nil); err != nil {
+				t.Error(fault.Text(err))
+			}
+		}
+	}()
+
+	if info, err := os.Stat(cl.KubeconfigFile); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("kubeconfig file: %v %v", info.Mode(), err)
+	}
+	k, err := kube.New(cl.Kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := k.Clientset.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list.Items) != 3 || len(cl.Nodes) != 3 {
+		t.Fatalf("%d nodes in Kubernetes, %d in the engine, want 3", len(list.Items), len(cl.Nodes))
+	}
+	for _, n := range list.Items {
+		if cl.Node(n.Name) == nil {
+			t.Errorf("node %s has no container of its name", n.Name)
+		}
+	}
+	last := cl.Nodes[2]
+	node, err := k.Clientset.CoreV1().Nodes().Get(ctx, last.Name(), metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if node.Labels["kafka"] != "ok" || node.Labels["pool"] != "kafka" {
+		t.Errorf("labels of %s: %v", node.Name, node.Labels)
+	}
+	if want := (corev1.Taint{Key: "kafka", Value: "ok", Effect: corev1.TaintEffectNoSchedule}); !slices.Contains(node.Spec.Taints, want) {
+		t.Errorf("taints of %s: %v, want %v", node.Name, node.Spec.Taints, want)
+	}
+
+	importOne(ctx, t, c, last)
+	useIt(ctx, t, k)
+
+	r, err := c.LoadBalancerRange(ctx, cfg.Name, 16)
+	if err != nil {
+		t.Fatal(fault.Text(err))
+	}
+	t.Logf("addresses for load balancers in network %s: %s", cl.Network, r)
+
+	began = time.Now()
+	if err := last.Stop(ctx); err != nil {
+		t.Fatal(fault.Text(err))
+	}
+	t.Logf("node stopped in %.1f s", time.Since(began).Seconds())
+	began = time.Now()
+	if err := last.Start(ctx); err != nil {
+		t.Error(fault.Text(err))
+	}
+	t.Logf("node started and Ready in %.1f s", time.Since(began).Seconds())
+
+	if _, err := c.Create(ctx, cfg); fault.CodeOf(err) != fault.BadInput {
+		t.Errorf("a second cluster of the same name: %v", err)
+	}
+
+	began = time.Now()
+	deleted = true
+	if err := c.Delete(ctx, cfg.Name, cfg.Report); err != nil {
+		t.Fatal(fault.Text(err))
+	}
+	t.Logf("deleted in %.1f s", time.Since(began).Seconds())
+	if after := things(t, c); !slices.Equal(before, after) {
+		t.Errorf("left behind:\nbefore %q\nafter  %q", before, after)
+	}
+	if _, err := os.Stat(cl.KubeconfigFile); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the kubeconfig is still there: %v", err)
+	}
+	if err := c.Delete(ctx, cfg.Name, nil); fault.CodeOf(err) != fault.NoLab {
+		t.Errorf("deleting it again: %v", err)
+	}
+}
+
+// useIt goes through package kube: manifests, a kind that is defined beside its
+// first object, a chart, and pods that come and that never will.
+func useIt(ctx context.Context, t *testing.T, k *kube.Client) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	const image = "registry.k8s.io/pause:3.10.1"
+	manifest := []byte(`
+apiVersion: rig.alertlab.dev/v1
+kind: Probe
+metadata: {name: one}
+spec: {a: b}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: comes, namespace: probe, labels: {app: comes}}
+spec:
+  tolerations: [{operator: Exists}]
+  containers: [{name: c, image: ` + image + `, imagePullPolicy: Never}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: never, namespace: probe, labels: {app: never}}
+spec:
+  containers: [{name: c, image: "rig.local/nowhere:1", imagePullPolicy: Never}]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: probe}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: probes.rig.alertlab.dev}
+spec:
+  group: rig.alertlab.dev
+  names: {kind: Probe, listKind: ProbeList, plural: probes, singular: probe}
+  scope: Namespaced
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+`)
+	began := time.Now()
+	if err := k.Apply(ctx, "probe", manifest); err != nil {
+		t.Error(err)
+		return
+	}
+	if err := k.WaitPods(ctx, "probe", "app=comes", 1); err != nil {
+		t.Error(err)
+	}
+	t.Logf("applied, and its pod is ready, in %.1f s", time.Since(began).Seconds())
+	var w *kube.WaitError
+	if err := k.WaitPods(ctx, "probe", "app=never", 1); !errors.As(err, &w) || w.Cause != nil || !strings.Contains(err.Error(), "image rig.local/nowhere:1 cannot be pulled") {
+		t.Errorf("a pod without its image: %v", err)
+	} else {
+		t.Logf("a pod without its image, after %.1f s: %v", time.Since(began).Seconds(), err)
+	}
+	content, err := kube.LoadChart(fstest.MapFS{
+		"Chart.yaml":          {Data: []byte("apiVersion: v2\nname: minimal\nversion: 0.1.0\n")},
+		"values.yaml":         {Data: []byte("text: first\n")},
+		"templates/map.yaml":  {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: charted}\ndata: {text: {{ .Values.text }}}\n")},
+		"templates/NOTES.txt": {Data: []byte("hello")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart := kube.Release{Name: "minimal", Namespace: "charted", Values: map[string]any{"text": "second"}, Chart: content}
+	for range 2 { // the second time it is an upgrade
+		if err := k.Install(ctx, chart); err != nil {
+			t.Error(err)
+		}
+	}
+	ref := kube.Ref{Kind: corev1.SchemeGroupVersion.WithKind("ConfigMap"), Namespace: "charted", Name: "charted"}
+	if err := k.Wait(ctx, ref, kube.HasField("second", "data", "text")); err != nil {
+		t.Error(err)
+	}
+	if err := k.Uninstall(chart); err != nil {
+		t.Error(err)
+	}
+	if err := k.WaitGone(ctx, ref); err != nil {
+		t.Error(err)
+	}
+	if _, err := k.Logs(ctx, "probe", "app=comes", 5); err != nil {
+		t.Error(err)
+	}
+	if err := k.Delete(ctx, "probe", manifest); err != nil {
+		t.Error(err)
+	}
+}
+
+// importOne brings an image of the engine into a node, and a broken one, and one
+// whose reading fails.
+func importOne(ctx context.Context, t *testing.T, c *Clusters, n *Node) {
+	t.Helper()
+	const image = "registry.k8s.io/pause:3.10.1"
+	had, err := n.Images(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if had[image] == "" {
+		t.Errorf("node %s has no %s: %v", n.Name(), image, had)
+	}
+	if _, err := n.Exec(ctx, nil, "ctr", "-n", "k8s.io", "images", "tag", image, "rig.local/probe:1"); err != nil {
+		t.Fatal(err)
+	}
+	archive, err := n.Exec(ctx, nil, "ctr", "-n", "k8s.io", "images", "export", "-", "rig.local/probe:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.Exec(ctx, nil, "ctr", "-n", "k8s.io", "images", "rm", "rig.local/probe:1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Load(ctx, bytes.NewReader(archive)); err != nil {
+		t.Fatal(err)
+	}
+	has, err := n.Images(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if has["rig.local/probe:1"] == "" {
+		t.Errorf("imported, but not there: %v", has)
+	}
+	var failed *ExecError
+	if err := n.Load(ctx, strings.NewReader("no archive at all")); !errors.As(err, &failed) {
+		t.Errorf("a broken archive: %v, want an ExecError", err)
+	}
+	broken := errors.New("a flipped bit")
+	if err := n.Load(ctx, io.MultiReader(bytes.NewReader(archive[:len(archive)/2]), failing{broken})); !errors.Is(err, broken) {
+		t.Errorf("a reader that fails: %v, want its own error", err)
+	}
+	if err := n.Load(ctx, endless{}); err == nil {
+		t.Error("an archive without an end was imported")
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// endless is an input that is never at its end: the node gives up first.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	return len(p), nil
+}
+
+// deleteAfter cleans up behind a test that went wrong; the test itself says so.
+func deleteAfter(c *Clusters, name string) {
+	_ = c.Delete(context.Background(), name, nil)
+}
+
+// A Create that is interrupted, and one whose node ends, leave nothing behind and
+// say why.
+func TestInterruptedCreateLeavesNothing(t *testing.T) {
+	for _, m := range makers {
+		t.Run(string(m), func(t *testing.T) {
+			c := rig(t)
+			defer deleteAfter(c, "cl-cut-"+string(m))
+			before := things(t, c)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			seen := time.AfterFunc(9*time.Second, cancel) // in the middle, whatever the maker does there
+			defer seen.Stop()
+			_, err := c.Create(ctx, Config{Name: "cl-cut-" + string(m), Maker: m, Servers: 1, Pools: []NodePool{{Agents: 1}}, Image: nodeImage(),
+				Report: func(p Progress) { t.Logf("%6.1fs %s", p.Elapsed.Seconds(), p.Text) }})
+			if fault.CodeOf(err) != fault.Interrupted {
+				t.Errorf("%v, want an interruption", err)
+			}
+			if after := things(t, c); !slices.Equal(before, after) {
+				t.Errorf("left behind:\nbefore %q\nafter  %q", before, after)
+			}
+		})
+	}
+}
+
+func TestDeadNodeEndsCreate(t *testing.T) {
+	for m, moment := range map[Maker]string{K3d: "Starting helpers", Plain: "waiting for 2 nodes"} {
+		t.Run(string(m), func(t *testing.T) {
+			c := rig(t)
+			defer deleteAfter(c, "cl-dead-"+string(m))
+			before := things(t, c)
+			began := time.Now()
+			_, err := c.Create(context.Background(), Config{Name: "cl-dead-" + string(m), Maker: m, Servers: 1, Pools: []NodePool{{Agents: 1}}, Image: nodeImage(),
+				Report: func(p Progress) {
+					t.Logf("%6.1fs %s", p.Elapsed.Seconds(), p.Text)
+					if strings.Contains(p.Text, moment) {
+						go func() {
+							_ = c.docker.ContainerKill(context.Background(), prefix(m)+"-cl-dead-"+string(m)+"-agent-0", "KILL")
+						}()
+					}
+				}})
+			if err == nil || !strings.Contains(err.Error(), "agent-0 ended with exit code 137") {
+				t.Errorf("%v, want the node's exit", err)
+			}
+			if took := time.Since(began); took > 2*time.Minute {
+				t.Errorf("it took %s to say so", took)
+			}
+			if after := things(t, c); !slices.Equal(before, after) {
+				t.Errorf("left behind:\nbefore %q\nafter  %q", before, after)
+			}
+		})
+	}
+}

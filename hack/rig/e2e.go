@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/alertlab/alertlab/hack/rig/engine"
+	"github.com/alertlab/alertlab/lab/fault"
+)
+
+// suites are the rig's tests that need an engine, in the order in which they run.
+// Each has the machine to itself: two cores carry one cluster.
+var suites = []struct{ folder, minutes string }{
+	{"./hack/rig/engine", "10m"},
+	{"./hack/rig/cluster/...", "20m"},
+	{"./hack/rig/e2e", "30m"},
+}
+
+func (r *rig) e2e() *cobra.Command {
+	var run string
+	c := &cobra.Command{
+		Use:   "e2e",
+		Short: "Test the rig on itself: engines, clusters of every maker, the stack's components",
+		Long: `e2e makes what is not there yet, as "all" does, and runs the tests that need a Docker
+engine: a second engine beside the one in use, clusters by k3d, by kind and plain, and
+the components of the stack together on one of them. It fails when the machine is not
+left as it was.`,
+		Example: "  rig e2e\n  rig e2e --run TestStack",
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx := c.Context()
+			if err := r.ready(ctx); err != nil {
+				return err
+			}
+			return r.withEngine(ctx, func(e *engine.Engine) error {
+				_, made, err := r.makeBundle(ctx, nil)
+				if err != nil {
+					return err
+				}
+				if err := r.loadNode(ctx, e, made); err != nil {
+					return err
+				}
+				before, err := engine.Snapshot(ctx, e)
+				if err != nil {
+					return err
+				}
+				begun := time.Now()
+				tools, proxy := made.Reference("k3d-tools"), made.Reference("k3d-proxy")
+				env := append(os.Environ(), "ALERTLAB_RIG_ENGINE=1", "ALERTLAB_RIG_CLUSTER=1", "ALERTLAB_RIG_CACHE="+r.cache,
+					"ALERTLAB_RIG_BUNDLE="+r.bundleFile(), "ALERTLAB_RIG_NODE_IMAGE="+made.Node.Reference,
+					"ALERTLAB_RIG_TOOLS_IMAGE="+tools, "ALERTLAB_RIG_PROXY_IMAGE="+proxy)
+				for _, s := range suites {
+					one := time.Now()
+					args := []string{"test", "-count=1", "-v", "-timeout", s.minutes}
+					if run != "" {
+						args = append(args, "-run", run)
+					}
+					if err := r.test(ctx, env, append(args, s.folder)...); err != nil {
+						return err
+					}
+					r.say("e2e: %s in %s", s.folder, round(time.Since(one)))
+				}
+				after, err := engine.Snapshot(ctx, e)
+				if err != nil {
+					return err
+				}
+				if left := after.Left(before); len(left) > 0 {
+					return fault.New(fault.StepFailed, "the tests passed, and left something behind", fmt.Sprint(left), "go run ./hack/rig clean")
+				}
+				r.say("e2e: all passed in %s, nothing left behind", round(time.Since(begun)))
+				return nil
+			})
+		},
+	}
+	c.Flags().StringVar(&run, "run", "", "only tests whose names match, as go test has it")
+	return c
+}
+
+// test runs the go command in the checkout. Interrupted, it gives the tests time to
+// take away what they made.
+func (r *rig) test(ctx context.Context, env []string, args ...string) error {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.project, env, r.out, r.err
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = 2 * time.Minute
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return fault.New(fault.StepFailed, "a test failed", "see its output above", "go run ./hack/rig e2e --run TEST")
+	}
+	return err
+}

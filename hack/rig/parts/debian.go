@@ -1,0 +1,232 @@
+package parts
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/alertlab/alertlab/lab/fault"
+)
+
+// RootFile is the root file system of a Debian part, PackagesFile the list of
+// the packages in it, one "name version" a line.
+const (
+	RootFile     = "root.tar"
+	PackagesFile = "packages.txt"
+)
+
+// buildDebian unpacks packages into a root file system. No maintainer script
+// runs, so a build needs no privileges of a kind that containers lack; what
+// the scripts would have written and the rig needs is written by rootWriter.
+func (b *builder) buildDebian(ctx context.Context, pin Pin, dir string) error {
+	if err := b.need(ctx, "mmdebstrap", "mmdebstrap"); err != nil {
+		return err
+	}
+	keyring, err := b.keyring(ctx)
+	if err != nil {
+		return err
+	}
+	mirror, err := debianMirror(ctx)
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp(dir, ".work-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if err := aptSettings(ctx, filepath.Join(work, "apt.conf")); err != nil {
+		return err
+	}
+	c := b.command(pin.Name, debianRegistry)
+	c.dir = work
+	c.env = []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(b.pins.doc.Epoch, 10), "LIST=" + filepath.Join(work, "list")}
+	if os.Geteuid() == 0 {
+		// Without root the program runs under other user ids, which the
+		// user's own folders are closed to.
+		c.env = append(c.env, "TMPDIR="+work)
+	}
+	raw := filepath.Join(work, "raw.tar")
+	err = c.run(ctx, "mmdebstrap", "--variant=extract", "--include="+strings.Join(pin.Debian.Packages, ","),
+		"--aptopt="+filepath.Join(work, "apt.conf"), `--extract-hook=ls "$1/var/cache/apt/archives" > "$LIST"`,
+		pin.Debian.Suite, raw, fmt.Sprintf("deb [signed-by=%s] %s %s main", keyring, mirror, pin.Debian.Suite))
+	if err != nil {
+		return err
+	}
+	list, err := os.ReadFile(filepath.Join(work, "list"))
+	if err != nil {
+		return err
+	}
+	packages, err := packageList(string(list))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, PackagesFile), []byte(packages), 0o644); err != nil {
+		return err
+	}
+	return filterRoot(ctx, raw, filepath.Join(dir, RootFile), pin.Debian, b.pins.doc.Epoch)
+}
+
+// keyring finds the keys of Debian's archive, whose file has had two names.
+func (b *builder) keyring(ctx context.Context) (string, error) {
+	const stem = "/usr/share/keyrings/debian-archive-keyring."
+	find := func() string {
+		for _, ending := range []string{"gpg", "pgp"} {
+			if _, err := os.Stat(stem + ending); err == nil {
+				return stem + ending
+			}
+		}
+		return ""
+	}
+	if find() == "" {
+		if err := b.install(ctx, "debian-archive-keyring"); err != nil {
+			return "", err
+		}
+	}
+	if file := find(); file != "" {
+		return file, nil
+	}
+	return "", fault.New(fault.StepFailed, "the keys of Debian's archive are missing", stem+"gpg is not there", "apt-get install debian-archive-keyring")
+}
+
+// debianMirror gives the address of the mirror that this machine's apt takes
+// Debian from.
+func debianMirror(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "apt-get", "indextargets",
+		"--format", "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)", "Created-By: Packages").Output()
+	if err != nil {
+		return "", fault.Wrap(fault.StepFailed, "the root file systems are made of Debian packages, and apt does not answer", err, "build on Debian, and copy the cache folder here")
+	}
+	mirror := pickMirror(string(out))
+	if mirror == "" {
+		return "", fault.New(fault.StepFailed, "the root file systems are made of Debian packages, and apt knows no mirror of Debian", "none of its sources is a release of Debian's main archive", "add one to /etc/apt/sources.list.d, and apt-get update")
+	}
+	return mirror, nil
+}
+
+// pickMirror chooses among lines of "address|release|component|origin". Only
+// the archive itself has every suite: that of updates and security has not.
+func pickMirror(targets string) string {
+	guess := ""
+	for line := range strings.Lines(targets) {
+		fields := strings.Split(strings.TrimSpace(line), "|")
+		if len(fields) != 4 || fields[2] != "main" || strings.ContainsAny(fields[1], "-/") {
+			continue
+		}
+		at, err := url.Parse(fields[0])
+		if err != nil || at.Scheme == "cdrom" {
+			continue
+		}
+		switch {
+		case fields[3] == "Debian":
+			return fields[0]
+		case guess == "" && path.Base(at.Path) == "debian":
+			// The origin is known only after an apt-get update.
+			guess = fields[0]
+		}
+	}
+	return guess
+}
+
+// aptSettings writes how this machine's apt reaches a mirror: proxies and
+// certificates.
+func aptSettings(ctx context.Context, file string) error {
+	out, err := exec.CommandContext(ctx, "apt-config", "dump").Output()
+	if err != nil {
+		return fault.Wrap(fault.StepFailed, "the settings of apt cannot be read", err, "apt-config dump")
+	}
+	var b bytes.Buffer
+	for line := range strings.Lines(string(out)) {
+		for _, prefix := range []string{"Acquire::http", "Acquire::https", "Acquire::Retries"} {
+			if strings.HasPrefix(line, prefix+"::") || strings.HasPrefix(line, prefix+" ") {
+				b.WriteString(line)
+			}
+		}
+	}
+	return os.WriteFile(file, b.Bytes(), 0o644)
+}
+
+// packageList turns the names of package files, name_version_arch.deb with the
+// colon of an epoch as %3a, into sorted lines of "name version".
+func packageList(files string) (string, error) {
+	var list []string
+	for line := range strings.Lines(files) {
+		file, ok := strings.CutSuffix(strings.TrimSpace(line), ".deb")
+		if !ok {
+			continue // apt's folder of unfinished downloads
+		}
+		fields := strings.Split(file, "_")
+		if len(fields) != 3 {
+			return "", fmt.Errorf("%q is not the file name of a Debian package", line)
+		}
+		version, err := url.PathUnescape(fields[1])
+		if err != nil {
+			return "", err
+		}
+		list = append(list, fields[0]+" "+version+"\n")
+	}
+	if len(list) == 0 {
+		return "", errors.New("no Debian packages were downloaded")
+	}
+	slices.Sort(list)
+	return strings.Join(list, ""), nil
+}
+
+// need installs a Debian package when a program is missing.
+func (b *builder) need(ctx context.Context, program, pack string) error {
+	b.installing.Lock()
+	defer b.installing.Unlock()
+	if _, err := exec.LookPath(program); err == nil {
+		return nil
+	}
+	if err := b.installLocked(ctx, pack); err != nil {
+		return err
+	}
+	if _, err := exec.LookPath(program); err != nil {
+		return fault.Wrap(fault.StepFailed, program+" is missing", err, "install it, and put it on the PATH")
+	}
+	return nil
+}
+
+func (b *builder) install(ctx context.Context, pack string) error {
+	b.installing.Lock()
+	defer b.installing.Unlock()
+	return b.installLocked(ctx, pack)
+}
+
+func (b *builder) installLocked(ctx context.Context, pack string) error {
+	_, err := exec.LookPath("apt-get")
+	if err != nil || os.Geteuid() != 0 {
+		return fault.New(fault.StepFailed, "the build needs "+pack+", which is not installed",
+			"only root on Debian can install it", "install it: apt-get install "+pack)
+	}
+	b.report(Progress{State: Note, Text: "installs " + pack + " from Debian"})
+	c := b.command("install-"+pack, debianRegistry)
+	c.env = []string{"DEBIAN_FRONTEND=noninteractive"}
+	if err := c.run(ctx, "apt-get", "update"); err != nil {
+		return err
+	}
+	return c.run(ctx, "apt-get", "install", "-y", "--no-install-recommends", pack)
+}
+
+// debianArch gives Debian's name of an architecture.
+func debianArch(goarch string) string {
+	switch goarch {
+	case "386":
+		return "i386"
+	case "arm":
+		return "armhf"
+	case "ppc64le":
+		return "ppc64el"
+	}
+	return goarch
+}
