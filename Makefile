@@ -35,6 +35,7 @@ PLAIN := /internal/chaos|/hack/rig
 test: ## run the tests
 	$(GO) test $(RACE) -timeout 30m $$($(GO) list ./... | grep -vE '$(PLAIN)')
 	$(GO) test -timeout 30m $$($(GO) list ./... | grep -E '$(PLAIN)')
+	cd hack/rig/modules/kubernetes && $(GO) test ./netd ./crictl
 
 lint: ## gofmt, go vet, staticcheck, a tidy go.mod
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -70,7 +71,7 @@ chaos: ## kill a lab many times at random moments
 fuzz: ## fuzz everything that parses outside input, half a minute each
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$target/*_test.go | cut -c6-); do \
-	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 30s $$target || exit 1; \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime 30s -fuzzminimizetime 20x $$target || exit 1; \
 	  done; \
 	done
 

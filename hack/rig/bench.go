@@ -78,7 +78,7 @@ func (r *rig) measure(ctx context.Context, rounds int) (string, error) {
 		}
 		rows = append(rows,
 			&row{name: "a server and two agents Ready: `rig cluster --maker " + maker + "`", target: target, words: []string{"cluster", "--name", "bench", "--maker", maker}},
-			&row{name: "gone again: `rig down`, " + maker, target: "under 10", words: []string{"down"}})
+			&row{name: "gone again: `rig cluster delete`, " + maker, target: "under 10", words: []string{"cluster", "delete", "bench"}})
 	}
 	if _, err := run("all"); err != nil {
 		return "", err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,7 +67,7 @@ into its nodes.`,
 				pool.Labels[key] = value
 			}
 			return r.withEngine(ctx, func(e *engine.Engine) error {
-				_, made, err := r.makeBundle(ctx, nil)
+				_, made, err := r.remake(ctx)
 				if err != nil {
 					return err
 				}
@@ -77,6 +78,11 @@ into its nodes.`,
 				if err != nil {
 					return err
 				}
+				release, err := r.lockClusters(ctx, "makes cluster "+name)
+				if err != nil {
+					return err
+				}
+				defer release() //nolint:errcheck // the end of the process releases it too
 				if err := r.remember(ctx, e, clusters); err != nil {
 					return err
 				}
@@ -171,6 +177,11 @@ func nodeNames(c *cluster.Cluster) []string {
 	return names
 }
 
+// lockClusters makes this the only rig that makes clusters or takes them away.
+func (r *rig) lockClusters(ctx context.Context, what string) (release func() error, err error) {
+	return parts.Lock(ctx, r.state(), what, func(h parts.Holder) { r.say("cluster: waits for %s", h) })
+}
+
 // withClusters runs f with the engine that is there. engine.ErrNone when none is.
 func (r *rig) withClusters(ctx context.Context, f func(*engine.Engine, *cluster.Clusters) error) error {
 	e, err := engine.Find(ctx, r.engineOptions())
@@ -227,7 +238,7 @@ func (r *rig) importImages(ctx context.Context, c *cluster.Cluster, wanted []str
 	for _, n := range reports {
 		r.say("import: %s took %d images (%s) in %s, had %d", n.Node, len(n.Sent), megabytes(n.Bytes), round(n.Took), len(n.Skipped))
 	}
-	return fault.Wrap(fault.StepFailed, "not every node has its images", err, "go run ./hack/rig doctor")
+	return fault.Wrap(fault.StepFailed, "not every node has its images", err, "go run ./hack/rig all")
 }
 
 // loadNode brings the node image and k3d's helpers into the engine.
@@ -257,6 +268,11 @@ func (r *rig) down() *cobra.Command {
 func (r *rig) takeDown(ctx context.Context, names []string) error {
 	begun := time.Now()
 	err := r.withClusters(ctx, func(e *engine.Engine, clusters *cluster.Clusters) error {
+		release, err := r.lockClusters(ctx, "takes clusters away")
+		if err != nil {
+			return err
+		}
+		defer release() //nolint:errcheck // the end of the process releases it too
 		if len(names) == 0 {
 			list, err := clusters.List(ctx)
 			if err != nil {
@@ -266,16 +282,21 @@ func (r *rig) takeDown(ctx context.Context, names []string) error {
 				names = append(names, one.Name)
 			}
 		}
+		var failed []error // one that stays must not keep the others
 		for _, one := range names {
-			if err := clusters.Delete(ctx, one, r.clusterReport); err != nil {
-				return err
-			}
+			failed = append(failed, clusters.Delete(ctx, one, r.clusterReport))
+		}
+		if err := errors.Join(failed...); err != nil {
+			return err
 		}
 		return r.nothingLeft(ctx, e, clusters)
 	})
 	if errors.Is(err, engine.ErrNone) && len(names) == 0 {
 		r.say("down: no engine runs, so no cluster does")
 		return nil
+	}
+	if errors.Is(err, engine.ErrNone) {
+		return fault.Wrap(fault.NoLab, "there is no such cluster", err, "go run ./hack/rig cluster list")
 	}
 	if err != nil {
 		return err
@@ -302,7 +323,7 @@ func (r *rig) nothingLeft(ctx context.Context, e *engine.Engine, clusters *clust
 		return err
 	}
 	if left := now.Left(before); len(left) > 0 {
-		return fault.New(fault.StepFailed, "the clusters are gone, and something stayed", strings.Join(left, "; "), "go run ./hack/rig clean")
+		return fault.New(fault.StepFailed, "the clusters are gone, and something stayed", strings.Join(left, "; "), "look at what is named; where it is not the rig's: go run ./hack/rig clean")
 	}
 	return os.Remove(r.beforeFile())
 }
@@ -312,14 +333,18 @@ func (r *rig) clean() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "clean",
 		Short: "Take clusters and the own engine away, and what the pins do not name any more",
-		Long: `clean takes every cluster away, stops the rig's own engine and removes its images,
-and removes parts that the pins do not name any more. Parts and images that they do
+		Long: `clean takes every cluster away, stops the rig's own engine and removes its images
+(those in another engine stay), and removes parts that the pins do not name any more. Parts and images that they do
 name stay: with them the next run is short. --build removes the caches of the build
 tools too, --all the whole cache folder.`,
 		Example: "  rig clean\n  rig clean --build\n  rig clean --all",
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
 			if err := r.takeDown(ctx, nil); err != nil {
+				// The engine goes with whatever is on it.
+				r.say("clean: %v", err)
+			}
+			if err := os.Remove(r.beforeFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 			if err := engine.Clean(ctx, r.engineOptions()); err != nil {
@@ -346,20 +371,14 @@ tools too, --all the whole cache folder.`,
 	return c
 }
 
-// removeCache removes everything in the cache folder but the lock, which is held.
+// removeCache removes everything that the rig keeps in the cache folder but the lock,
+// which is held. The folder may be one that somebody else uses too.
 func (r *rig) removeCache() error {
-	entries, err := os.ReadDir(r.cache)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() == "lock" {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(r.cache, e.Name())); err != nil {
+	for _, name := range []string{"parts", "images", "node", "bundle", "charts", "build", "log", "clusters", "engine", "times.json", "before.json", "extra.json"} {
+		if err := os.RemoveAll(filepath.Join(r.cache, name)); err != nil {
 			return err
 		}
 	}
-	r.say("clean: %s is empty", r.cache)
+	r.say("clean: %s holds nothing of the rig", r.cache)
 	return nil
 }

@@ -31,7 +31,8 @@ func (r *rig) e2e() *cobra.Command {
 		Long: `e2e makes what is not there yet, as "all" does, and runs the tests that need a Docker
 engine: a second engine beside the one in use, clusters by k3d, by kind and plain, and
 the components of the stack together on one of them. It fails when the machine is not
-left as it was.`,
+left as it was. When a test fails or is interrupted, every cluster of the rig is taken
+away.`,
 		Example: "  rig e2e\n  rig e2e --run TestStack",
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
@@ -39,7 +40,7 @@ left as it was.`,
 				return err
 			}
 			return r.withEngine(ctx, func(e *engine.Engine) error {
-				_, made, err := r.makeBundle(ctx, nil)
+				_, made, err := r.remake(ctx)
 				if err != nil {
 					return err
 				}
@@ -62,6 +63,10 @@ left as it was.`,
 						args = append(args, "-run", run)
 					}
 					if err := r.test(ctx, env, append(args, s.folder)...); err != nil {
+						// A test that was killed takes nothing away itself.
+						if downErr := r.takeDown(context.WithoutCancel(ctx), nil); downErr != nil {
+							r.say("e2e: %v", downErr)
+						}
 						return err
 					}
 					r.say("e2e: %s in %s", s.folder, round(time.Since(one)))
@@ -92,7 +97,7 @@ func (r *rig) test(ctx context.Context, env []string, args ...string) error {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return fault.New(fault.StepFailed, "a test failed", "see its output above", "go run ./hack/rig e2e --run TEST")
+		return fault.New(fault.StepFailed, "a test failed", "see its output above", r.again())
 	}
 	return err
 }

@@ -24,7 +24,7 @@ func (r *rig) doctor() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			needs.Registries = true
+			needs.Registries, needs.Privileges = true, true
 			list := engine.Doctor(c.Context(), r.engineOptions(), needs)
 			if err := r.print(output, list, func(w io.Writer) {
 				for _, f := range list {
@@ -75,6 +75,7 @@ func (r *rig) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.checked = true
 	list := engine.Doctor(ctx, r.engineOptions(), needs)
 	for _, f := range engine.Problems(list, engine.Warn) {
 		if f.Grade == engine.Warn {
@@ -85,15 +86,20 @@ func (r *rig) ready(ctx context.Context) error {
 }
 
 func (r *rig) engine() *cobra.Command {
-	return &cobra.Command{
+	var stop bool
+	c := &cobra.Command{
 		Use:   "engine",
 		Short: "Find a Docker engine, or start one of the rig's own",
 		Long: `engine prints how a Docker client reaches the engine that the rig uses: the one
 that DOCKER_HOST or a context names, the rig's own if it runs, the one at Docker's
 usual place, else one that it installs (docker.io from Debian) and starts, as root on
-Debian. An engine that is there is used as it is.`,
-		Example: "  rig engine\n  eval \"$(go run ./hack/rig engine)\"; docker ps",
+Debian. An engine that is there is used as it is. --stop ends the rig's own, with
+every cluster that runs on it, and keeps its images for the next start.`,
+		Example: "  rig engine\n  eval \"$(go run ./hack/rig engine)\"; docker ps\n  rig engine --stop",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if stop {
+				return engine.Stop(c.Context(), r.engineOptions())
+			}
 			return r.withEngine(c.Context(), func(e *engine.Engine) error {
 				r.say("engine: %s", e)
 				for _, line := range e.Environ() {
@@ -104,4 +110,6 @@ Debian. An engine that is there is used as it is.`,
 			})
 		},
 	}
+	c.Flags().BoolVar(&stop, "stop", false, "stop the rig's own engine")
+	return c
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	r := &rig{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
+	// A second Ctrl-C ends the process at once.
+	defer context.AfterFunc(ctx, stop)()
+	r := &rig{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, words: os.Args[1:]}
 	root := r.root()
 	err := root.ExecuteContext(ctx)
 	interrupted := ctx.Err() != nil
@@ -28,8 +29,9 @@ func main() {
 	code := fault.CodeOf(err)
 	var problems *strictyaml.Problems
 	switch {
-	case interrupted:
-		// What a cancelled part says of itself is not the reason.
+	case interrupted && code != fault.Interrupted:
+		// What a cancelled part says of itself is not the reason; what could not be
+		// undone has this code already.
 		err, code = fault.New(fault.Interrupted, "interrupted", "what is complete is kept", r.again()), fault.Interrupted
 	case errors.As(err, &problems):
 		code = fault.BadInput
@@ -52,19 +54,17 @@ or one of its own where none answers (root on Debian).
 Everything is kept in one cache folder ($ALERTLAB_RIG_CACHE, else alertlab/rig in
 the user's cache folder) under keys made of the pins: a second run only looks.
 
-Exit codes: 0 ok, 1 a step failed, 2 bad input, 3 there is no such cluster,
-130 interrupted.`,
+Exit codes of the built program (go run makes 1 of all but 0): 0 ok, 1 a step
+failed, 2 bad input, 3 there is no such cluster, 130 interrupted.`,
 		Example: `  go run ./hack/rig doctor     # what this machine has, before anything is done
   go run ./hack/rig all        # engine, parts, images, bundle
   go run ./hack/rig cluster    # a cluster; its kubeconfig is printed
   go run ./hack/rig down       # takes every cluster away`,
 		SilenceUsage: true, SilenceErrors: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			r.verb = strings.TrimPrefix(c.CommandPath(), "rig ")
-			return r.open()
-		},
+		PersistentPreRunE: func(*cobra.Command, []string) error { return r.open() },
 	}
+	root.Args = cobra.NoArgs
 	root.SetIn(r.in)
 	root.SetOut(r.out)
 	root.SetErr(r.err)

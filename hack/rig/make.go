@@ -187,6 +187,11 @@ func (r *rig) build(ctx context.Context, names ...string) (map[string]parts.Part
 	if err != nil {
 		return nil, err
 	}
+	if len(names) == 0 && r.lacksParts(ctx) && !r.checked {
+		if err := r.ready(ctx); err != nil {
+			return nil, err
+		}
+	}
 	begun, t := time.Now(), r.times()
 	var fresh int
 	built, err := parts.Build(ctx, parts.Options{Pins: pins, Store: r.store, Only: names, Report: func(p parts.Progress) {
@@ -223,6 +228,13 @@ func (r *rig) build(ctx context.Context, names ...string) (map[string]parts.Part
 
 // makeImages gives the images of all recipes.
 func (r *rig) makeImages(ctx context.Context, extra []string) (map[string]parts.Part, images.Result, error) {
+	for i, path := range extra { // a later run may have another working directory
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, images.Result{}, err
+		}
+		extra[i] = abs
+	}
 	recipes, err := images.Load(filepath.Join(r.project, "hack", "rig", "images.yaml"))
 	if err != nil {
 		return nil, images.Result{}, err
@@ -254,11 +266,26 @@ func (r *rig) makeImages(ctx context.Context, extra []string) (map[string]parts.
 	return built, result, t.put("images", fresh == len(result.Images)+1, fresh == 0, took)
 }
 
-// makeBundle writes the bundle of all images and the minimal charts. An extra image
-// belongs to the bundle of the run that names it.
+// extraFile keeps which images somebody added to the bundle.
+func (r *rig) extraFile() string { return filepath.Join(r.cache, "extra.json") }
+
+// remake is makeBundle with the extra images that the last bundle was made with.
+func (r *rig) remake(ctx context.Context) (bundle.Saved, images.Result, error) {
+	var extra []string
+	if _, err := readJSON(r.extraFile(), &extra); err != nil {
+		return bundle.Saved{}, images.Result{}, err
+	}
+	return r.makeBundle(ctx, extra)
+}
+
+// makeBundle writes the bundle of all images and the minimal charts. Extra images stay
+// in it until a bundle is asked for without them.
 func (r *rig) makeBundle(ctx context.Context, extra []string) (bundle.Saved, images.Result, error) {
 	built, made, err := r.makeImages(ctx, extra)
 	if err != nil {
+		return bundle.Saved{}, made, err
+	}
+	if err := writeJSON(r.extraFile(), extra); err != nil {
 		return bundle.Saved{}, made, err
 	}
 	begun, t := time.Now(), r.times()

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,10 +24,11 @@ type rig struct {
 	out, err io.Writer
 	getenv   func(string) string
 
-	verb    string
-	project string // root of the checkout
-	cache   string // the rig's cache folder
+	words   []string // of the command line
+	project string   // root of the checkout
+	cache   string   // the rig's cache folder
 	store   *parts.Store
+	checked bool // this machine was looked at
 	cold    bool // every part was built by this run
 
 	mu sync.Mutex // of lines to err
@@ -45,7 +47,7 @@ func (r *rig) open() error {
 		}
 		if dir == filepath.Dir(dir) {
 			return fault.New(fault.BadInput, "this is no checkout of alertlab", "neither this folder nor one above it has "+parts.PinsFile,
-				"cd to the checkout, then go run ./hack/rig "+r.verb)
+				"cd to the checkout, then "+r.again())
 		}
 	}
 	r.cache = r.getenv("ALERTLAB_RIG_CACHE")
@@ -63,8 +65,10 @@ func (r *rig) open() error {
 	return nil
 }
 
-// again is the command that goes on with what was interrupted.
-func (r *rig) again() string { return "go run ./hack/rig " + r.verb }
+// again is the command that goes on with what was interrupted: the same words.
+func (r *rig) again() string {
+	return strings.Join(append([]string{"go run ./hack/rig"}, r.words...), " ")
+}
 
 // say writes a line of progress.
 func (r *rig) say(format string, args ...any) {
@@ -207,5 +211,5 @@ func (r *rig) print(format string, v any, text func(io.Writer)) error {
 		text(r.out)
 		return nil
 	}
-	return fault.New(fault.BadInput, "--output "+format+" is not known", "there are text and json", r.again()+" --output json")
+	return fault.New(fault.BadInput, "--output "+format+" is not known", "there are text and json", "go run ./hack/rig parts --output json")
 }

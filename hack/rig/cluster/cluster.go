@@ -316,7 +316,7 @@ func (j *job) preconditions(ctx context.Context) error {
 	for _, image := range images {
 		if _, err := j.docker.ImageInspect(ctx, image); cerrdefs.IsNotFound(err) {
 			return fault.New(fault.StepFailed, fmt.Sprintf("cluster %q cannot be made", j.cfg.Name),
-				"the engine at "+j.docker.DaemonHost()+" does not have the image "+image, "go run ./hack/rig images")
+				"the engine at "+j.docker.DaemonHost()+" does not have the image "+image, "go run ./hack/rig all")
 		} else if err != nil {
 			return fault.Wrap(fault.StepFailed, "the Docker engine does not answer", err, "go run ./hack/rig doctor")
 		}

@@ -186,7 +186,7 @@ func (c Config) check() error {
 		return bad(err.Error(), "correct the node pool")
 	}
 	if c.Image == "" {
-		return bad("no node image is named", "go run ./hack/rig images")
+		return bad("no node image is named", "go run ./hack/rig all")
 	}
 	return nil
 }

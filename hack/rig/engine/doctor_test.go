@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -231,7 +232,8 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("nothing is said of %s", name)
 		}
 	}
-	if bad := Problems(list, Bad); len(bad) == 0 || !strings.Contains(bad[0].What, "no Docker answers at") {
+	silent := func(f Finding) bool { return f.Name == "engine" && strings.Contains(f.What, "no Docker answers at") }
+	if bad := Problems(list, Bad); !slices.ContainsFunc(bad, silent) {
 		t.Errorf("an engine that does not answer is no problem: %v", bad)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {

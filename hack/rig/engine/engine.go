@@ -74,10 +74,9 @@ const pingPatience = 5 * time.Second
 func connect(ctx context.Context, host, origin string) (*Engine, error) {
 	opts := []client.Opt{client.WithAPIVersionNegotiation()}
 	if origin == fromEnvironment {
-		opts = append(opts, client.FromEnv) // with DOCKER_CERT_PATH and its kin
-	} else {
-		opts = append(opts, client.WithHost(host))
+		opts = append(opts, client.FromEnv) // DOCKER_CERT_PATH and its kin
 	}
+	opts = append(opts, client.WithHost(host))
 	c, err := client.NewClientWithOpts(opts...)
 	if err != nil {
 		return nil, err

@@ -87,9 +87,12 @@ func (e *Engine) probe(ctx context.Context, program string) (code int64, err err
 		return 0, fmt.Errorf("importing an image: %w", err)
 	}
 	// What was made is removed also when the caller gives up meanwhile.
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
-	defer cancel()
+	patience := func() (context.Context, context.CancelFunc) {
+		return context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	}
 	defer func() {
+		clean, cancel := patience()
+		defer cancel()
 		_, rmErr := e.client.ImageRemove(clean, ref, image.RemoveOptions{Force: true})
 		err = errors.Join(err, rmErr)
 	}()
@@ -100,6 +103,8 @@ func (e *Engine) probe(ctx context.Context, program string) (code int64, err err
 		return 0, fmt.Errorf("creating a privileged container: %w", err)
 	}
 	defer func() {
+		clean, cancel := patience()
+		defer cancel()
 		err = errors.Join(err, e.client.ContainerRemove(clean, made.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}))
 	}()
 	done, failed := e.client.ContainerWait(ctx, made.ID, container.WaitConditionNextExit)

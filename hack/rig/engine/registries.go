@@ -125,7 +125,8 @@ func askGo(ctx context.Context, _ Options) (string, error) {
 
 // askMaven asks the repository that Maven uses for central.
 func askMaven(ctx context.Context, o Options) (string, error) {
-	if _, err := lookPath("mvn"); err != nil {
+	if _, err := lookPath("mvn"); err != nil && (os.Geteuid() != 0 || !debian()) {
+		// Root on Debian installs it when it is needed.
 		return "", fmt.Errorf("%w; apt-get install maven", err)
 	}
 	base, err := mavenCentral(o.getenv)

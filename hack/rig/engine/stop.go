@@ -105,6 +105,11 @@ func (h home) stop(ctx context.Context, o Options, r *record) error {
 	if own.IsValid() {
 		names, err := bridges(own)
 		keep(err)
+		if r == nil || rebooted {
+			// A bridge of another name is none of an engine that cannot have
+			// run since the machine started.
+			names = slices.DeleteFunc(names, func(name string) bool { return name != h.bridge() })
+		}
 		for _, name := range names {
 			keep(removeBridge(name))
 		}

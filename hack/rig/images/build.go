@@ -131,7 +131,7 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	result, err := b.build(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			err = &fault.Fault{What: "building the images was stopped", Next: "go run ./hack/rig images    goes on where it stopped",
+			err = &fault.Fault{What: "building the images was stopped", Next: "go run ./hack/rig images",
 				Code: fault.Interrupted, Err: ctx.Err()}
 		}
 		var corrupt *CorruptError
