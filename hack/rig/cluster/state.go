@@ -89,6 +89,9 @@ func (r records) list() ([]record, error) {
 	}
 	var all []record
 	for _, e := range entries {
+		if !e.IsDir() {
+			continue // the lock of whoever makes or deletes clusters
+		}
 		rec, err := r.read(e.Name())
 		if errors.Is(err, os.ErrNotExist) {
 			continue // not a cluster's folder
