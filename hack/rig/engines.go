@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/hack/rig/engine"
-	"github.com/alertlab/alertlab/hack/rig/parts"
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
@@ -60,13 +59,21 @@ func wrong(list []engine.Finding) error {
 	return fault.New(fault.StepFailed, "this machine cannot run the rig", strings.Join(why, "; "), strings.Join(next, "\n"))
 }
 
+// needImages is what images, the node image, the bundle and the engine's copy of the
+// node image take on the disk, in bytes: 2.5 GB were seen.
+const needImages = 3e9
+
 // needs are what is still to be made: little where every part is there.
 func (r *rig) needs(ctx context.Context) (engine.Needs, error) {
-	if !r.lacksParts(ctx) {
-		return engine.Needs{Disk: 2 << 30}, nil
+	pins, missing, err := r.missing(ctx)
+	if err != nil {
+		return engine.Needs{}, err
 	}
-	room, err := parts.Room(r.cache)
-	return engine.Needs{Registries: true, Disk: room.NeedDisk}, err
+	if len(missing) == 0 {
+		return engine.Needs{Disk: needImages}, nil
+	}
+	// Images are packed when the caches of the parts have been dropped, if they had to be.
+	return engine.Needs{Registries: true, Disk: max(pins.Need(missing).Least, 2*needImages)}, nil
 }
 
 // ready looks at the machine before anything is begun. Warnings are printed.

@@ -162,38 +162,37 @@ func (r *rig) pin() *cobra.Command {
 	}
 }
 
-// lacksParts tells whether anything has to be built, so that registries and space
-// are needed.
-func (r *rig) lacksParts(ctx context.Context) bool {
+// missing are the parts that have to be built, so that registries and space are needed.
+func (r *rig) missing(ctx context.Context) (*parts.Pins, []string, error) {
 	pins, err := parts.Load(ctx, r.project)
 	if err != nil {
-		return true // the build says what is wrong
+		return nil, nil, err
 	}
+	var names []string
 	for _, name := range pins.Names() {
 		key, err := pins.Key(name)
 		if err != nil {
-			return true
+			return nil, nil, err
 		}
 		if _, ok := r.store.Built(name, key); !ok {
-			return true
+			names = append(names, name)
 		}
 	}
-	return false
+	return pins, names, nil
 }
 
 // build gives parts, building those that are not there; all when none is named.
 func (r *rig) build(ctx context.Context, names ...string) (map[string]parts.Part, error) {
-	pins, err := parts.Load(ctx, r.project)
+	pins, missing, err := r.missing(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if len(names) == 0 && r.lacksParts(ctx) && !r.checked {
+	if len(names) == 0 && len(missing) > 0 && !r.checked {
 		if err := r.ready(ctx); err != nil {
 			return nil, err
 		}
 	}
 	begun, t := time.Now(), r.times()
-	var fresh int
 	built, err := parts.Build(ctx, parts.Options{Pins: pins, Store: r.store, Only: names, Report: func(p parts.Progress) {
 		switch p.State {
 		case parts.Present:
@@ -204,7 +203,7 @@ func (r *rig) build(ctx context.Context, names ...string) (map[string]parts.Part
 			}
 			r.say("parts: %s begins%s", p.Part, last)
 		case parts.Done:
-			fresh++
+			r.fresh++
 			r.say("parts: %s done in %s, %s", p.Part, round(p.Took), megabytes(p.Bytes))
 		case parts.Failed:
 			r.say("parts: %s stopped after %s", p.Part, round(p.Took))
@@ -215,11 +214,11 @@ func (r *rig) build(ctx context.Context, names ...string) (map[string]parts.Part
 	if err != nil {
 		return nil, err
 	}
-	took := time.Since(begun)
-	if len(names) == 0 {
-		r.say("parts: %d there, %d of them built now, in %s%s", len(built), fresh, round(took), t.last("parts"))
-		r.cold = r.cold || fresh == len(built)
-		if err := t.put("parts", fresh == len(built), fresh == 0, took); err != nil {
+	r.building += time.Since(begun)
+	if took := r.building; len(names) == 0 {
+		r.say("parts: %d there, %d of them built now, in %s%s", len(built), r.fresh, round(took), t.last("parts"))
+		r.cold = r.fresh == len(built)
+		if err := t.put("parts", r.fresh == len(built), r.fresh == 0, took); err != nil {
 			return nil, err
 		}
 	}

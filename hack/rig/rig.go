@@ -29,7 +29,11 @@ type rig struct {
 	cache   string   // the rig's cache folder
 	store   *parts.Store
 	checked bool // this machine was looked at
-	cold    bool // every part was built by this run
+
+	// The wrapper of runc is built before the other parts.
+	fresh    int           // parts that this run has built
+	building time.Duration // how long it took
+	cold     bool          // they are all
 
 	mu sync.Mutex // of lines to err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
@@ -100,7 +101,7 @@ func Build(ctx context.Context, o Options) (map[string]Part, error) {
 	if missing = b.lookup(missing); len(missing) == 0 {
 		return b.parts, nil
 	}
-	if err := b.prepare(o.Memory); err != nil {
+	if err := b.prepare(missing, o.Memory); err != nil {
 		return nil, err
 	}
 	return b.parts, b.buildAll(ctx, missing)
@@ -132,6 +133,9 @@ type builder struct {
 	keys  map[string]string
 	jobs  int // actions of one go command at once
 	lanes int64
+	// frugal gives each line caches of its own, which are dropped when it is
+	// built: slower by what lines have in common, and all that a small disk holds.
+	frugal bool
 
 	installing sync.Mutex // one run of apt-get at a time
 
@@ -176,13 +180,22 @@ func (b *builder) lookup(names []string) (missing []string) {
 
 // prepare checks the machine before anything is downloaded, and shares out
 // its memory.
-func (b *builder) prepare(limit int64) error {
+func (b *builder) prepare(missing []string, limit int64) error {
 	space, err := Room(b.store.dir)
 	if err != nil {
 		return err
 	}
-	if err := space.CheckDisk(); err != nil {
+	need := b.pins.Need(missing)
+	if err := space.CheckDisk(need.Least); err != nil {
 		return err
+	}
+	if b.frugal = space.Disk < need.Most; !b.frugal {
+		// What an earlier, frugal build did not come to drop.
+		if err := os.RemoveAll(filepath.Dir(b.store.buildDir("line"))); err != nil {
+			return err
+		}
+	} else {
+		b.report(Progress{State: Note, Text: fmt.Sprintf("%.1f GB of disk are free, %.1f would hold all build caches: those of a line are dropped when it is built", float64(space.Disk)/1e9, float64(need.Most)/1e9)})
 	}
 	if err := space.CheckMemory(); err != nil {
 		return err
@@ -245,10 +258,36 @@ func (b *builder) buildAll(ctx context.Context, missing []string) error {
 				}
 				close(done[pin.Name])
 			}
+			if compiles {
+				return b.drop(pins[0].Go.Line)
+			}
 			return nil
 		})
 	}
 	return cmp.Or(group.Wait(), stopped)
+}
+
+// goEnv is the environment in which a part is compiled.
+func (b *builder) goEnv(pin Pin) []string {
+	line := ""
+	if b.frugal {
+		line = pin.Go.Line
+	}
+	return goEnv(b.store.buildDir(line), "-mod=readonly")
+}
+
+// drop removes the caches of a line that has been built, where there is no room
+// to keep them.
+func (b *builder) drop(line string) error {
+	if !b.frugal {
+		return nil
+	}
+	size, err := dirSize(b.store.buildDir(line))
+	if err != nil {
+		return err
+	}
+	b.report(Progress{State: Note, Text: fmt.Sprintf("drops the build caches of line %s, %.1f GB", line, float64(size)/1e9)})
+	return os.RemoveAll(b.store.buildDir(line))
 }
 
 func (b *builder) buildPart(ctx context.Context, pin Pin) (err error) {

@@ -213,18 +213,18 @@ func TestProjectFile(t *testing.T) {
 func TestSpace(t *testing.T) {
 	for name, test := range map[string]struct {
 		space  Space
+		need   int64
 		disk   string
 		memory string
 	}{
-		"enough":        {Space{Dir: "/c", Disk: 15e9, NeedDisk: NeedDisk, Memory: 8e9}, "", ""},
-		"cold, small":   {Space{Dir: "/c", Disk: 14.9e9, NeedDisk: NeedDisk, Memory: 8e9}, "/c has 14.9 GB free, and building takes 15 GB", ""},
-		"warm":          {Space{Dir: "/c", Disk: 5e9, NeedDisk: NeedDiskWarm, Memory: 8e9}, "", ""},
-		"little memory": {Space{Dir: "/c", Disk: 15e9, NeedDisk: NeedDisk, Memory: 7.9e9}, "", "it has 7.9 GB"},
+		"enough":        {Space{Dir: "/c", Disk: 15e9, Memory: 8e9}, 15e9, "", ""},
+		"small":         {Space{Dir: "/c", Disk: 14.9e9, Memory: 8e9}, 15e9, "/c has 14.9 GB free, and building takes 15.0 GB", ""},
+		"little memory": {Space{Dir: "/c", Disk: 15e9, Memory: 7.9e9}, 15e9, "", "it has 7.9 GB"},
 	} {
 		for _, one := range []struct {
 			err  error
 			want string
-		}{{test.space.CheckDisk(), test.disk}, {test.space.CheckMemory(), test.memory}} {
+		}{{test.space.CheckDisk(test.need), test.disk}, {test.space.CheckMemory(), test.memory}} {
 			if one.want == "" && one.err != nil || one.want != "" && (one.err == nil || !strings.Contains(one.err.Error(), one.want)) {
 				t.Errorf("%s: got %v, want %q", name, one.err, one.want)
 			}
@@ -233,16 +233,67 @@ func TestSpace(t *testing.T) {
 }
 
 func TestRoom(t *testing.T) {
-	dir := t.TempDir()
-	space, err := Room(filepath.Join(dir, "not", "there"))
-	if err != nil || space.Disk <= 0 || space.Memory <= 0 || space.Available <= 0 || space.Available > space.Memory || space.NeedDisk != NeedDisk {
+	space, err := Room(filepath.Join(t.TempDir(), "not", "there"))
+	if err != nil || space.Disk <= 0 || space.Memory <= 0 || space.Available <= 0 || space.Available > space.Memory {
 		t.Errorf("got %+v, %v", space, err)
 	}
-	for _, name := range []string{"build/gocache/x", "build/gomod/x", "parts/kubernetes/k/" + recordFile, "parts/traefik/k/" + recordFile} {
-		write(t, filepath.Join(dir, name), "x")
+}
+
+// The two largest lines of those that are missing decide.
+func TestNeed(t *testing.T) {
+	pins := &Pins{doc: document{
+		Lines: []Line{{Name: "large", Disk: 5000}, {Name: "small", Disk: 500}, {Name: "middle", Disk: 2000}},
+		Parts: []Pin{
+			{Name: "own", Go: GoPin{Line: MainLine}}, {Name: "a", Go: GoPin{Line: "large"}}, {Name: "b", Go: GoPin{Line: "large"}},
+			{Name: "c", Go: GoPin{Line: "small"}}, {Name: "d", Go: GoPin{Line: "middle"}}, {Name: "root", Debian: DebianPin{Suite: "x"}},
+		},
+	}}
+	for names, want := range map[string]Need{
+		"":                 {},
+		"root":             {needOutput, needOutput},
+		"a b":              {needOutput + 5e9, needOutput + 5e9},
+		"own c":            {needOutput + needMain + .5e9, needOutput + needMain + .5e9},
+		"own a b c d root": {needOutput + 7e9, needOutput + needMain + 7.5e9},
+	} {
+		if got := pins.Need(strings.Fields(names)); got != want {
+			t.Errorf("%q: got %+v, want %+v", names, got, want)
+		}
 	}
-	if space, err = Room(dir); err != nil || space.NeedDisk != NeedDiskWarm {
-		t.Errorf("got %+v, %v", space, err)
+}
+
+// Where not all caches fit, those of a line go when it is built.
+func TestDrop(t *testing.T) {
+	b := &builder{store: Open(t.TempDir())}
+	file := filepath.Join(b.store.buildDir("one"), "gocache", "x")
+	other := filepath.Join(b.store.buildDir("two"), "gocache", "x")
+	write(t, file, "x")
+	write(t, other, "x")
+	pin := Pin{Go: GoPin{Line: "one"}}
+	if !slices.Contains(b.goEnv(pin), "GOCACHE="+filepath.Join(b.store.Dir(), "build", "gocache")) {
+		t.Errorf("with room: %v", b.goEnv(pin))
+	}
+	if err := b.drop("one"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("with room, the caches are gone: %v", err)
+	}
+	b.frugal = true
+	var note string
+	b.onProgress = func(p Progress) { note = p.Text }
+	if !slices.Contains(b.goEnv(pin), "GOCACHE="+filepath.Dir(file)) {
+		t.Errorf("without room: %v", b.goEnv(pin))
+	}
+	for range 2 { // the second time there is nothing
+		if err := b.drop("one"); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) || !strings.Contains(note, "line one") {
+		t.Errorf("without room, the caches are there: %v, %q", err, note)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("another line's caches: %v", err)
 	}
 }
 

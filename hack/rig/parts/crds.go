@@ -30,7 +30,7 @@ func (b *builder) buildCRDs(ctx context.Context, pin Pin, dir string) error {
 	}
 	defer os.RemoveAll(tools)
 	c := b.command(pin.Name, goRegistry)
-	c.dir, c.env = b.pins.lineDir(toolsLine), b.store.goEnv("-mod=readonly")
+	c.dir, c.env = b.pins.lineDir(toolsLine), b.goEnv(pin)
 	generator := b.pins.line(toolsLine).Tools
 	if len(generator) != 1 {
 		return fmt.Errorf("line %s must have one tool, the generator", toolsLine)

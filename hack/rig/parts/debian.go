@@ -2,6 +2,7 @@ package parts
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -215,7 +216,9 @@ func (b *builder) installLocked(ctx context.Context, pack string) error {
 	if err := c.run(ctx, "apt-get", "update"); err != nil {
 		return err
 	}
-	return c.run(ctx, "apt-get", "install", "-y", "--no-install-recommends", pack)
+	// Stopped midway, it would leave the machine with a half-configured package.
+	err = c.run(context.WithoutCancel(ctx), "apt-get", "install", "-y", "--no-install-recommends", pack)
+	return cmp.Or(ctx.Err(), err)
 }
 
 // debianArch gives Debian's name of an architecture.

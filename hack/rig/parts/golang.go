@@ -35,7 +35,7 @@ func (b *builder) buildGo(ctx context.Context, pin Pin, dir string) error {
 		args = append(args, program.Package)
 	}
 	c := b.command(pin.Name, goRegistry)
-	c.dir, c.env = b.pins.lineDir(pin.Go.Line), b.store.goEnv("-mod=readonly")
+	c.dir, c.env = b.pins.lineDir(pin.Go.Line), b.goEnv(pin)
 	if err := c.run(ctx, "go", args...); err != nil {
 		return err
 	}

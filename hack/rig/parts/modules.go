@@ -263,7 +263,7 @@ func (p *Pins) writeModule(ctx context.Context, store *Store, l Line) error {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return err
 	}
-	c := command{dir: dir, env: store.goEnv("-mod=mod"), log: store.logFile("pin-" + l.Name), registry: goRegistry}
+	c := command{dir: dir, env: goEnv(store.buildDir(""), "-mod=mod"), log: store.logFile("pin-" + l.Name), registry: goRegistry}
 	if err := c.run(ctx, "go", "mod", "tidy"); err != nil {
 		// What does not resolve must not stay: no build could use it.
 		if earlier != nil {

@@ -115,6 +115,9 @@ type Line struct {
 	Staging  string   `yaml:"staging,omitempty"`
 	Replaces []string `yaml:"replaces,omitempty"` // "path [version] => path version" or "path => ./folder"
 	Excludes []string `yaml:"excludes,omitempty"` // "path version"
+	// Disk is what the build caches take when everything in the line has been
+	// built, in MB: downloaded modules and compiled packages.
+	Disk int64 `yaml:"disk"`
 }
 
 type document struct {
@@ -278,6 +281,9 @@ func (d *document) check(r *strictyaml.Report) {
 func (l Line) check(r *strictyaml.Report, at string) {
 	if !goPattern.MatchString(l.Go) && r.Sound(at+".go") {
 		r.Addf(at+".go", "must be a Go language version such as 1.26.0, but is %s", strictyaml.Quote(l.Go))
+	}
+	if l.Disk <= 0 && r.Sound(at+".disk") {
+		r.Addf(at+".disk", "must be what the line's build caches take in MB, such as 2500")
 	}
 	if l.Staging != "" && !versionPattern.MatchString(l.Staging) {
 		r.Addf(at+".staging", "must be a version such as v0.35.4, but is %s", strictyaml.Quote(l.Staging))

@@ -32,13 +32,14 @@ mavenPlugin: org.example:copy:1.0
 lines:
   - name: apples
     go: 1.24.0
+    disk: 100
     staging: v0.31.0
     replaces:
       - example.org/a v1.0.0 => example.org/b v1.2.0
       - k8s.io/api => k8s.io/api v0.31.2
       - example.org/local => ./local
     excludes: [example.org/bad v0.1.0]
-  - {name: tools, go: 1.24.0, tools: [example.org/gen]}
+  - {name: tools, go: 1.24.0, disk: 10, tools: [example.org/gen]}
 parts:
   - name: apple
     version: v1.2.3
@@ -184,7 +185,7 @@ func TestGoModCarriesOver(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	for name, test := range map[string]struct{ old, new, want string }{
-		"unknown line":        {"line: apples", "line: pears", `parts.yaml:20:13: parts[0].go.line: there is no line "pears", there are: apples, main, tools`},
+		"unknown line":        {"line: apples", "line: pears", `parts.yaml:21:13: parts[0].go.line: there is no line "pears", there are: apples, main, tools`},
 		"no kind":             {"    debian: {suite: trixie, packages: [bash], links: {usr/bin/sh: bash}}\n", "", "must have exactly one of go, maven and debian, but has 0"},
 		"two of a name":       {"- {name: pear", "- {name: apple", `a part "apple" stands here already`},
 		"bad version":         {"version: v1.2.3", "version: 1.2.3", `"1.2.3" is not the version of a Go module`},
@@ -195,6 +196,7 @@ func TestParse(t *testing.T) {
 		"absolute link":       {"usr/bin/sh: bash", "/usr/bin/sh: bash", "must be a path without a leading slash"},
 		"bad package":         {"[bash]", "[--bash]", "is not the name of a Debian package"},
 		"bad staging":         {"staging: v0.31.0", "staging: v0.31", "must be a version such as"},
+		"no room":             {"disk: 100", "disk: -1", "must be what the line's build caches take in MB"},
 		"typo":                {"licence: MIT\n    go:", "license: MIT\n    go:", `unknown key "license", did you mean "licence"?`},
 		"module of main":      {"line: apples", "line: main", "is decided by the checkout's own go.mod"},
 		"programs and folder": {"line: apples", "line: apples\n      folder: x", "exactly one of programs and folder"},

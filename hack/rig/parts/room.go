@@ -2,11 +2,13 @@ package parts
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,20 +16,13 @@ import (
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
-// What a build needs, in bytes. The caches of a cold one take most of its disk;
-// one that has them needs room for parts and their temporary files. Memory is
-// for two links side by side.
-const (
-	NeedDisk     = 15e9
-	NeedDiskWarm = 4e9
-	NeedMemory   = 8e9
-)
+// NeedMemory is what a build needs, in bytes: two links side by side.
+const NeedMemory = 8e9
 
 // Space is what a machine has for a build, in bytes.
 type Space struct {
 	Dir       string // the disk is that of this folder
 	Disk      int64  // free for this user
-	NeedDisk  int64  // to be free for a build: less where the build caches are filled
 	Memory    int64  // of the machine, or of the control group when that is less
 	Available int64  // memory that is not in use
 }
@@ -35,10 +30,7 @@ type Space struct {
 // Room measures what there is for building in a cache folder, which need not
 // exist yet.
 func Room(cacheDir string) (Space, error) {
-	s := Space{Dir: cacheDir, NeedDisk: NeedDisk}
-	if warm(cacheDir) {
-		s.NeedDisk = NeedDiskWarm
-	}
+	s := Space{Dir: cacheDir}
 	dir := cacheDir
 	for {
 		if _, err := os.Stat(dir); err == nil || filepath.Dir(dir) == dir {
@@ -71,18 +63,6 @@ func Room(cacheDir string) (Space, error) {
 	return s, nil
 }
 
-// warm tells whether most of what a build downloads and compiles is there, by
-// the sign that the first and the last of the large parts have been built
-// with the caches that are there.
-func warm(cacheDir string) bool {
-	for _, pattern := range []string{"build/gocache", "build/gomod", "parts/kubernetes/*/" + recordFile, "parts/traefik/*/" + recordFile} {
-		if found, err := filepath.Glob(filepath.Join(cacheDir, pattern)); err != nil || len(found) == 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // memory reads MemTotal and MemAvailable of /proc/meminfo (proc(5)), in bytes.
 func memory(r io.Reader) (total, available int64, err error) {
 	scanner := bufio.NewScanner(r)
@@ -111,14 +91,54 @@ func memory(r io.Reader) (total, available int64, err error) {
 	return total, available, nil
 }
 
-// CheckDisk gives a *fault.Fault when a build would fill the disk.
-func (s Space) CheckDisk() error {
-	if s.Disk >= s.NeedDisk {
+// CheckDisk gives a *fault.Fault when a build that needs this many bytes would
+// fill the disk.
+func (s Space) CheckDisk(need int64) error {
+	if s.Disk >= need {
 		return nil
 	}
 	return fault.New(fault.StepFailed, "there is too little room on the disk to build the rig's parts",
-		fmt.Sprintf("%s has %.1f GB free, and building takes %.0f GB", s.Dir, float64(s.Disk)/1e9, float64(s.NeedDisk)/1e9),
+		fmt.Sprintf("%s has %.1f GB free, and building takes %.1f GB", s.Dir, float64(s.Disk)/1e9, float64(need)/1e9),
 		"free some, or name a folder on another disk in ALERTLAB_RIG_CACHE")
+}
+
+// Need is the room on the disk that building some parts takes, in bytes.
+type Need struct {
+	Least int64 // when the caches of a line are dropped as soon as it is built
+	Most  int64 // when all caches are kept for the next build
+}
+
+// Shares of Need that are no line's.
+const (
+	needOutput = 3e9 // the parts themselves (2.1 GB) and what is half built
+	needMain   = 1e9 // the caches of the checkout's own line
+)
+
+// Need tells what building the parts of these names takes.
+func (p *Pins) Need(names []string) Need {
+	if len(names) == 0 {
+		return Need{}
+	}
+	n := Need{needOutput, needOutput}
+	var lines []string
+	var sizes []int64
+	for _, name := range names {
+		pin, _ := p.Part(name) // an unknown one takes nothing
+		if line := pin.Go.Line; line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+			size := int64(needMain)
+			if line != MainLine {
+				size = p.line(line).Disk * 1e6
+			}
+			sizes = append(sizes, size)
+			n.Most += size
+		}
+	}
+	slices.Sort(sizes)
+	for _, size := range sizes[max(0, len(sizes)-mostLanes):] {
+		n.Least += size
+	}
+	return n
 }
 
 // CheckMemory gives a *fault.Fault when a build would run out of memory.
@@ -129,4 +149,27 @@ func (s Space) CheckMemory() error {
 	return fault.New(fault.StepFailed, "this machine has too little memory to build the rig's parts",
 		fmt.Sprintf("it has %.1f GB, and linking Kubernetes beside other builds takes %.0f GB", float64(s.Memory)/1e9, NeedMemory/1e9),
 		"build on a machine with more, and copy its cache folder here")
+}
+
+// dirSize gives what the files below dir take on the disk, in bytes; 0 when there
+// is no such folder.
+func dirSize(dir string) (int64, error) {
+	var size int64
+	err := filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			size += stat.Blocks * 512 // stat(2): of 512 bytes, whatever the file system's are
+		}
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return size, nil
+	}
+	return size, err
 }

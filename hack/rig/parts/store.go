@@ -22,7 +22,8 @@ import (
 //	lock                  see Lock
 //	parts/NAME/KEY/       one built part, with part.json
 //	parts/NAME/.KEY-*     one that is being built, or was when the rig ended
-//	build/                caches of the build tools
+//	build/                caches of the build tools, kept for the next build
+//	build/lines/LINE/     those of one line, dropped when it is built (little disk)
 //	log/parts/            the output of each build
 type Store struct{ dir string }
 
@@ -310,13 +311,22 @@ func (s *Store) logFile(name string) string {
 	return filepath.Join(s.dir, "log", "parts", name+".log")
 }
 
-// goEnv is the environment of a go command: its caches are those of the store,
-// readable and removable by the user, and nothing that a build depends on is
-// left to the user's settings. Where modules come from is.
-func (s *Store) goEnv(flags string) []string {
+// buildDir holds the caches of the go command: those that all lines share, or
+// those of one line, which can be dropped alone.
+func (s *Store) buildDir(line string) string {
+	if line == "" {
+		return filepath.Join(s.dir, "build")
+	}
+	return filepath.Join(s.dir, "build", "lines", line)
+}
+
+// goEnv is the environment of a go command: its caches are below dir, readable
+// and removable by the user, and nothing that a build depends on is left to
+// the user's settings. Where modules come from is.
+func goEnv(dir, flags string) []string {
 	return []string{
-		"GOCACHE=" + filepath.Join(s.dir, "build", "gocache"),
-		"GOMODCACHE=" + filepath.Join(s.dir, "build", "gomod"),
+		"GOCACHE=" + filepath.Join(dir, "gocache"),
+		"GOMODCACHE=" + filepath.Join(dir, "gomod"),
 		"GOFLAGS=-modcacherw " + flags,
 		"GOWORK=off", "GOEXPERIMENT=", "GODEBUG=", "GOAMD64=v1", "GOARM64=v8.0",
 		"GOOS=linux", "CGO_ENABLED=0",
