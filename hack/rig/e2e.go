@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -56,13 +59,14 @@ away.`,
 				env := append(os.Environ(), "ALERTLAB_RIG_ENGINE=1", "ALERTLAB_RIG_CLUSTER=1", "ALERTLAB_RIG_CACHE="+r.cache,
 					"ALERTLAB_RIG_BUNDLE="+r.bundleFile(), "ALERTLAB_RIG_NODE_IMAGE="+made.Node.Reference,
 					"ALERTLAB_RIG_TOOLS_IMAGE="+tools, "ALERTLAB_RIG_PROXY_IMAGE="+proxy)
+				seen := &testCounter{to: r.out}
 				for _, s := range suites {
 					one := time.Now()
 					args := []string{"test", "-count=1", "-v", "-timeout", s.minutes}
 					if run != "" {
 						args = append(args, "-run", run)
 					}
-					if err := r.test(ctx, env, append(args, s.folder)...); err != nil {
+					if err := r.test(ctx, env, seen, append(args, s.folder)...); err != nil {
 						// A test that was killed takes nothing away itself.
 						if downErr := r.takeDown(context.WithoutCancel(ctx), nil); downErr != nil {
 							r.say("e2e: %v", downErr)
@@ -70,6 +74,9 @@ away.`,
 						return err
 					}
 					r.say("e2e: %s in %s", s.folder, round(time.Since(one)))
+				}
+				if seen.tests == 0 {
+					return fault.New(fault.BadInput, "no test matches --run "+run, "its pattern is that of `go test -run`", "grep -rh '^func Test' hack/rig/engine hack/rig/cluster hack/rig/e2e")
 				}
 				after, err := engine.Snapshot(ctx, e)
 				if err != nil {
@@ -89,9 +96,9 @@ away.`,
 
 // test runs the go command in the checkout. Interrupted, it gives the tests time to
 // take away what they made.
-func (r *rig) test(ctx context.Context, env []string, args ...string) error {
+func (r *rig) test(ctx context.Context, env []string, out io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.project, env, r.out, r.err
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.project, env, out, r.err
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 2 * time.Minute
 	err := cmd.Run()
@@ -100,4 +107,20 @@ func (r *rig) test(ctx context.Context, env []string, args ...string) error {
 		return fault.New(fault.StepFailed, "a test failed", "see its output above", r.again())
 	}
 	return err
+}
+
+// testCounter passes the output of `go test -v` on, and counts the tests that it
+// tells of.
+type testCounter struct {
+	to    io.Writer
+	tests int
+	end   []byte // of the last write, which may have broken the word in two
+}
+
+func (c *testCounter) Write(p []byte) (int, error) {
+	const word = "=== RUN "
+	text := append(c.end, p...)
+	c.tests += strings.Count(string(text), word)
+	c.end = bytes.Clone(text[max(0, len(text)-len(word)+1):])
+	return c.to.Write(p)
 }
