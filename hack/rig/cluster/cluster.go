@@ -14,6 +14,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/alertlab/alertlab/lab/fault"
 )
@@ -184,15 +185,23 @@ func (c *Clusters) Create(ctx context.Context, cfg Config) (*Cluster, error) {
 	why := err.Error() + j.tails(cleanup, err)
 	j.say("deleting what was begun")
 	next := "go run ./hack/rig doctor"
+	again := "go run ./hack/rig cluster delete " + cfg.Name
 	if derr := c.Delete(cleanup, cfg.Name, cfg.Report); derr != nil {
 		why += "\nand what was begun could not be deleted: " + derr.Error()
-		next = "go run ./hack/rig cluster delete " + cfg.Name
+		next = again
+	}
+	var going *stillGoing
+	if errors.As(err, &going) {
+		next = again // and it has to know of the cluster
+		if werr := c.state.write(rec); werr != nil {
+			why += "\nand that could not be recorded: " + werr.Error()
+		}
 	}
 	f := fault.New(fault.StepFailed, fmt.Sprintf("cluster %q was not made", cfg.Name), why, next)
 	f.Err = err
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
 		f.Code, f.Why, f.Next = fault.Interrupted, "it was interrupted, and what was begun is deleted", "run the command again"
-		if next != "go run ./hack/rig doctor" {
+		if next == again {
 			f.Why, f.Next = "it was interrupted; "+why, next
 		}
 	}
@@ -302,11 +311,18 @@ func (j *job) preconditions(ctx context.Context) error {
 				"go run ./hack/rig cluster delete "+k.name)
 		}
 	}
-	if _, err := j.state.read(j.cfg.Name); err == nil {
+	_, err = j.recordOf(ctx, j.cfg.Name)
+	var f *fault.Fault
+	switch {
+	case err == nil:
 		j.say("deleting what an earlier attempt left behind")
 		if err := j.Delete(ctx, j.cfg.Name, j.cfg.Report); err != nil {
 			return err
 		}
+	case asFault(err, &f) && f.Code == fault.NoLab: // another engine's: here it is the name that cannot be used
+		return fault.New(fault.BadInput, f.What, f.Why, "choose another name\nor "+f.Next)
+	case !errors.Is(err, os.ErrNotExist):
+		return err
 	}
 	images := []string{j.cfg.Image}
 	if j.cfg.Maker == K3d {
@@ -336,7 +352,7 @@ func (j *job) preconditions(ctx context.Context) error {
 }
 
 // Get returns one of the rig's clusters; the error is a fault of code NoLab when
-// there is none of that name.
+// there is none of that name on this engine, and names the engine that has it.
 func (c *Clusters) Get(ctx context.Context, name string) (*Cluster, error) {
 	all, err := c.List(ctx)
 	if err != nil {
@@ -347,27 +363,39 @@ func (c *Clusters) Get(ctx context.Context, name string) (*Cluster, error) {
 			return cl, nil
 		}
 	}
+	if _, err := c.recordOf(ctx, name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
 	return nil, fault.New(fault.NoLab, fmt.Sprintf("there is no cluster %q", name), "the rig has none of that name on the engine at "+c.docker.DaemonHost(), "go run ./hack/rig cluster list")
 }
 
-// List returns the rig's clusters, sorted by name, with those that are stopped or
-// were never finished.
+// List returns the rig's clusters on this engine, sorted by name, with those that
+// are stopped or were never finished.
 func (c *Clusters) List(ctx context.Context) ([]*Cluster, error) {
 	found, err := c.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var all []*Cluster
-	for _, f := range found {
-		if f.owned {
-			all = append(all, c.cluster(f))
-		}
-	}
-	recorded, err := c.state.list()
+	mine, others, err := c.recorded(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range recorded {
+	elsewhere := sets.New[string]()
+	for _, r := range others {
+		elsewhere.Insert(r.Name)
+	}
+	var all []*Cluster
+	for _, f := range found {
+		if !f.owned {
+			continue
+		}
+		cl := c.cluster(f)
+		if elsewhere.Has(cl.Name) { // the file of that name leads to the other engine's cluster
+			cl.Kubeconfig, cl.KubeconfigFile = nil, ""
+		}
+		all = append(all, cl)
+	}
+	for _, r := range mine {
 		if _, ok := found[key{r.Maker, r.Name}]; !ok {
 			all = append(all, &Cluster{Name: r.Name, Maker: r.Maker})
 		}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/client"
 	k3dconfig "github.com/k3d-io/k3d/v5/pkg/config/v1alpha5"
 	k3dtypes "github.com/k3d-io/k3d/v5/pkg/types"
 	corev1 "k8s.io/api/core/v1"
@@ -56,6 +58,7 @@ func TestConfigRefusesWhatCannotBecomeACluster(t *testing.T) {
 		"name too long":   {func(c *Config) { c.Name = strings.Repeat("a", 31) }, "30 small letters"},
 		"no name":         {func(c *Config) { c.Name = "" }, "30 small letters"},
 		"path as name":    {func(c *Config) { c.Name = "../x" }, "30 small letters"},
+		"the lock's name": {func(c *Config) { c.Name = "lock" }, "is taken"},
 		"hyphen last":     {func(c *Config) { c.Name = "lab-" }, "30 small letters"},
 		"unknown maker":   {func(c *Config) { c.Maker = "minikube" }, `"minikube"`},
 		"no server":       {func(c *Config) { c.Servers = 0 }, "no server"},
@@ -201,6 +204,28 @@ func TestK3dConfig(t *testing.T) {
 		}
 		if !slices.Equal(labels, wantLabels) || !slices.Equal(args, wantArgs) {
 			t.Errorf("node %d: labels %v, args %v", i, labels, args)
+		}
+	}
+}
+
+func TestK3dEnvironment(t *testing.T) {
+	for host, socket := range map[string]string{
+		"unix:///home/me/docker.sock": "/home/me/docker.sock",
+		"unix:///var/run/docker.sock": "/var/run/docker.sock",
+		"tcp://127.0.0.1:2375":        "", // k3d's own default
+	} {
+		docker, err := client.NewClientWithOpts(client.WithHost(host))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer docker.Close()
+		env := (&Clusters{docker: docker}).job(Config{Image: "rig.local/node:v1"}).k3dEnvironment()
+		want := map[string]string{"K3D_IMAGE_TOOLS": "rig.local/k3d-tools:v1", "K3D_IMAGE_LOADBALANCER": "rig.local/k3d-proxy:v1"}
+		if socket != "" {
+			want["DOCKER_SOCK"] = socket
+		}
+		if !maps.Equal(env, want) {
+			t.Errorf("%s: %v, want %v", host, env, want)
 		}
 	}
 }

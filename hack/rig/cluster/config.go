@@ -173,6 +173,9 @@ func (c Config) check() error {
 	if !nameRule.MatchString(c.Name) {
 		return bad("a name is 1 to 30 small letters, digits and hyphens, begins with a letter and does not end with a hyphen", "choose another name")
 	}
+	if c.Name == lockFile {
+		return bad("the name "+lockFile+" is taken by the file that keeps two rigs apart", "choose another name")
+	}
 	if !slices.Contains(makers, c.Maker) {
 		return bad(fmt.Sprintf("nothing called %q makes clusters", c.Maker), "choose k3d, kind or plain")
 	}

@@ -46,8 +46,8 @@ func (t traces) String() string {
 
 // Delete takes a cluster away, finished or not, with its containers, volumes,
 // network (kind's shared one when the rig caused it and nobody is in it) and
-// record, and looks whether anything stayed. A name of which nothing is known is
-// a fault of code NoLab.
+// record, and looks whether anything stayed. A name of which nothing is known, or
+// whose cluster is another engine's, is a fault of code NoLab.
 func (c *Clusters) Delete(ctx context.Context, name string, report func(Progress)) error {
 	rec, err := c.known(ctx, name)
 	if err != nil {
@@ -91,11 +91,8 @@ func (c *Clusters) Delete(ctx context.Context, name string, report func(Progress
 
 // known returns the record of a cluster, or one made up from what the engine has.
 func (c *Clusters) known(ctx context.Context, name string) (record, error) {
-	rec, err := c.state.read(name)
-	if err == nil {
-		return rec, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
+	rec, err := c.recordOf(ctx, name)
+	if err == nil || !errors.Is(err, os.ErrNotExist) {
 		return rec, err
 	}
 	cl, err := c.Get(ctx, name)
@@ -182,7 +179,7 @@ func gone(err error) error {
 // removeKindNetwork removes kind's network unless somebody is in it, or another
 // cluster of the rig will do it.
 func (j *job) removeKindNetwork(ctx context.Context) error {
-	all, err := j.state.list()
+	all, _, err := j.recorded(ctx)
 	if err != nil {
 		return err
 	}

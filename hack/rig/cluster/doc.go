@@ -8,7 +8,9 @@
 //
 // A cluster is the rig's when its record lies in the state folder, or when a
 // container of it has the label LabelCluster; kind sets no labels of others, so
-// its nodes are known by their image. Other clusters of the engine are never
+// its nodes are known by their image. A record names its engine: on another one
+// the cluster is not listed, its name is refused, and who asks for it is told the
+// address of its engine. Other clusters of the engine are never
 // listed, changed or deleted, and a name that is taken is refused.
 //
 // A record is written before the first container is made, so that what a killed
@@ -25,7 +27,8 @@
 // kubeconfig is never read or written.
 //
 // k3d and kind find the engine by DOCKER_HOST in this process's environment;
-// kind also needs the docker command.
+// kind also needs the docker command. k3d's other settings, the images of its
+// helpers and the engine's socket, are put into the environment by a Create.
 //
 // # Bounds
 //

@@ -8,8 +8,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	k3dtypes "github.com/k3d-io/k3d/v5/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
-
-	"github.com/alertlab/alertlab/lab/fault"
 )
 
 // Role is what a container is in its cluster.
@@ -78,9 +76,9 @@ func classify(labels map[string]string) (k key, role Role, ok bool) {
 func (c *Clusters) find(ctx context.Context) (map[key]*found, error) {
 	list, err := c.docker.ContainerList(ctx, container.ListOptions{All: true})
 	if err != nil {
-		return nil, fault.Wrap(fault.StepFailed, "the Docker engine at "+c.docker.DaemonHost()+" does not answer", err, "go run ./hack/rig doctor")
+		return nil, c.silent(err)
 	}
-	recorded, err := c.state.list()
+	recorded, _, err := c.recorded(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +89,8 @@ func (c *Clusters) find(ctx context.Context) (map[key]*found, error) {
 	return group(list, ours), nil
 }
 
-// group puts containers together to clusters; ours are those with a record.
+// group puts containers together to clusters; ours are those with a record
+// of this engine.
 func group(list []container.Summary, ours sets.Set[key]) map[key]*found {
 	all := map[key]*found{}
 	for _, s := range list {

@@ -26,11 +26,8 @@ var k3sDisabled = []string{"traefik", "servicelb", "metrics-server"}
 
 func (k3dMaker) make(ctx context.Context, j *job, apiPort int) ([]byte, error) {
 	defer listenToK3d(j.say)()
-	// k3d takes the images of its helpers from the environment only. They are the
-	// same for every cluster of one process.
-	tools, proxy := j.helpers(j.cfg.Image)
-	for name, image := range map[string]string{k3dtypes.K3dEnvImageTools: tools, k3dtypes.K3dEnvImageLoadbalancer: proxy} {
-		if err := os.Setenv(name, image); err != nil {
+	for name, value := range j.k3dEnvironment() {
+		if err := os.Setenv(name, value); err != nil {
 			return nil, err
 		}
 	}
@@ -53,6 +50,24 @@ func (k3dMaker) make(ctx context.Context, j *job, apiPort int) ([]byte, error) {
 		return nil, err
 	}
 	return clientcmd.Write(*kubeconfig)
+}
+
+// k3dSocket is the variable with the path of the engine's socket, which k3d mounts
+// into its tools node (k3d v5.8.3, pkg/runtimes/docker/docker.go).
+const k3dSocket = "DOCKER_SOCK"
+
+// k3dEnvironment is what k3d takes from the environment only. It is the same for
+// every cluster of one process.
+func (j *job) k3dEnvironment() map[string]string {
+	tools, proxy := j.helpers(j.cfg.Image)
+	env := map[string]string{k3dtypes.K3dEnvImageTools: tools, k3dtypes.K3dEnvImageLoadbalancer: proxy}
+	// Without it k3d mounts /var/run/docker.sock, whatever DOCKER_HOST says; where
+	// nothing is, the engine makes a folder of that name, which keeps a Docker of the
+	// machine from ever listening there.
+	if path, ok := strings.CutPrefix(j.docker.DaemonHost(), "unix://"); ok {
+		env[k3dSocket] = path
+	}
+	return env
 }
 
 // k3dSimple is what a k3d user would write into k3d's configuration file.

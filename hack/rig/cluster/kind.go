@@ -2,11 +2,13 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 	"unicode"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	corev1 "k8s.io/api/core/v1"
@@ -40,8 +42,7 @@ func (kindMaker) make(ctx context.Context, j *job, apiPort int) ([]byte, error) 
 	case err = <-result:
 	case <-ctx.Done():
 		j.say("interrupting kind's step")
-		j.interruptKind(ctx, result)
-		return nil, context.Cause(ctx)
+		return nil, errors.Join(context.Cause(ctx), j.interruptKind(ctx, result, kindGrace))
 	}
 	if err != nil {
 		return nil, err
@@ -57,22 +58,58 @@ func (kindMaker) make(ctx context.Context, j *job, apiPort int) ([]byte, error) 
 	return clientcmd.Write(*kubeconfig)
 }
 
+// kindGrace is how long an interrupted step of kind may take to end; it takes less
+// than 2 s when the engine does what it is told.
+const kindGrace = 20 * time.Second
+
+// stillGoing says that a step of kind did not end although it was interrupted, so
+// that it may make containers yet.
+type stillGoing struct {
+	grace time.Duration
+	nodes []string // that still run
+	last  error    // of the engine, if any
+}
+
+func (s *stillGoing) Error() string {
+	text := fmt.Sprintf("kind's step had not ended %s after its interruption, and may make nodes yet", s.grace)
+	if len(s.nodes) > 0 {
+		text += "; still running: " + strings.Join(s.nodes, ", ")
+	}
+	if s.last != nil {
+		text += " (" + s.last.Error() + ")"
+	}
+	return text
+}
+
+func (s *stillGoing) Unwrap() error { return s.last }
+
 // interruptKind makes kind's step end by stopping the nodes it works in, until its
-// Create has returned: only then nothing more is made.
-func (j *job) interruptKind(ctx context.Context, result <-chan error) {
-	ctx = context.WithoutCancel(ctx)
+// Create has returned: only then nothing more is made. The error is a *stillGoing
+// when that takes longer than grace.
+func (j *job) interruptKind(ctx context.Context, result <-chan error, grace time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	mine := filters.NewArgs(filters.Arg("label", kindLabelCluster+"="+j.cfg.Name))
+	going := &stillGoing{grace: grace}
 	for {
-		// Errors are of no use here: what stays is found by the deletion.
-		list, _ := j.docker.ContainerList(ctx, container.ListOptions{Filters: mine})
+		list, err := j.docker.ContainerList(ctx, container.ListOptions{Filters: mine})
+		if ctx.Err() == nil { // else it is the deadline's, and says nothing of the engine
+			going.nodes, going.last = nil, err
+		}
 		for _, s := range list {
-			_ = j.docker.ContainerKill(ctx, s.ID, "KILL")
+			going.nodes = append(going.nodes, strings.TrimPrefix(s.Names[0], "/"))
+			// One that has ended meanwhile is as good as killed.
+			if err := j.docker.ContainerKill(ctx, s.ID, "KILL"); err != nil && ctx.Err() == nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+				going.last = err
+			}
 		}
 		select {
 		case <-result:
-			return
+			return nil
+		case <-ctx.Done():
+			return going
 		case <-tick.C:
 		}
 	}
@@ -111,9 +148,16 @@ func joinPatch(taints []corev1.Taint) (string, error) {
 	return string(b), err
 }
 
-func (kindMaker) remove(_ context.Context, j *job) error {
+func (kindMaker) remove(ctx context.Context, j *job) error {
 	provider := kind.NewProvider(kind.ProviderWithDocker(), kind.ProviderWithLogger(kindLog{j.say}))
-	return provider.Delete(j.cfg.Name, j.state.kubeconfig(j.cfg.Name))
+	result := make(chan error, 1)
+	go func() { result <- provider.Delete(j.cfg.Name, j.state.kubeconfig(j.cfg.Name)) }()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // kindLog hands kind's lines on.

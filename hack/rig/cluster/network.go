@@ -3,8 +3,10 @@ package cluster
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 
 	"github.com/docker/docker/api/types/container"
@@ -79,9 +81,11 @@ func (c *Clusters) LoadBalancerRange(ctx context.Context, name string, size int)
 	if err != nil {
 		return Range{}, err
 	}
-	rec, err := c.state.read(name)
-	if err != nil {
+	rec, err := c.recordOf(ctx, name)
+	if errors.Is(err, os.ErrNotExist) {
 		rec = record{Name: name, Maker: cl.Maker}
+	} else if err != nil {
+		return Range{}, err
 	}
 	if rec.Pool != nil {
 		return *rec.Pool, nil
@@ -90,7 +94,7 @@ func (c *Clusters) LoadBalancerRange(ctx context.Context, name string, size int)
 	if err != nil {
 		return Range{}, err
 	}
-	others, err := c.state.list()
+	others, _, err := c.recorded(ctx)
 	if err != nil {
 		return Range{}, err
 	}

@@ -1,11 +1,15 @@
 package cluster
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -16,8 +20,19 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
 	"github.com/docker/docker/client"
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	k3dclient "github.com/k3d-io/k3d/v5/pkg/client"
+	"github.com/k3d-io/k3d/v5/pkg/runtimes"
+	k3ddocker "github.com/k3d-io/k3d/v5/pkg/runtimes/docker"
+	k3dtypes "github.com/k3d-io/k3d/v5/pkg/types"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kind "sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
 	"github.com/alertlab/alertlab/hack/rig/cluster/kube"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -82,6 +97,10 @@ func things(t *testing.T, c *Clusters) []string {
 			all = append(all, "volume "+v.Name)
 		}
 	}
+	// Where the engine listens elsewhere, k3d would have a folder made of it.
+	if _, err := os.Lstat(k3ddocker.DefaultDockerSock); err == nil {
+		all = append(all, k3ddocker.DefaultDockerSock)
+	}
 	slices.Sort(all)
 	return all
 }
@@ -93,7 +112,7 @@ func TestClusterOfEveryMaker(t *testing.T) {
 }
 
 // wholeLife makes a cluster with a node pool, looks at it from the host, imports
-// an image into one node, stops and starts that node, and deletes everything.
+// an image into one node, and by the maker's own way into all, stops and starts that node, and deletes everything.
 func wholeLife(t *testing.T, c *Clusters, m Maker) {
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
@@ -153,6 +172,7 @@ func wholeLife(t *testing.T, c *Clusters, m Maker) {
 	}
 
 	importOne(ctx, t, c, last)
+	importByMaker(ctx, t, c, cl)
 	useIt(ctx, t, k)
 
 	r, err := c.LoadBalancerRange(ctx, cfg.Name, 16)
@@ -324,6 +344,99 @@ func importOne(ctx context.Context, t *testing.T, c *Clusters, n *Node) {
 	if err := n.Load(ctx, endless{}); err == nil {
 		t.Error("an archive without an end was imported")
 	}
+}
+
+// importByMaker brings images into every node by k3d's own way and by kind's.
+func importByMaker(ctx context.Context, t *testing.T, c *Clusters, cl *Cluster) {
+	t.Helper()
+	began := time.Now()
+	var want []string
+	switch cl.Maker {
+	case K3d:
+		defer listenToK3d(func(format string, a ...any) { t.Logf(format, a...) })()
+		k, err := k3dclient.ClusterGet(ctx, runtimes.Docker, &k3dtypes.Cluster{Name: cl.Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// One out of an archive and one of the engine, by the tools node; and one that
+		// is fed to the nodes directly.
+		tools, _ := c.helpers(nodeImage())
+		want = []string{"rig.local/through-k3d:1", tools, "rig.local/through-k3d:2"}
+		if err := k3dclient.ImageImportIntoClusterMulti(ctx, runtimes.Docker, []string{archive(t, want[0]), tools}, k, k3dtypes.ImageImportOpts{Mode: k3dtypes.ImportModeToolsNode}); err != nil {
+			t.Error(err)
+		}
+		if err := k3dclient.ImageImportIntoClusterMulti(ctx, runtimes.Docker, []string{archive(t, want[2])}, k, k3dtypes.ImageImportOpts{Mode: k3dtypes.ImportModeDirect}); err != nil {
+			t.Error(err)
+		}
+	case Kind:
+		want = []string{"rig.local/through-kind:1"}
+		file := archive(t, want[0])
+		nodes, err := kind.NewProvider(kind.ProviderWithDocker()).ListInternalNodes(cl.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(nodes) != len(cl.Nodes) {
+			t.Errorf("kind knows of the nodes %v", nodes)
+		}
+		for _, n := range nodes {
+			f, err := os.Open(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := nodeutils.LoadImageArchive(n, f); err != nil {
+				t.Errorf("node %s: %v", n, err)
+			}
+			f.Close()
+		}
+	default:
+		return // a plain cluster has no way but Node.Load
+	}
+	t.Logf("%d images by the way of %s in %.1f s", len(want), cl.Maker, time.Since(began).Seconds())
+	for _, n := range cl.Nodes {
+		has, err := n.Images(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, image := range want {
+			if has[image] == "" {
+				t.Errorf("node %s has no %s after %s brought it: %v", n.Name(), image, cl.Maker, slices.Sorted(maps.Keys(has)))
+			}
+		}
+	}
+}
+
+// archive writes a container archive with an image that holds one file.
+func archive(t *testing.T, tag string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: "tag.txt", Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(tag))})
+	if err == nil {
+		_, err = w.Write([]byte(tag))
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: runtime.GOARCH, RootFS: v1.RootFS{Type: "layers"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if image, err = mutate.AppendLayers(image, layer); err != nil {
+		t.Fatal(err)
+	}
+	ref, err := name.NewTag(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "image.tar")
+	if err := tarball.WriteToFile(file, ref, image); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 type failing struct{ err error }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
@@ -20,6 +21,9 @@ type records struct{ dir string }
 type record struct {
 	Name  string `json:"name"`
 	Maker Maker  `json:"maker"`
+	// Engine is nil in records that were written before it was kept; those count
+	// for whichever engine is in use.
+	Engine *engineID `json:"engine,omitempty"`
 	// KindNetworkAbsent says that the engine had no network of kind's when the
 	// cluster was begun, so that kind made it and it may be removed.
 	KindNetworkAbsent bool `json:"kind_network_absent,omitempty"`
@@ -27,6 +31,10 @@ type record struct {
 	// same network gets it.
 	Pool *Range `json:"pool,omitempty"`
 }
+
+// lockFile is a plain file in the records' folder, of whoever makes or deletes
+// clusters; no cluster has its name.
+const lockFile = "lock"
 
 func (r records) folder(name string) string     { return filepath.Join(r.dir, name) }
 func (r records) kubeconfig(name string) string { return filepath.Join(r.folder(name), "kubeconfig") }
@@ -65,6 +73,9 @@ func (r records) replace(name, file string, b []byte) error {
 // read returns a record; the error is os.ErrNotExist when there is none.
 func (r records) read(name string) (record, error) {
 	b, err := os.ReadFile(filepath.Join(r.folder(name), "cluster.json"))
+	if errors.Is(err, syscall.ENOTDIR) {
+		return record{}, os.ErrNotExist // lockFile
+	}
 	if err != nil {
 		return record{}, err
 	}
@@ -90,7 +101,7 @@ func (r records) list() ([]record, error) {
 	var all []record
 	for _, e := range entries {
 		if !e.IsDir() {
-			continue // the lock of whoever makes or deletes clusters
+			continue // lockFile
 		}
 		rec, err := r.read(e.Name())
 		if errors.Is(err, os.ErrNotExist) {
@@ -108,7 +119,11 @@ func (r records) remove(name string) error { return os.RemoveAll(r.folder(name))
 
 // record writes the record of a cluster that is about to be made.
 func (j *job) record(ctx context.Context) (record, error) {
-	rec := record{Name: j.cfg.Name, Maker: j.cfg.Maker}
+	here, err := j.engine(ctx)
+	if err != nil {
+		return record{}, err
+	}
+	rec := record{Name: j.cfg.Name, Maker: j.cfg.Maker, Engine: &here}
 	if j.cfg.Maker == Kind {
 		_, err := j.docker.NetworkInspect(ctx, kindNetwork, network.InspectOptions{})
 		if err != nil && !cerrdefs.IsNotFound(err) {
@@ -117,9 +132,9 @@ func (j *job) record(ctx context.Context) (record, error) {
 		rec.KindNetworkAbsent = err != nil
 		// A cluster that lives beside one whose Create found no network inherits the
 		// duty of removing it.
-		all, lerr := j.state.list()
-		if lerr != nil {
-			return rec, lerr
+		all, _, err := j.recorded(ctx)
+		if err != nil {
+			return rec, err
 		}
 		for _, other := range all {
 			rec.KindNetworkAbsent = rec.KindNetworkAbsent || other.KindNetworkAbsent
