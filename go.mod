@@ -15,6 +15,7 @@ require (
 	github.com/docker/docker v28.5.1+incompatible
 	github.com/docker/go-connections v0.7.0
 	github.com/google/go-containerregistry v0.22.1
+	github.com/google/renameio/v2 v2.0.2
 	github.com/hamba/avro/v2 v2.31.0
 	github.com/k3d-io/k3d/v5 v5.8.3
 	github.com/klauspost/compress v1.20.3

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"hash"
 	"io"
 
@@ -75,9 +74,16 @@ func (v *verifier) Read(buf []byte) (int, error) {
 func (v *verifier) finish() {
 	v.err = io.EOF
 	if got := digestFrom(v.sum); got != v.want {
-		v.err = v.fail(false, fmt.Errorf("its content has the digest %s", got))
+		v.err = v.fail(false, wrongDigest{got})
 	}
 }
+
+// wrongDigest says that all bytes of a blob could be read, and are others. It is
+// a kind of ErrDamaged.
+type wrongDigest struct{ got v1.Hash }
+
+func (e wrongDigest) Error() string { return "its content has the digest " + e.got.String() }
+func (e wrongDigest) Unwrap() error { return ErrDamaged }
 
 // blobReader reads a blob that lies in an archive.
 func (b *blob) reader(r io.ReaderAt) *verifier {

@@ -206,7 +206,7 @@ func TestReuse(t *testing.T) {
 		clear(source.opened)
 		done, err = bundle.Save(context.Background(), path, bundle.Contents{Sources: []bundle.Source{source}}, nil)
 		must(t, err)
-		if len(source.opened) != 0 || done.Copied+done.Written != 0 || done.Kept == 0 {
+		if len(source.opened) != 0 || done.Copied+done.Written != 0 || done.Kept == 0 || done.Damage != nil {
 			t.Errorf("the same again: opened %v, %+v", source.opened, done)
 		}
 		content, err := os.ReadFile(path)
@@ -215,7 +215,7 @@ func TestReuse(t *testing.T) {
 		must(t, os.WriteFile(path, content, 0o644))
 		done, err = bundle.Save(context.Background(), path, bundle.Contents{Sources: []bundle.Source{source}}, nil)
 		must(t, err)
-		if len(source.opened) != 1 || done.Written == 0 {
+		if len(source.opened) != 1 || done.Written == 0 || done.Damage == nil || !strings.Contains(done.Damage.Error(), path) || len(done.Damage.Problems) != 1 {
 			t.Errorf("the same, damaged: opened %v, %+v", source.opened, done)
 		}
 		must(t, bundle.Verify(context.Background(), path, nil))
@@ -236,6 +236,43 @@ func TestSourceThatLies(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("there is a bundle")
+	}
+}
+
+// A flipped bit in a layout is told from one that lacks a file: only the first is
+// mended by making the layout again from what it was made of.
+func TestDamagedLayout(t *testing.T) {
+	t.Parallel()
+	img := image(t, "amd64", layer(1, 5000))
+	layers, err := img.Layers()
+	must(t, err)
+	digest, err := layers[0].Digest()
+	must(t, err)
+	for _, c := range []struct {
+		name    string
+		spoil   func(t *testing.T, file string)
+		damaged bool
+	}{
+		{"a flipped bit", func(t *testing.T, file string) {
+			content, err := os.ReadFile(file)
+			must(t, err)
+			content[len(content)/2] ^= 1
+			must(t, os.WriteFile(file, content, 0o644))
+		}, true},
+		{"a file that is gone", func(t *testing.T, file string) { must(t, os.Remove(file)) }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			l, err := layout.Write(filepath.Join(dir, "layout"), empty.Index)
+			must(t, err)
+			must(t, l.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": pause})))
+			c.spoil(t, filepath.Join(dir, "layout", "blobs", "sha256", digest.Hex))
+			_, err = bundle.Save(context.Background(), filepath.Join(dir, "x.tar"), bundle.Contents{Sources: []bundle.Source{bundle.Layout{Dir: filepath.Join(dir, "layout")}}}, nil)
+			if !errors.Is(err, bundle.ErrSource) || errors.Is(err, bundle.ErrDamaged) != c.damaged ||
+				!strings.Contains(err.Error(), digest.String()) || !strings.Contains(err.Error(), pause) {
+				t.Error(err)
+			}
+		})
 	}
 }
 

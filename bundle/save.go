@@ -38,6 +38,9 @@ type Saved struct {
 	// content, Written those read from the sources. Together they are all blobs.
 	Kept, Copied, Written int64
 	Images, Charts        int
+	// Damage is what was wrong with the bundle that path held before, when it
+	// was one of the same content; nil when nothing was.
+	Damage *DamageError
 }
 
 // Save writes a bundle to path.
@@ -51,7 +54,8 @@ type Saved struct {
 // content, undamaged, it is left as it is.
 //
 // Errors: ErrPlatform, ErrReference, ErrChart, ErrSource, ErrLimit for what the
-// sources gave, ErrBusy if another process writes to path, what the file system
+// sources gave, together with ErrDamaged when a source has other bytes than its
+// manifest says, ErrBusy if another process writes to path, what the file system
 // says (a full disk), or the cause of ctx.
 func Save(ctx context.Context, path string, c Contents, progress ProgressFunc) (Saved, error) {
 	if strings.HasSuffix(path, partialSuffix) {
@@ -312,6 +316,10 @@ func (w *writer) earlier(ctx context.Context, path string) ([]earlier, error) {
 		if cause := context.Cause(ctx); cause != nil {
 			f.Close()
 			return nil, cause
+		}
+		// Whatever else keeps it from being read, it is written again.
+		if damage := (*DamageError)(nil); errors.As(err, &damage) {
+			w.saved.Damage = damage
 		}
 		e.whole = err == nil
 	}

@@ -2,9 +2,12 @@ package bundle
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
+	"path"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -182,7 +185,7 @@ func (s Archives) Artifacts(ctx context.Context, platform v1.Platform) ([]Artifa
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		images, err := fromArchive(path, platform)
+		images, err := fromArchive(ctx, path, platform)
 		if err != nil {
 			return nil, fmt.Errorf("image archive %s: %w", path, err)
 		}
@@ -194,7 +197,7 @@ func (s Archives) Artifacts(ctx context.Context, platform v1.Platform) ([]Artifa
 	return found, nil
 }
 
-func fromArchive(path string, platform v1.Platform) ([]Artifact, error) {
+func fromArchive(ctx context.Context, path string, platform v1.Platform) ([]Artifact, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -218,18 +221,18 @@ func fromArchive(path string, platform v1.Platform) ([]Artifact, error) {
 	if _, ok := places["manifest.json"]; !ok {
 		return nil, fmt.Errorf("%w: neither an OCI image layout nor what docker save writes (a compressed archive must be unpacked first)", ErrSource)
 	}
-	return fromDocker(path)
+	return fromDocker(ctx, path)
 }
 
-func fromDocker(path string) ([]Artifact, error) {
-	open := func() (io.ReadCloser, error) { return os.Open(path) }
+func fromDocker(ctx context.Context, file string) ([]Artifact, error) {
+	open := func() (io.ReadCloser, error) { return os.Open(file) }
 	m, err := tarball.LoadManifest(open)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	var found []Artifact
 	for _, d := range m {
-		for _, text := range d.RepoTags {
+		for i, text := range d.RepoTags {
 			tag, err := name.NewTag(text)
 			if err != nil {
 				return nil, fmt.Errorf("%w: %w", ErrReference, err)
@@ -238,10 +241,68 @@ func fromDocker(path string) ([]Artifact, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%w: %s: %w", ErrSource, text, err)
 			}
+			if i == 0 { // the others are names of the same image
+				if err := checkDocker(ctx, img, d); err != nil {
+					if cause := context.Cause(ctx); cause != nil {
+						return nil, cause
+					}
+					return nil, fmt.Errorf("%w: %s: %w", ErrSource, text, err)
+				}
+			}
 			found = append(found, Artifact{Reference: text, Image: img})
 		}
 	}
 	return found, nil
+}
+
+// checkDocker reads an image as docker save writes it. Such an archive has no
+// digests of its files: the name of the configuration gives that of its content
+// (as HEX.json, sha256:HEX or blobs/sha256/HEX), and the configuration those of
+// the layers. Without a look at them, damage would be given new digests.
+func checkDocker(ctx context.Context, img v1.Image, d tarball.Descriptor) error {
+	raw, err := img.RawConfigFile()
+	if err != nil {
+		return err
+	}
+	hex := strings.TrimSuffix(strings.TrimPrefix(path.Base(d.Config), "sha256:"), ".json")
+	if want, err := v1.NewHash("sha256:" + hex); err == nil && digestOf(raw) != want {
+		return fmt.Errorf("%s: %w", d.Config, wrongDigest{digestOf(raw)})
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return err
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		return err
+	}
+	if len(d.Layers) != len(layers) || len(layers) != len(config.RootFS.DiffIDs) {
+		return fmt.Errorf("%w: %d layers, and %d in its configuration", ErrDamaged, len(d.Layers), len(config.RootFS.DiffIDs))
+	}
+	buf := make([]byte, bufferSize)
+	for i, l := range layers {
+		if err := checkLayer(ctx, l, config.RootFS.DiffIDs[i], buf); err != nil {
+			return fmt.Errorf("layer %d, %s: %w", i+1, config.RootFS.DiffIDs[i], err)
+		}
+	}
+	return nil
+}
+
+// checkLayer compares the tar of a layer with its digest.
+func checkLayer(ctx context.Context, l v1.Layer, want v1.Hash, buf []byte) error {
+	r, err := l.Uncompressed()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	sum := sha256.New()
+	if err := copyContext(ctx, sum, r, buf, func(int) {}); err != nil {
+		return err
+	}
+	if got := digestFrom(sum); got != want {
+		return wrongDigest{got}
+	}
+	return nil
 }
 
 // place is where an entry of an archive lies.

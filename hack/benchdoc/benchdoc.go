@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/google/renameio/v2"
 )
 
 // Put writes text as the named section of the file at path, in the place of the
@@ -28,11 +30,7 @@ func Put(path, section, text string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	part := path + ".part"
-	if err := os.WriteFile(part, []byte(next), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(part, path)
+	return renameio.WriteFile(path, []byte(next), 0o644)
 }
 
 var name = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)

@@ -246,7 +246,7 @@ func (r *rig) loadNode(ctx context.Context, e *engine.Engine, made images.Result
 	begun := time.Now()
 	loaded, err := images.LoadInto(ctx, e.Client(), made)
 	if err != nil {
-		return err
+		return r.damaged(err)
 	}
 	if len(loaded) > 0 {
 		r.say("images: %d brought into the engine in %s", len(loaded), round(time.Since(begun)))

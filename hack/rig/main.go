@@ -28,8 +28,9 @@ func main() {
 	}
 	code := fault.CodeOf(err)
 	var problems *strictyaml.Problems
+	var told *fault.Fault
 	switch {
-	case interrupted && code != fault.Interrupted:
+	case interrupted && !(code == fault.Interrupted && errors.As(err, &told)):
 		// What a cancelled part says of itself is not the reason; what could not be
 		// undone has this code already.
 		err, code = fault.New(fault.Interrupted, "interrupted", "what is complete is kept", r.again()), fault.Interrupted

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -244,7 +245,7 @@ func (r *rig) makeImages(ctx context.Context, extra []string) (map[string]parts.
 	}
 	from := map[string]images.Part{}
 	for name, p := range built {
-		from[name] = images.Part{Dir: p.Dir, Key: p.Key, Version: p.Version, Licence: p.Licence}
+		from[name] = images.Part{Dir: p.Dir, Key: p.Key, Version: p.Version, Licence: p.Licence, Check: func() error { return r.check(p, "") }}
 	}
 	begun, t, fresh := time.Now(), r.times(), 0
 	var result images.Result
@@ -258,11 +259,46 @@ func (r *rig) makeImages(ctx context.Context, extra []string) (map[string]parts.
 		return err
 	})
 	if err != nil {
-		return nil, images.Result{}, err
+		return nil, images.Result{}, r.damaged(err)
 	}
 	took := time.Since(begun)
 	r.say("images: %d there, %d of them packed now, in %s%s", len(result.Images)+1, fresh, round(took), t.last("images"))
 	return built, result, t.put("images", fresh == len(result.Images)+1, fresh == 0, took)
+}
+
+// check reads the files of a part that begin with prefix, and says how to get it again when it is damaged.
+func (r *rig) check(p parts.Part, prefix string) error {
+	err := p.Verify(prefix)
+	if err == nil {
+		return nil
+	}
+	var f *fault.Fault
+	why := err.Error()
+	if errors.As(err, &f) {
+		why = f.Why
+	}
+	return &fault.Fault{What: "part " + p.Name + " in the cache is damaged", Why: why, Next: "rm -r " + p.Dir + " && " + r.again(), Code: fault.StepFailed, Err: err}
+}
+
+// damaged gives an error of packing, loading or saving images its remedy when a file
+// of the cache is not what it was. What is packed is packed again once its folder is
+// gone; the same parts give the same images.
+func (r *rig) damaged(err error) error {
+	folder := "images"
+	var file *images.CorruptError
+	var known *fault.Fault
+	switch {
+	case errors.As(err, &file):
+		if rel, err := filepath.Rel(filepath.Join(r.cache, "node"), file.File); err == nil && filepath.IsLocal(rel) {
+			folder = "node"
+		}
+	case errors.As(err, &known):
+		return err // for instance of an archive that the user gave
+	case !errors.Is(err, bundle.ErrSource) || !errors.Is(err, bundle.ErrDamaged):
+		return err
+	}
+	folder = filepath.Join(r.cache, folder)
+	return &fault.Fault{What: "an image in " + folder + " is damaged", Why: err.Error(), Next: "rm -r " + folder + " && " + r.again(), Code: fault.StepFailed, Err: err}
 }
 
 // extraFile keeps which images somebody added to the bundle.
@@ -292,6 +328,9 @@ func (r *rig) makeBundle(ctx context.Context, extra []string) (bundle.Saved, ima
 	err = r.locked(ctx, "writes the bundle", func() error {
 		crds := map[string]string{} // folder of definitions, by part
 		for name, p := range built {
+			if err := r.check(p, "files/crds/"); err != nil {
+				return err
+			}
 			crds[name] = filepath.Join(p.Dir, "files", "crds")
 		}
 		files, err := charts.Package(filepath.Join(r.cache, "charts"), crds)
@@ -306,12 +345,15 @@ func (r *rig) makeBundle(ctx context.Context, extra []string) (bundle.Saved, ima
 			About:   bundle.About{Stack: "alerts-light", Profile: "rig", CreatedBy: "hack/rig"},
 			Sources: []bundle.Source{bundle.Layout{Dir: made.Layout}, bundle.Charts(files)},
 		}, func(p bundle.Progress) { meter(p.Step, p.Done, p.Total) })
-		return fault.Wrap(fault.StepFailed, "the bundle could not be written", err, r.again())
+		return fault.Wrap(fault.StepFailed, "the bundle could not be written", r.damaged(err), r.again())
 	})
 	if err != nil {
 		return saved, made, err
 	}
 	took := time.Since(begun)
+	if saved.Damage != nil {
+		r.say("bundle: written again where it was damaged: %v", saved.Damage)
+	}
 	r.say("bundle: %s, %d images and %d charts, %s, in %s%s", saved.Path, saved.Images, saved.Charts, megabytes(saved.Bytes), round(took), t.last("bundle"))
 	return saved, made, t.put("bundle", saved.Copied+saved.Kept == 0, saved.Written+saved.Copied == 0, took)
 }

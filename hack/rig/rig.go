@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/alertlab/alertlab/hack/rig/engine"
 	"github.com/alertlab/alertlab/hack/rig/parts"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -186,10 +188,7 @@ func writeJSON(file string, v any) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(file+".part", append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(file+".part", file)
+	return renameio.WriteFile(file, append(data, '\n'), 0o600)
 }
 
 // readJSON reads a file that writeJSON wrote; false when there is none.

@@ -16,6 +16,7 @@ import (
 	"github.com/docker/docker/client"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/alertlab/alertlab/hack/rig/node/machine"
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
@@ -340,7 +341,7 @@ func (j *job) preconditions(ctx context.Context) error {
 	// The nodes are root's, whoever runs the engine.
 	if why := inotifyShort("/proc", 0, j.cfg.Servers, len(j.cfg.mustAgents())); why != "" {
 		return fault.New(fault.StepFailed, fmt.Sprintf("cluster %q cannot be made", j.cfg.Name), why,
-			"delete a cluster you do not need (go run ./hack/rig cluster list)\nor raise the limit until the next boot: sysctl -w fs.inotify.max_user_instances=512")
+			fmt.Sprintf("delete a cluster you do not need (go run ./hack/rig cluster list)\nor raise the limit until the next boot: sysctl -w fs.inotify.max_user_instances=%d", machine.ManyWatchers))
 	}
 	if j.cfg.Maker == Kind {
 		if _, err := exec.LookPath("docker"); err != nil {

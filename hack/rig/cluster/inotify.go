@@ -8,14 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-)
 
-// What a node takes of the kernel's inotify instances, of which one user has
-// fs.inotify.max_user_instances (128 where nobody raised it): counted in running
-// clusters of Kubernetes 1.35. A kubelet that gets none ends, again and again.
-const (
-	inotifyServer = 22 // kubelet and controller-manager 7 each, API server 6, containerd, kube-proxy
-	inotifyAgent  = 9  // kubelet 7, containerd, kube-proxy
+	"github.com/alertlab/alertlab/hack/rig/node/machine"
 )
 
 // inotifyShort says why the kernel has too few inotify instances for so many
@@ -23,7 +17,7 @@ const (
 // the proc file system is.
 func inotifyShort(proc string, uid, servers, agents int) string {
 	limit, used, err := inotifyUse(proc, uid)
-	need := servers*inotifyServer + agents*inotifyAgent
+	need := servers*machine.ServerWatchers + agents*machine.AgentWatchers
 	if err != nil || used+need <= limit {
 		return ""
 	}

@@ -11,6 +11,7 @@ import (
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/network"
+	"github.com/google/renameio/v2"
 )
 
 // records are the folder with what has to be known of clusters beyond what the
@@ -56,18 +57,7 @@ func (r records) replace(name, file string, b []byte) error {
 	if err := os.MkdirAll(r.folder(name), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(r.folder(name), "."+file+"-*") // of mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), filepath.Join(r.folder(name), file))
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return renameio.WriteFile(filepath.Join(r.folder(name), file), b, 0o600)
 }
 
 // read returns a record; the error is os.ErrNotExist when there is none.

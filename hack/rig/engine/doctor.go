@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/alertlab/alertlab/hack/rig/node/machine"
 )
 
 // Grade says how bad a finding is.
@@ -51,14 +54,18 @@ func (f Finding) String() string {
 }
 
 // The least that the rig works with, from what its parts and clusters took.
+// GB are 1e9 bytes throughout, as disks are sold.
 const (
-	gib        = 1 << 30
-	leastRAM   = 8 * gib  // Kubernetes, its parts and six brokers; or several builds at once
-	leastDisk  = 15 * gib // cache 4, build caches 8, the engine's images 3
-	imagesDisk = 3 * gib  // the node image and what nodes unpack
-	inInotify  = 512      // instances: a user has 128 by default, and the nodes of all clusters share them
-	inWatches  = 65536
-	ramRounded = gib / 2 // firmware and kernel take of what a machine is sold with
+	gb         = 1e9
+	leastRAM   = 8 * gb  // Kubernetes and six brokers, or several builds at once; of 8 GiB firmware and kernel may take 0.59 GB
+	leastDisk  = 15 * gb // a cold rig
+	imagesDisk = 3 * gb  // the node image and what nodes unpack
+)
+
+// The kernel's inotify limits. What clusters use is root's.
+const (
+	inotifyCluster = machine.ServerWatchers + 2*machine.AgentWatchers // instances
+	inWatches      = 65536
 )
 
 // Needs are what a run is about to use besides the engine.
@@ -117,7 +124,7 @@ func doctorEngine(ctx context.Context, o Options, need Needs) []Finding {
 		return append(list, fromError("engine", err))
 	}
 	if info.Driver == "vfs" {
-		list = append(list, Finding{"engine", Warn, "its storage driver is vfs", "it copies every layer of every container whole: slow, and far more disk than 15 GiB", "give Docker a data root on ext4 or xfs"})
+		list = append(list, Finding{"engine", Warn, "its storage driver is vfs", "it copies every layer of every container whole: slow, and far more disk than 15 GB", "give Docker a data root on ext4 or xfs"})
 	}
 	list = append(list, doctorSpace("disk of the engine", info.DockerRootDir, imagesDisk))
 	if need.Privileges {
@@ -130,16 +137,99 @@ func doctorEngine(ctx context.Context, o Options, need Needs) []Finding {
 	return list
 }
 
-func doctorSystem(context.Context, Options, Needs) []Finding {
+func doctorSystem(_ context.Context, _ Options, need Needs) []Finding {
 	who := Finding{"user", OK, "root", "", ""}
 	if uid := os.Geteuid(); uid != 0 {
-		who = Finding{"user", Warn, "user " + strconv.Itoa(uid), "an engine can be used but not started, and Debian roots of images need root or subordinate ids", "run the rig as root"}
+		who = userFinding(uid, rootlessLack("/", accountName(uid)), need)
 	}
 	system := Finding{"system", OK, "Debian or its kin", "", ""}
 	if !debian() {
 		system = Finding{"system", Warn, "no Debian", "Docker is not installed by the rig here, and mmdebstrap is needed to take packages from Debian", "install Docker, mmdebstrap and Maven with this system's own tools"}
 	}
 	return []Finding{who, system}
+}
+
+// userFinding grades a user other than root, to whom something is lacking for
+// Debian roots, or nothing.
+func userFinding(uid int, lack []string, need Needs) Finding {
+	who := "user " + strconv.Itoa(uid)
+	if need.Registries && len(lack) > 0 {
+		return Finding{"user", Bad, who, "the Debian roots of images have to be built, which mmdebstrap does for root, or for a user with subordinate ids; lacking here: " + strings.Join(lack, ", "),
+			"run the rig as root; or as root: apt-get install mmdebstrap uidmap debian-archive-keyring && usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER (ids that " + subuid + " gives nobody else)"}
+	}
+	return Finding{"user", Warn, who, "an engine can be used but not started, and Debian roots of images need root or subordinate ids", "run the rig as root"}
+}
+
+// The files that give users further ids (subuid(5), subgid(5)).
+const (
+	subuid = "/etc/subuid"
+	subgid = "/etc/subgid"
+)
+
+// rootlessLack lists what mmdebstrap lacks to work for a user other than root,
+// by its own test: a user namespace, the two programs that map ids into it, and
+// an entry for the name of the user in both files. Without these it takes
+// fakechroot, which lacks nothing else. Programs and files are those below root,
+// and programs those on the PATH as well when root is "/".
+func rootlessLack(root, name string) []string {
+	var lack []string
+	program := func(name string) bool {
+		if root == "/" {
+			_, err := lookPath(name)
+			return err == nil
+		}
+		_, err := os.Stat(filepath.Join(root, "usr/bin", name))
+		return err == nil
+	}
+	if !program("mmdebstrap") {
+		lack = append(lack, "mmdebstrap")
+	}
+	const keys = "usr/share/keyrings/debian-archive-keyring."
+	if _, err := os.Stat(filepath.Join(root, keys+"gpg")); err != nil {
+		if _, err := os.Stat(filepath.Join(root, keys+"pgp")); err != nil {
+			lack = append(lack, "debian-archive-keyring")
+		}
+	}
+	if program("fakechroot") && program("fakeroot") {
+		return lack
+	}
+	for _, name := range []string{"newuidmap", "newgidmap"} {
+		if !program(name) {
+			lack = append(lack, name)
+		}
+	}
+	for _, file := range []string{subuid, subgid} {
+		b, _ := os.ReadFile(filepath.Join(root, file)) // one that cannot be read gives nothing
+		if !hasEntry(string(b), name) {
+			lack = append(lack, "an entry in "+file)
+		}
+	}
+	for _, setting := range []string{"kernel/unprivileged_userns_clone", "user/max_user_namespaces"} {
+		b, err := os.ReadFile(filepath.Join(root, "proc/sys", setting))
+		if err == nil && strings.TrimSpace(string(b)) == "0" {
+			lack = append(lack, "user namespaces ("+strings.ReplaceAll(setting, "/", ".")+" is 0)")
+		}
+	}
+	return lack
+}
+
+// hasEntry looks for lines NAME:FIRST:COUNT.
+func hasEntry(file, name string) bool {
+	for line := range strings.Lines(file) {
+		if fields := strings.Split(strings.TrimSpace(line), ":"); len(fields) == 3 && name != "" && fields[0] == name {
+			return true
+		}
+	}
+	return false
+}
+
+// accountName is the name of a user, which the files of subordinate ids have.
+func accountName(uid int) string {
+	u, err := user.LookupId(strconv.Itoa(uid))
+	if err != nil {
+		return "" // nobody's: it has no entry either
+	}
+	return u.Username
 }
 
 func doctorCapability(context.Context, Options, Needs) []Finding {
@@ -198,12 +288,18 @@ func doctorMemory(context.Context, Options, Needs) []Finding {
 	if err != nil {
 		return []Finding{fromError("memory", err)}
 	}
-	what := fmt.Sprintf("%.1f GiB", float64(total)/gib)
-	if total < leastRAM-ramRounded {
-		return []Finding{{"memory", Bad, what, "the rig needs 8 GiB: several builds at once, or a cluster with six brokers, take most of that", "use a machine with more memory, or stop what runs in a container with a limit"}}
-	}
-	return []Finding{{"memory", OK, what, "", ""}}
+	return []Finding{memoryFinding(total)}
 }
+
+func memoryFinding(total uint64) Finding {
+	if total < leastRAM {
+		return Finding{"memory", Bad, inGB(total), "the rig needs 8 GB: several builds at once, or a cluster with six brokers, take most of that", "use a machine with more memory, or stop what runs in a container with a limit"}
+	}
+	return Finding{"memory", OK, inGB(total), "", ""}
+}
+
+// inGB prints bytes, rounded down: what is too little does not read as enough.
+func inGB(n uint64) string { return fmt.Sprintf("%d.%d GB", n/gb, n%gb/(gb/10)) }
 
 // memory is the machine's, or the limit of the cgroup that this process is in.
 func memory() (uint64, error) {
@@ -224,7 +320,7 @@ func memory() (uint64, error) {
 	return total, nil
 }
 
-func doctorDisk(_ context.Context, o Options, n Needs) []Finding {
+func doctorDisk(ctx context.Context, o Options, n Needs) []Finding {
 	need := n.Disk
 	if need == 0 {
 		need = leastDisk
@@ -236,9 +332,20 @@ func doctorDisk(_ context.Context, o Options, n Needs) []Finding {
 	list := []Finding{doctorSpace("disk of the cache", o.Cache, need)}
 	var st unix.Statfs_t
 	if err := unix.Statfs(existing(h.dir), &st); err == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC {
-		list = append(list, Finding{"disk of the cache", Bad, "it is an overlay", "an engine's overlay2 cannot lie on one, so that the rig's own engine would not start", "set ALERTLAB_RIG_CACHE to a folder on ext4 or xfs, such as a volume"})
+		list = append(list, overlaid(ctx, o))
 	}
 	return list
+}
+
+// overlaid is the finding of a cache folder on an overlay: only an engine of the
+// rig's own that is still to be started would have its data there.
+func overlaid(ctx context.Context, o Options) Finding {
+	e, err := Find(ctx, o)
+	if err == nil {
+		e.Close()
+		return Finding{"disk of the cache", OK, "it is an overlay, on which no engine has to be started", "", ""}
+	}
+	return Finding{"disk of the cache", Bad, "it is an overlay", "an engine's overlay2 cannot lie on one, so that the rig's own engine would not start", "set ALERTLAB_RIG_CACHE to a folder on ext4 or xfs, such as a volume"}
 }
 
 func doctorSpace(name, dir string, need int64) Finding {
@@ -248,13 +355,13 @@ func doctorSpace(name, dir string, need int64) Finding {
 		return Finding{name, Warn, dir + " cannot be looked at", err.Error(), "look at: df -h " + dir}
 	}
 	free := st.Bavail * uint64(st.Bsize)
-	what := fmt.Sprintf("%.1f GiB free at %s", float64(free)/gib, at)
+	what := inGB(free) + " free at " + at
 	if free < uint64(need) {
 		grade := Bad
 		if name != "disk of the cache" {
 			grade = Warn // an engine's images may be there already
 		}
-		why := fmt.Sprintf("what is still to be made takes %.0f GiB (a cold rig 15: cache 4, build caches 8, the engine's images 3)", float64(need)/gib)
+		why := fmt.Sprintf("what is still to be made takes %.0f GB", float64(need)/gb)
 		return Finding{name, grade, what, why, "free some (go run ./hack/rig clean --build drops the build caches), or set ALERTLAB_RIG_CACHE to a folder on a larger disk"}
 	}
 	return Finding{name, OK, what, "", ""}
@@ -380,23 +487,40 @@ func parseConfig(b []byte) map[string]bool {
 }
 
 func doctorInotify(context.Context, Options, Needs) []Finding {
-	var low []string
-	for _, want := range []struct {
-		name  string
-		least int
-	}{{"fs/inotify/max_user_instances", inInotify}, {"fs/inotify/max_user_watches", inWatches}} {
-		v, err := readSysctl(want.name)
+	var limits [2]int
+	for i, name := range []string{"fs/inotify/max_user_instances", "fs/inotify/max_user_watches"} {
+		v, err := readSysctl(name)
+		if err == nil {
+			limits[i], err = strconv.Atoi(v)
+		}
 		if err != nil {
-			return []Finding{fromError("inotify", err)}
-		}
-		if n, err := strconv.Atoi(v); err == nil && n < want.least {
-			low = append(low, fmt.Sprintf("%s=%d", strings.ReplaceAll(want.name, "/", "."), want.least))
+			return []Finding{{"inotify", Warn, "its limits cannot be read", err.Error(), "if kubelet ends with \"too many open files\", look at: sysctl fs.inotify"}}
 		}
 	}
-	if len(low) > 0 {
-		return []Finding{{"inotify", Warn, "the limits are low", "clusters of several nodes can meet \"too many open files\"", "sysctl -w " + strings.Join(low, " ")}}
+	return inotifyFindings(limits[0], limits[1])
+}
+
+// inotifyFindings tells what fits into the limits.
+func inotifyFindings(instances, watches int) []Finding {
+	var list []Finding
+	if instances < machine.ManyWatchers {
+		fit := "at most " + strconv.Itoa(instances/inotifyCluster) + " of them run at once"
+		if instances < inotifyCluster {
+			fit = "not one of them runs"
+		}
+		list = append(list, Finding{"inotify", Warn, fmt.Sprintf("fs.inotify.max_user_instances is %d", instances),
+			fmt.Sprintf("a cluster of a server and two agents takes about %d, so that %s, fewer where root's other programs use some", inotifyCluster, fit),
+			fmt.Sprintf("for more, until the next boot: sysctl -w fs.inotify.max_user_instances=%d", machine.ManyWatchers)})
 	}
-	return []Finding{{"inotify", OK, "the limits are enough", "", ""}}
+	if watches < inWatches {
+		list = append(list, Finding{"inotify", Warn, fmt.Sprintf("fs.inotify.max_user_watches is %d", watches),
+			"kubelets and the programs in pods watch files, and fail with \"no space left on device\" when there is no watch left",
+			fmt.Sprintf("until the next boot: sysctl -w fs.inotify.max_user_watches=%d", inWatches)})
+	}
+	if len(list) == 0 {
+		list = append(list, Finding{"inotify", OK, fmt.Sprintf("the limits are enough: %d instances, about %d for a cluster of a server and two agents", instances, inotifyCluster), "", ""})
+	}
+	return list
 }
 
 func doctorPorts(ctx context.Context, _ Options, need Needs) []Finding {

@@ -74,7 +74,8 @@ const pingPatience = 5 * time.Second
 func connect(ctx context.Context, host, origin string) (*Engine, error) {
 	opts := []client.Opt{client.WithAPIVersionNegotiation()}
 	if origin == fromEnvironment {
-		opts = append(opts, client.FromEnv) // DOCKER_CERT_PATH and its kin
+		// DOCKER_CERT_PATH and its kin; the address is the caller's in any case.
+		opts = append(opts, client.WithTLSClientConfigFromEnv(), client.WithVersionFromEnv())
 	}
 	opts = append(opts, client.WithHost(host))
 	c, err := client.NewClientWithOpts(opts...)

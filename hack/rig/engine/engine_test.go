@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -99,6 +101,68 @@ func TestFind(t *testing.T) {
 	deep := filepath.Join(dir, strings.Repeat("deep/", 20))
 	if _, err := Find(t.Context(), Options{Cache: deep, Getenv: env()}); err == nil || !strings.Contains(err.Error(), "the kernel takes 107") {
 		t.Errorf("a deep folder: %v", err)
+	}
+}
+
+// shortDir is a folder whose path leaves room for sockets in it.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rig")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// fakeEngine answers at a socket as an engine does, as far as Find asks, until
+// the test ends. It gives its address.
+func fakeEngine(t *testing.T, socket string) string {
+	t.Helper()
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+	mux.HandleFunc("/v1.41/version", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"Version":"20.10.24","ApiVersion":"1.41"}`))
+	})
+	server := &http.Server{Handler: mux}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Close() })
+	return "unix://" + socket
+}
+
+// The environment of this process names a living engine; what was given to the
+// rig, or the absence of anything, decides all the same.
+func TestFindTakesTheGivenOne(t *testing.T) {
+	dir := shortDir(t)
+	living, other := fakeEngine(t, filepath.Join(dir, "living.sock")), fakeEngine(t, filepath.Join(dir, "other.sock"))
+	t.Setenv("DOCKER_HOST", living)
+	for host, want := range map[string]string{living: living, other: other, "unix://" + dir + "/none.sock": ""} {
+		e, err := Find(t.Context(), Options{Cache: dir, Getenv: env("DOCKER_HOST", host)})
+		if err != nil {
+			if want != "" {
+				t.Errorf("%s: %v", host, err)
+			}
+			continue
+		}
+		e.Close()
+		if e.client.DaemonHost() != want || e.Version != "20.10.24" || e.Own {
+			t.Errorf("%s: found %s at %s", host, e, e.client.DaemonHost())
+		}
+	}
+	// The own engine does not run: nothing answers at its address.
+	h, err := Options{Cache: dir}.home()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, origin := range []string{"", "the rig's own engine", fromEnvironment} {
+		if e, err := connect(t.Context(), h.host(), origin); err == nil {
+			e.Close()
+			t.Errorf("as %q another engine was taken for it", origin)
+		}
 	}
 }
 

@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alertlab/alertlab/lab/fault"
@@ -44,12 +46,8 @@ func install(ctx context.Context, o Options) error {
 	} else {
 		defer done()
 	}
-	for _, args := range [][]string{{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, packages...)} {
-		o.say("apt-get %s", strings.Join(args, " "))
-		if _, err := run(ctx, "", "apt-get", args...); err != nil {
-			return fault.Wrap(fault.StepFailed, "Docker could not be installed from Debian", err,
-				"go run ./hack/rig doctor tells whether Debian's packages can be reached; then try: apt-get "+strings.Join(args, " "))
-		}
+	if err := aptGet(ctx, o, []string{"update"}, append([]string{"install", "-y", "--no-install-recommends"}, packages...)); err != nil {
+		return err
 	}
 	if lack := missing(); len(lack) > 0 {
 		return fault.New(fault.StepFailed, "Debian's docker.io came without "+strings.Join(lack, ", "), "the packages of this release are others than those known here",
@@ -57,6 +55,63 @@ func install(ctx context.Context, o Options) error {
 	}
 	o.say("installed %s in %.0f s", strings.Join(packages, " and "), time.Since(began).Seconds())
 	return nil
+}
+
+// aptGet runs apt-get once for each list of words. It is interrupted between two
+// runs only; the error is then that of ctx.
+func aptGet(ctx context.Context, o Options, runs ...[]string) error {
+	for _, args := range runs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		o.say("apt-get %s", strings.Join(args, " "))
+		err := runWhole(ctx, func() { o.say("interrupted: waits for apt-get, which must not be stopped midway") }, "apt-get", args...)
+		if ctx.Err() != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		if err != nil {
+			return fault.Wrap(fault.StepFailed, "Docker could not be installed from Debian", err,
+				"go run ./hack/rig doctor tells whether Debian's packages can be reached; then try: apt-get "+strings.Join(args, " "))
+		}
+	}
+	return nil
+}
+
+// runWhole runs a program that must not be stopped midway: dpkg would be left
+// with packages that are half configured, which a person has to mend. waits is
+// called once when ctx ends meanwhile. The program has a session of its own, so
+// that neither Ctrl-C nor a closed terminal reaches it, and writes to a file, so
+// that it goes on even when this process is killed: the end of a pipe would end it.
+func runWhole(ctx context.Context, waits func(), name string, args ...string) error {
+	cmd, err := command(context.WithoutCancel(ctx), name, args...)
+	if err != nil {
+		return err
+	}
+	said, err := os.CreateTemp("", "alertlab-rig-*.log")
+	if err != nil {
+		return err
+	}
+	defer said.Close()
+	// The open file is enough: nothing stays, however this ends.
+	if err := os.Remove(said.Name()); err != nil {
+		return err
+	}
+	cmd.Stdout, cmd.Stderr = said, said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(told); waits() })
+	err = cmd.Wait()
+	if !stop() {
+		<-told
+	}
+	if err == nil {
+		return nil
+	}
+	b, readErr := io.ReadAll(io.NewSectionReader(said, 0, 1<<20)) // more than apt-get says
+	return errors.Join(failed(cmd, err, string(b)), readErr)
 }
 
 // policy is Debian's hook by which an administrator keeps packages from starting

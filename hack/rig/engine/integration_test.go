@@ -347,6 +347,9 @@ func TestMain(m *testing.M) {
 }
 
 func inContainer(words []string) error {
+	if words[0] == "apt-get" { // not in a container: a rig that is killed while it installs
+		return aptGet(context.Background(), Options{}, words[1:])
+	}
 	if words[0] == "serve" {
 		l, err := net.Listen("tcp", words[1])
 		if err != nil {

@@ -410,22 +410,36 @@ var sbin = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
 // run gives the standard output of a program. Its error has what the program
 // said.
 func run(ctx context.Context, input, name string, args ...string) (string, error) {
-	path, err := lookPath(name)
+	cmd, err := command(ctx, name, args...)
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
 	var out, said bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &said
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		return out.String(), fmt.Errorf("%s: %w: %s", strings.Join(append([]string{name}, args...), " "), err,
-			strings.Join(strings.Fields(lastLines(said.String()+out.String(), 4)), " "))
+		return out.String(), failed(cmd, err, said.String()+out.String())
 	}
 	return out.String(), nil
+}
+
+// command is a program of this machine that answers in English and asks nothing.
+func command(ctx context.Context, name string, args ...string) (*exec.Cmd, error) {
+	path, err := lookPath(name)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Args[0] = name
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
+	return cmd, nil
+}
+
+// failed is the end of a program with the last words that it said.
+func failed(cmd *exec.Cmd, err error, said string) error {
+	return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, strings.Join(strings.Fields(lastLines(said, 4)), " "))
 }
 
 func lastLines(text string, n int) string {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"github.com/google/renameio/v2"
 )
 
 // record is engine.json: what the own engine is, and what the machine had before
@@ -61,16 +63,7 @@ func (h home) write(r *record) error {
 
 // replace writes a file of the engine's folder at once.
 func (h home) replace(name string, content []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(h.dir, ".write-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // of no effect once it is renamed
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), h.file(name))
+	return renameio.WriteFile(h.file(name), content, mode, renameio.WithStaticPermissions(mode))
 }
 
 // look records what the machine has now.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -45,6 +46,10 @@ func doctorRegistries(ctx context.Context, o Options, _ Needs) []Finding {
 			where, err := c.ask(ctx, o)
 			if err == nil {
 				list[i] = Finding{c.name, OK, fmt.Sprintf("%s answered in %d ms", where, time.Since(began).Milliseconds()), "", ""}
+				return
+			}
+			if errors.Is(err, errLater) {
+				list[i] = Finding{c.name, OK, err.Error(), "", ""}
 				return
 			}
 			what, next := unreachable(err)
@@ -123,13 +128,20 @@ func askGo(ctx context.Context, _ Options) (string, error) {
 	return host(first), head(ctx, http.DefaultClient, strings.TrimSuffix(first, "/")+"/golang.org/x/sys/@v/list")
 }
 
+// errLater is no trouble: root on Debian has Maven installed by the build, and only
+// then is known whom it asks.
+var errLater = errors.New("not asked: Maven is installed when it is needed")
+
 // askMaven asks the repository that Maven uses for central.
 func askMaven(ctx context.Context, o Options) (string, error) {
-	if _, err := lookPath("mvn"); err != nil && (os.Geteuid() != 0 || !debian()) {
-		// Root on Debian installs it when it is needed.
-		return "", fmt.Errorf("%w; apt-get install maven", err)
+	_, missing := lookPath("mvn")
+	if missing != nil && (os.Geteuid() != 0 || !debian()) {
+		return "", fmt.Errorf("%w; apt-get install maven", missing)
 	}
 	base, err := mavenCentral(o.getenv)
+	if missing != nil && errors.Is(err, exec.ErrNotFound) {
+		return "", errLater
+	}
 	if err != nil {
 		return "", err
 	}

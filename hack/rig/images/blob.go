@@ -71,6 +71,17 @@ func (l *layer) Uncompressed() (io.ReadCloser, error) {
 	return &verified{r: z, c: f, sum: sha256.New(), want: l.diffID, file: l.file}, nil
 }
 
+// verify reads the compressed bytes.
+func (l *layer) verify(ctx context.Context) error {
+	r, err := l.Compressed()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	_, err = io.Copy(io.Discard, cancellable{ctx, r})
+	return err
+}
+
 // CorruptError says that a file of the cache is not what its name or its
 // manifest says.
 type CorruptError struct{ File, Why string }

@@ -36,6 +36,10 @@ type Part struct {
 	Key     string // changes whenever anything in Dir does
 	Version string
 	Licence string // an SPDX expression
+	// Check reads the part and says what is not as it was built. It is called
+	// once, before the first image is packed from the part, and not at all when
+	// none is; it may be nil. Its error ends the build as it is.
+	Check func() error
 }
 
 // Options say what to build from what.
@@ -94,8 +98,9 @@ type NodeArchive struct {
 // builder is one run of Build.
 type builder struct {
 	Options
-	parts map[string]Part
-	store *store
+	parts  map[string]Part
+	checks map[string]func() error // of parts, by name; each reads its part once
+	store  *store
 
 	mu     sync.Mutex
 	keys   map[string]string    // of images, by name
@@ -124,10 +129,16 @@ type rootTree struct {
 // any more, and gives all of them. A run that is stopped leaves complete images
 // only; the next one goes on from there.
 //
-// The caller holds the lock of the cache. Errors are faults.
+// The caller holds the lock of the cache. Errors are faults, but for a
+// *CorruptError, for which only the caller knows what to type.
 func Build(ctx context.Context, o Options) (Result, error) {
-	b := &builder{Options: o, parts: o.Parts, keys: map[string]string{}, layers: map[string]*work{},
-		done: map[string]*stored{}, roots: map[string]*rootTree{}}
+	b := &builder{Options: o, parts: o.Parts, checks: map[string]func() error{}, keys: map[string]string{},
+		layers: map[string]*work{}, done: map[string]*stored{}, roots: map[string]*rootTree{}}
+	for name, p := range o.Parts {
+		if p.Check != nil {
+			b.checks[name] = sync.OnceValue(p.Check)
+		}
+	}
 	result, err := b.build(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -136,8 +147,7 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		}
 		var corrupt *CorruptError
 		if errors.As(err, &corrupt) {
-			return Result{}, fault.Wrap(fault.StepFailed, "an image in the cache cannot be used", err,
-				"rm -rf "+filepath.Join(o.Cache, "images")+" "+filepath.Join(o.Cache, "node")+" && go run ./hack/rig images")
+			return Result{}, err
 		}
 		return Result{}, fault.Wrap(fault.StepFailed, "the images cannot be built", err, "go run ./hack/rig doctor")
 	}
@@ -337,6 +347,18 @@ func (b *builder) image(ctx context.Context, r *Recipe) (Image, error) {
 // assemble makes the layers of an image, whose blobs go to dir, and puts it
 // together.
 func (b *builder) assemble(ctx context.Context, r *Recipe, dir string) (v1.Image, error) {
+	// Images are packed at once, so that one part is read for its check while
+	// others are packed.
+	for _, name := range r.packed() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if check := b.checks[name]; check != nil {
+			if err := check(); err != nil {
+				return nil, err
+			}
+		}
+	}
 	img := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	img = mutate.ConfigMediaType(img, types.OCIConfigJSON)
 	config := v1.ConfigFile{

@@ -30,8 +30,11 @@ type Engine interface {
 
 // LoadInto brings into an engine what it lacks of the node image and of the
 // images that run beside the nodes, and gives the references of what it brought. An
-// image that had a name before is removed, unless a container uses it. Errors are
-// faults.
+// image that had a name before is removed, unless a container uses it.
+//
+// Layers are verified before they are sent: what an engine says of a damaged one
+// names neither the file nor the reason. Errors are faults, but for a
+// *CorruptError, for which only the caller knows what to type.
 func LoadInto(ctx context.Context, engine Engine, made Result) (loaded []string, err error) {
 	one := func(reference string, id v1.Hash, open func() (io.ReadCloser, error)) error {
 		sent, err := load(ctx, engine, reference, id, open)
@@ -41,7 +44,17 @@ func LoadInto(ctx context.Context, engine Engine, made Result) (loaded []string,
 		return err
 	}
 	if n := made.Node; n.File != "" {
-		if err := one(n.Reference, n.ID, func() (io.ReadCloser, error) { return os.Open(n.File) }); err != nil {
+		open := func() (io.ReadCloser, error) {
+			img, err := readArchive(n.File)
+			if err != nil {
+				return nil, err
+			}
+			if err := verify(ctx, img.layers); err != nil {
+				return nil, err
+			}
+			return os.Open(n.File)
+		}
+		if err := one(n.Reference, n.ID, open); err != nil {
 			return loaded, err
 		}
 	}
@@ -57,16 +70,35 @@ func LoadInto(ctx context.Context, engine Engine, made Result) (loaded []string,
 		if !ok {
 			return loaded, fault.New(fault.StepFailed, "the image "+i.Reference+" is not there", "it is not in "+filepath.Join(made.Layout, "index.json"), "go run ./hack/rig images")
 		}
-		a := archive{images: []tagged{{i.Reference, img}}}
-		if err := one(i.Reference, img.manifest.Config.Digest, a.open); err != nil {
+		open := func() (io.ReadCloser, error) {
+			if err := verify(ctx, img.layers); err != nil {
+				return nil, err
+			}
+			a := archive{images: []tagged{{i.Reference, img}}}
+			return a.open()
+		}
+		if err := one(i.Reference, img.manifest.Config.Digest, open); err != nil {
 			return loaded, err
 		}
 	}
 	return loaded, nil
 }
 
+func verify(ctx context.Context, layers []*layer) error {
+	for _, l := range layers {
+		if err := l.verify(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func load(ctx context.Context, engine Engine, reference string, id v1.Hash, open func() (io.ReadCloser, error)) (bool, error) {
 	sent, err := loadMissing(ctx, engine, reference, id, open)
+	var corrupt *CorruptError
+	if errors.As(err, &corrupt) {
+		return sent, err
+	}
 	return sent, fault.Wrap(fault.StepFailed, "the image "+reference+" cannot be loaded into the Docker engine", err, "go run ./hack/rig doctor")
 }
 

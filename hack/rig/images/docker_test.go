@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,13 +132,18 @@ func TestLoadInto(t *testing.T) {
 		}
 	})
 	t.Run("a damaged archive", func(t *testing.T) {
-		img := imageOf(t, made, "rooted")
-		flip(t, img.layers[1].file)
-		e := &engine{t: t, tags: map[string][]string{}, answer: done}
-		_, err := LoadInto(t.Context(), e, made)
-		var damage *CorruptError
-		if !errors.As(err, &damage) {
-			t.Errorf("got %v", err)
+		// The node's archive last: nothing behind it is looked at.
+		for _, file := range []string{imageOf(t, made, "rooted").layers[1].file, made.Node.File} {
+			flip(t, file)
+			e := &engine{t: t, tags: map[string][]string{}, answer: done}
+			_, err := LoadInto(t.Context(), e, made)
+			var damage *CorruptError
+			if !errors.As(err, &damage) || damage.File != file {
+				t.Errorf("got %v", err)
+			}
+			if slices.ContainsFunc(slices.Collect(maps.Values(e.tags)), func(tags []string) bool { return slices.Contains(tags, "rooted:trixie") }) {
+				t.Error("the engine was sent a damaged layer")
+			}
 		}
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -84,7 +83,7 @@ func extraFiles(path string) ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, &fs.PathError{Op: "looking for .tar files and OCI image layouts in", Path: path, Err: fs.ErrNotExist}
+		return nil, errors.New("there is neither a .tar file in it nor the folder of an OCI image layout")
 	}
 	return files, nil
 }

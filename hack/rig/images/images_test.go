@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -544,12 +545,85 @@ func TestDamagedLayerIsFound(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// The node holds the image, and says which file is damaged and what to do.
+	// The node holds the image, and says which file is damaged.
 	o.Recipes = parse(t, strings.Replace(recipes, "names.txt", "list.txt", 1))
 	_, err := Build(t.Context(), o)
-	text := fault.Text(err)
-	if !strings.Contains(text, img.layers[0].file+" is damaged") || !strings.Contains(text, "next: rm -rf "+r.Layout) {
-		t.Errorf("got %q", text)
+	var damage *CorruptError
+	if !errors.As(err, &damage) || damage.File != img.layers[0].file {
+		t.Errorf("got %v", err)
+	}
+	// Without the folder that has the file, all is as it was.
+	if err := os.RemoveAll(r.Layout); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := built(t, o)
+	for i := range r.Images {
+		if again.Images[i].Digest != r.Images[i].Digest {
+			t.Errorf("%s became another image", r.Images[i].Name)
+		}
+	}
+}
+
+// A part is read before anything is packed from it, once, and not at all when
+// everything is packed already.
+func TestPartIsChecked(t *testing.T) {
+	o := Options{Recipes: parse(t, recipes), Parts: fakeParts(t), Cache: t.TempDir()}
+	var read, bad atomic.Int32 // reads of the parts; which of them is damaged
+	damage := fault.New(fault.StepFailed, "part root is not what was built", "root.tar has another sum", "rm -r it")
+	for i, name := range []string{"tool", "root"} {
+		p := o.Parts[name]
+		p.Check = func() error {
+			read.Add(1)
+			if bad.Load() == int32(i) {
+				return damage
+			}
+			return nil
+		}
+		o.Parts[name] = p
+	}
+	unused := 0
+	o.Parts["else"] = Part{Key: "x", Check: func() error { unused++; return damage }}
+
+	bad.Store(1)
+	_, err := Build(t.Context(), o)
+	if !errors.Is(err, damage) || fault.Text(err) != fault.Text(damage) {
+		t.Errorf("got %v", err)
+	}
+	s, err := openStore(filepath.Join(o.Cache, "images"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range s.index.Manifests {
+		if d.Annotations[RefName] != "rig.local/scratch:1.2.3-0" {
+			t.Errorf("%s was packed from a damaged part", d.Annotations[RefName])
+		}
+		if _, err := s.open(d); err != nil {
+			t.Errorf("half an image: %v", err)
+		}
+	}
+	entries, err := os.ReadDir(s.blobs())
+	if err != nil || len(entries) > 3 {
+		t.Errorf("the layout has %v (%v), more than one image", entries, err)
+	}
+	if node, _ := filepath.Glob(filepath.Join(o.Cache, "node", "*")); len(node) > 0 {
+		t.Errorf("there is %v", node)
+	}
+
+	bad.Store(-1)
+	read.Store(0)
+	if r, _ := built(t, o); read.Load() != 2 {
+		t.Errorf("two parts were read %d times", read.Load())
+	} else {
+		onlyNeeded(t, r)
+	}
+	read.Store(0)
+	if _, names := built(t, o); len(names) > 0 || read.Load() != 0 {
+		t.Errorf("with everything packed, %v are packed and %d parts read", names, read.Load())
+	}
+	o.Recipes = parse(t, strings.Replace(recipes, "cmd: [serve]", "cmd: [run]", 1))
+	o.Recipes.Images = o.Recipes.Images[:1] // scratch, of the tool alone
+	if _, names := built(t, o); len(names) != 1 || read.Load() != 1 || unused != 0 {
+		t.Errorf("for an image of one part, %v are packed and %d parts read", names, read.Load())
 	}
 }
 
@@ -650,6 +724,13 @@ func TestExtraImages(t *testing.T) {
 		{"another platform", func() { saved("again.tar", "example.org/x:1", "s390x") }, "is for linux/s390x"},
 		{"no archive", func() { write(t, filepath.Join(dir, "again.tar"), 0o644, "text") }, "again.tar"},
 		{"a compressed one", func() { write(t, filepath.Join(dir, "again.tar.gz"), 0o644, "text") }, "again.tar.gz is compressed"},
+		{"nothing", func() {
+			for _, name := range []string{"operator.tar", "again.tar.gz", "layout"} {
+				if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "there is neither a .tar file in it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.change()

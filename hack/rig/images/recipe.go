@@ -131,8 +131,20 @@ func (r *Recipes) Parts() []string {
 
 // parts gives the names of the parts of one image, sorted.
 func (r *Recipe) parts() []string {
-	names := []string{r.Part}
+	names := append(r.packed(), r.Part)
 	names = append(names, versionsIn(r.Reference)...)
+	for _, l := range r.Layers {
+		for _, f := range l.Files {
+			names = append(names, versionsIn(f.Text)...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// packed gives the names of the parts whose files go into one image, sorted.
+func (r *Recipe) packed() []string {
+	var names []string
 	for _, l := range r.Layers {
 		if l.Root != "" {
 			names = append(names, l.Root)
@@ -141,7 +153,6 @@ func (r *Recipe) parts() []string {
 			if f.Part != "" {
 				names = append(names, f.Part)
 			}
-			names = append(names, versionsIn(f.Text)...)
 		}
 	}
 	slices.Sort(names)

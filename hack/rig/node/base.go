@@ -37,13 +37,6 @@ const (
 	storeTimeout  = 60 * time.Second // for containerd to answer
 )
 
-// What containerd, kubelet and the pods of the control plane watch files with,
-// as counted on running nodes: below it kubelet does not start.
-const (
-	agentWatchers  = 9
-	serverWatchers = 22
-)
-
 // base is what every kind of node has: services, network, images.
 type base struct {
 	log      *slog.Logger
@@ -65,13 +58,13 @@ type pods func() []netip.Prefix
 // containerd answers; the images are imported meanwhile and kubelet waits for
 // them. The channel gets the result of the import.
 func (b *base) start(ctx context.Context, server bool, ranges pods, kubeletArgs []string) (<-chan error, error) {
-	wanted := agentWatchers
+	wanted := machine.AgentWatchers
 	if server {
-		wanted = serverWatchers
+		wanted = machine.ServerWatchers
 	}
 	if err := machine.Watchers(wanted); err != nil {
 		return nil, fault.Wrap(fault.StepFailed, "the host has too few inotify instances left for another node", err,
-			"stop other clusters, or on the host: sysctl -w fs.inotify.max_user_instances=1024")
+			fmt.Sprintf("stop other clusters, or on the host: sysctl -w fs.inotify.max_user_instances=%d", machine.ManyWatchers))
 	}
 	for _, step := range []func() error{
 		machine.MountRun,

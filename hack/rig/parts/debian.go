@@ -1,7 +1,6 @@
 package parts
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -45,29 +44,33 @@ func (b *builder) buildDebian(ctx context.Context, pin Pin, dir string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	if err := aptSettings(ctx, filepath.Join(work, "apt.conf")); err != nil {
+	options, err := aptOptions(ctx, filepath.Join(work, "apt.conf"))
+	if err != nil {
 		return err
 	}
 	c := b.command(pin.Name, debianRegistry)
 	c.dir = work
-	c.env = []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(b.pins.doc.Epoch, 10), "LIST=" + filepath.Join(work, "list")}
+	list := filepath.Join(work, "list")
+	c.env = []string{"SOURCE_DATE_EPOCH=" + strconv.FormatInt(b.pins.doc.Epoch, 10)}
 	if os.Geteuid() == 0 {
 		// Without root the program runs under other user ids, which the
 		// user's own folders are closed to.
 		c.env = append(c.env, "TMPDIR="+work)
 	}
 	raw := filepath.Join(work, "raw.tar")
-	err = c.run(ctx, "mmdebstrap", "--variant=extract", "--include="+strings.Join(pin.Debian.Packages, ","),
-		"--aptopt="+filepath.Join(work, "apt.conf"), `--extract-hook=ls "$1/var/cache/apt/archives" > "$LIST"`,
+	args := append([]string{"--variant=extract", "--include=" + strings.Join(pin.Debian.Packages, ",")}, options...)
+	// download is mmdebstrap's own word, no shell's: it writes as the user, whoever the
+	// hooks run as.
+	args = append(args, `--extract-hook=ls "$1/var/cache/apt/archives" > "$1/rig.list"`, "--extract-hook=download /rig.list '"+list+"'", `--extract-hook=rm "$1/rig.list"`,
 		pin.Debian.Suite, raw, fmt.Sprintf("deb [signed-by=%s] %s %s main", keyring, mirror, pin.Debian.Suite))
+	if err := c.run(ctx, "mmdebstrap", args...); err != nil {
+		return err
+	}
+	names, err := os.ReadFile(list)
 	if err != nil {
 		return err
 	}
-	list, err := os.ReadFile(filepath.Join(work, "list"))
-	if err != nil {
-		return err
-	}
-	packages, err := packageList(string(list))
+	packages, err := packageList(string(names))
 	if err != nil {
 		return err
 	}
@@ -138,22 +141,47 @@ func pickMirror(targets string) string {
 	return guess
 }
 
-// aptSettings writes how this machine's apt reaches a mirror: proxies and
-// certificates.
-func aptSettings(ctx context.Context, file string) error {
+// aptOptions gives mmdebstrap how this machine's apt reaches a mirror: proxies
+// and certificates. Root's are in a file, for a proxy may have a password; another
+// user's cannot, since mmdebstrap reads it under a user id that the user's own
+// folders are closed to.
+func aptOptions(ctx context.Context, file string) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "apt-config", "dump").Output()
 	if err != nil {
-		return fault.Wrap(fault.StepFailed, "the settings of apt cannot be read", err, "apt-config dump")
+		return nil, fault.Wrap(fault.StepFailed, "the settings of apt cannot be read", err, "apt-config dump")
 	}
-	var b bytes.Buffer
-	for line := range strings.Lines(string(out)) {
+	settings := reaching(string(out))
+	if os.Geteuid() == 0 {
+		return []string{"--aptopt=" + file}, os.WriteFile(file, []byte(strings.Join(settings, "\n")+"\n"), 0o600)
+	}
+	return plainOptions(settings)
+}
+
+// reaching keeps of apt's settings those of how a mirror is reached.
+func reaching(dump string) []string {
+	var settings []string
+	for line := range strings.Lines(dump) {
 		for _, prefix := range []string{"Acquire::http", "Acquire::https", "Acquire::Retries"} {
 			if strings.HasPrefix(line, prefix+"::") || strings.HasPrefix(line, prefix+" ") {
-				b.WriteString(line)
+				settings = append(settings, strings.TrimSpace(line))
 			}
 		}
 	}
-	return os.WriteFile(file, b.Bytes(), 0o644)
+	return settings
+}
+
+// plainOptions gives settings on the command line, which everybody can read: one
+// with a password is refused.
+func plainOptions(settings []string) ([]string, error) {
+	var options []string
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, " ")
+		if at, err := url.Parse(strings.Trim(value, `";`)); err == nil && at.User != nil {
+			return nil, fault.New(fault.StepFailed, "the root file systems cannot be made by this user", "apt's "+name+" has a password, which only root can hand on unseen", "build as root")
+		}
+		options = append(options, "--aptopt="+strings.TrimSuffix(s, ";"))
+	}
+	return options, nil
 }
 
 // packageList turns the names of package files, name_version_arch.deb with the

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,5 +203,17 @@ func TestUnpackRoot(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "evil")); err == nil {
 		t.Error("a file was written outside")
+	}
+}
+
+func TestAptOptions(t *testing.T) {
+	const dump = "Acquire \"\";\nAcquire::http \"\";\nAcquire::http::Proxy \"http://p:3128/\";\nAcquire::httpx \"1\";\nAPT::Sandbox::User \"_apt\";\nAcquire::Retries \"3\";\n"
+	got, err := plainOptions(reaching(dump))
+	want := []string{`--aptopt=Acquire::http ""`, `--aptopt=Acquire::http::Proxy "http://p:3128/"`, `--aptopt=Acquire::Retries "3"`}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if _, err := plainOptions([]string{`Acquire::http::Proxy "http://me:secret@p:3128/";`}); err == nil || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a password on a command line: %v", err)
 	}
 }

@@ -48,7 +48,7 @@ func TestStore(t *testing.T) {
 	if _, err := got.Path("bin/none"); err == nil {
 		t.Error("a file that is not there has a path")
 	}
-	if err := got.Verify(); err != nil {
+	if err := got.Verify(""); err != nil {
 		t.Error(err)
 	}
 	if s.lastTook("apple") != 1500*time.Millisecond || s.lastTook("pear") != 0 {
@@ -92,7 +92,7 @@ func TestBrokenParts(t *testing.T) {
 			if _, ok := s.Built("apple", "k2"); ok {
 				t.Error("taken for good under another key")
 			}
-			if err := part.Verify(); test.verified && (err == nil || !strings.Contains(err.Error(), "two has 6 bytes")) {
+			if err := part.Verify(""); test.verified && (err == nil || !strings.Contains(err.Error(), "two has 6 bytes")) {
 				t.Errorf("verified: %v", err)
 			}
 		})

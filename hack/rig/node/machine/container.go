@@ -144,6 +144,15 @@ func ReadyCgroups(root string) (version int, err error) {
 	return 2, nil
 }
 
+// What a node takes of the kernel's inotify instances, of which one user has
+// fs.inotify.max_user_instances (128 where nobody raised it): counted in running
+// clusters of Kubernetes 1.35. A kubelet that gets none ends, again and again.
+const (
+	ServerWatchers = 22  // kubelet and controller-manager 7 each, API server 6, containerd, kube-proxy
+	AgentWatchers  = 9   // kubelet 7, containerd, kube-proxy
+	ManyWatchers   = 512 // a dozen clusters of a server and two agents
+)
+
 // Watchers tells whether the machine has n more inotify instances to give.
 // Their number is bounded for all of a user's processes together
 // (fs.inotify.max_user_instances, 128 by default), containers included.
