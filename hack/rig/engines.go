@@ -60,8 +60,8 @@ func wrong(list []engine.Finding) error {
 }
 
 // needImages is what images, the node image, the bundle and the engine's copy of the
-// node image take on the disk, in bytes: 2.5 GB were seen.
-const needImages = 3e9
+// node image take on the disk, in bytes, as was seen.
+const needImages = 2.5e9
 
 // needs are what is still to be made: little where every part is there.
 func (r *rig) needs(ctx context.Context) (engine.Needs, error) {
@@ -72,8 +72,7 @@ func (r *rig) needs(ctx context.Context) (engine.Needs, error) {
 	if len(missing) == 0 {
 		return engine.Needs{Disk: needImages}, nil
 	}
-	// Images are packed when the caches of the parts have been dropped, if they had to be.
-	return engine.Needs{Registries: true, Disk: max(pins.Need(missing).Least, 2*needImages)}, nil
+	return engine.Needs{Registries: true, Disk: pins.Need(missing).Least + needImages}, nil
 }
 
 // ready looks at the machine before anything is begun. Warnings are printed.

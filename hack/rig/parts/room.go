@@ -110,8 +110,8 @@ type Need struct {
 
 // Shares of Need that are no line's.
 const (
-	needOutput = 3e9 // the parts themselves (2.1 GB) and what is half built
-	needMain   = 1e9 // the caches of the checkout's own line
+	needOutput = 3e9   // the parts themselves (2.1 GB) and what is half built
+	needMain   = 1.3e9 // the caches of the checkout's own line
 )
 
 // Need tells what building the parts of these names takes.
