@@ -7,7 +7,7 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build install run stop test lint check rig rig-cluster rig-down e2e bench chaos fuzz clean
+.PHONY: help build install run stop test lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ e2e: ## test clusters of every maker and the stack's components on the rig
 
 bench: ## measure, and write docs/benchmarks.md
 	$(GO) run ./hack/bench -out docs/benchmarks.md
+
+rig-bench: ## measure the rig, and write its section of docs/benchmarks.md
+	$(GO) run ./hack/rig bench --out docs/benchmarks.md
 
 chaos: ## kill a lab many times at random moments
 	ALERTLAB_CHAOS_ROUNDS=100 $(GO) test -count=1 -timeout 60m ./internal/chaos
