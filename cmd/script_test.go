@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -48,6 +49,11 @@ func TestScripts(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the transcripts look for processes in /proc")
 	}
+	// Under nohup(1), programs that are started from here would ignore a hang-up,
+	// unless it is caught here.
+	hangup := make(chan os.Signal, 1)
+	ossignal.Notify(hangup, syscall.SIGHUP)
+	t.Cleanup(func() { ossignal.Stop(hangup) })
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"), Setup: setup, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -66,14 +66,7 @@ into its nodes.`,
 				}
 				pool.Labels[key] = value
 			}
-			return r.withEngine(ctx, func(e *engine.Engine) error {
-				_, made, err := r.remake(ctx)
-				if err != nil {
-					return err
-				}
-				if err := r.loadNode(ctx, e, made); err != nil {
-					return err
-				}
+			return r.withNode(ctx, func(e *engine.Engine, made images.Result) error {
 				clusters, err := r.openClusters(e, made)
 				if err != nil {
 					return err
@@ -239,6 +232,20 @@ func (r *rig) importImages(ctx context.Context, c *cluster.Cluster, wanted []str
 		r.say("import: %s took %d images (%s) in %s, had %d", n.Node, len(n.Sent), megabytes(n.Bytes), round(n.Took), len(n.Skipped))
 	}
 	return fault.Wrap(fault.StepFailed, "not every node has its images", err, "go run ./hack/rig all")
+}
+
+// withNode runs f with an engine that has the node image, and with the bundle made.
+func (r *rig) withNode(ctx context.Context, f func(*engine.Engine, images.Result) error) error {
+	return r.withEngine(ctx, func(e *engine.Engine) error {
+		_, made, err := r.remake(ctx)
+		if err != nil {
+			return err
+		}
+		if err := r.loadNode(ctx, e, made); err != nil {
+			return err
+		}
+		return f(e, made)
+	})
 }
 
 // loadNode brings the node image and k3d's helpers into the engine.

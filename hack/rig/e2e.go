@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/hack/rig/engine"
+	"github.com/alertlab/alertlab/hack/rig/images"
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
@@ -42,14 +43,7 @@ away.`,
 			if err := r.ready(ctx); err != nil {
 				return err
 			}
-			return r.withEngine(ctx, func(e *engine.Engine) error {
-				_, made, err := r.remake(ctx)
-				if err != nil {
-					return err
-				}
-				if err := r.loadNode(ctx, e, made); err != nil {
-					return err
-				}
+			return r.withNode(ctx, func(e *engine.Engine, made images.Result) error {
 				before, err := engine.Snapshot(ctx, e)
 				if err != nil {
 					return err

@@ -3,7 +3,9 @@ package images
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -157,8 +159,15 @@ func (p piece) write(out *tar.Writer) error {
 		return err
 	}
 	defer r.Close()
-	if _, err := io.Copy(out, r); err != nil {
+	if _, err := io.CopyN(out, r, p.size); err != nil {
+		if errors.Is(err, io.EOF) {
+			return io.ErrUnexpectedEOF
+		}
 		return err
+	}
+	// What a flipped bit makes longer tells so at its end.
+	if more, err := io.Copy(io.Discard, r); err != nil || more > 0 {
+		return cmp.Or(err, fmt.Errorf("has %d bytes more than it should", more))
 	}
 	return out.Flush()
 }

@@ -55,7 +55,7 @@ images:
   - root: root
   - files:
     - {path: /bin/tool, part: tool, from: bin/tool}
-    - {path: /root/note, text: "x"}
+    - {path: /srv/note, text: "x"}
     - {path: /opt/jars/, part: tool, from: "lib/*.jar"}
   entrypoint: [/bin/tool]
   user: "0"
@@ -110,7 +110,7 @@ func rootTar(t *testing.T, extra ...tar.Header) string {
 		{Typeflag: tar.TypeSymlink, Name: "./bin", Linkname: "usr/bin"},
 		{Typeflag: tar.TypeDir, Name: "./dev/", Mode: 0o755},
 		{Typeflag: tar.TypeChar, Name: "./dev/null", Mode: 0o666, Devmajor: 1, Devminor: 3},
-		{Typeflag: tar.TypeDir, Name: "./root/", Mode: 0o700},
+		{Typeflag: tar.TypeDir, Name: "./srv/", Mode: 0o700},
 		{Typeflag: tar.TypeDir, Name: "./usr/", Mode: 0o755},
 		{Typeflag: tar.TypeDir, Name: "./usr/bin/", Mode: 0o755},
 		{Typeflag: tar.TypeReg, Name: "./usr/bin/bash", Mode: 0o755, Size: 4},
@@ -297,14 +297,14 @@ func TestConfigurationAndLayers(t *testing.T) {
 }
 
 // A layer over a root must write through the root's links and keep the modes of
-// its folders: else /bin would hide /usr/bin, and /root be open to all.
+// its folders: else /bin would hide /usr/bin, and /srv be open to all.
 func TestLayerOverRoot(t *testing.T) {
 	r, _ := built(t, Options{Recipes: parse(t, recipes), Parts: fakeParts(t), Cache: t.TempDir()})
 	img := imageOf(t, r, "rooted")
 	u, err := img.layers[0].Uncompressed()
 	same(t, "root", listing(t, u, err), `2 0000 0:0 bin -> usr/bin
 5 0755 0:0 dev/
-5 0700 0:0 root/
+5 0700 0:0 srv/
 5 0755 0:0 usr/
 5 0755 0:0 usr/bin/
 0 0755 0:0 usr/bin/bash "bbbb"
@@ -315,8 +315,8 @@ func TestLayerOverRoot(t *testing.T) {
 5 0755 0:0 opt/jars/
 0 0644 0:0 opt/jars/a.jar "a jar"
 0 0644 0:0 opt/jars/b.jar "another jar"
-5 0700 0:0 root/
-0 0644 0:0 root/note "x"
+5 0700 0:0 srv/
+0 0644 0:0 srv/note "x"
 5 0755 0:0 usr/
 5 0755 0:0 usr/bin/
 0 0755 0:0 usr/bin/tool "a program"
@@ -545,12 +545,31 @@ func TestDamagedLayerIsFound(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	// The node holds the image, and says which file is damaged.
+	flip(t, img.layers[0].file) // it is whole again
+	// The node holds the image, and says which file is damaged, wherever that is;
+	// unless what is unpacked is the same.
 	o.Recipes = parse(t, strings.Replace(recipes, "names.txt", "list.txt", 1))
-	_, err := Build(t.Context(), o)
-	var damage *CorruptError
-	if !errors.As(err, &damage) || damage.File != img.layers[0].file {
-		t.Errorf("got %v", err)
+	whole, err := os.ReadFile(img.layers[0].file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range whole {
+		torn := bytes.Clone(whole)
+		torn[i] ^= 1
+		write(t, img.layers[0].file, 0o644, string(torn))
+		var tar []byte
+		if in, err := img.layers[0].Uncompressed(); err == nil {
+			tar, err = io.ReadAll(in)
+			in.Close()
+			if err == nil && len(tar) > 0 {
+				continue // a byte of the header that says nothing of the content
+			}
+		}
+		_, err := Build(t.Context(), o)
+		var damage *CorruptError
+		if !errors.As(err, &damage) || damage.File != img.layers[0].file {
+			t.Errorf("byte %d of %d: got %v", i, len(whole), err)
+		}
 	}
 	// Without the folder that has the file, all is as it was.
 	if err := os.RemoveAll(r.Layout); err != nil {
