@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -189,36 +190,16 @@ func TestWholeLab(t *testing.T) {
 	const n = 30
 	lab := startLab(t, 3*time.Second, n)
 	o := lab.options
-	r, err := Run(testContext(t), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var table bytes.Buffer
-	if err := r.Table(&table, TableOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if r.Count(Passed) != len(All()) {
-		t.Fatalf("a new lab:\n%s", table.String())
-	}
-	t.Logf("a new lab:\n%s", table.String())
+	allPass(t, o, "a new lab")
 
-	// Two visits are there by now, so nothing is left to wait for.
+	// Two visits are there by now, so nothing is left to wait for, but for the visit
+	// after a late one.
 	o.Waiting = func(check, what string) {
-		if check == "visit-cadence" {
+		if check == "visit-cadence" && !strings.Contains(what, "the last two started") {
 			t.Errorf("%s waits for %s", check, what)
 		}
 	}
-	if r, err = Run(testContext(t), o); err != nil {
-		t.Fatal(err)
-	}
-	table.Reset()
-	if err := r.Table(&table, TableOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	if r.Count(Passed) != len(All()) {
-		t.Fatalf("a lab under way:\n%s", table.String())
-	}
-	t.Logf("a lab under way:\n%s", table.String())
+	allPass(t, o, "a lab under way")
 	o.Waiting = nil
 
 	if err := lab.cluster.Kill(8); err != nil {
@@ -281,6 +262,40 @@ func TestWholeLab(t *testing.T) {
 		}
 	}
 	wantFailed(t, check(t, o, "alert-database-bytes"), " did not", "the first difference is at byte 0", "seed "+strconv.Itoa(int(o.Seed)))
+}
+
+// allPass runs every check. A machine with other work that stands still for a second
+// has its visits late, and the check of their cadence says so, as it should: then all
+// are run again, a few times.
+func allPass(t *testing.T, o Options, lab string) {
+	t.Helper()
+	for left := 4; ; left-- {
+		r, err := Run(testContext(t), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var table bytes.Buffer
+		if err := r.Table(&table, TableOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		late, others := 0, 0
+		for _, one := range r.Results {
+			switch {
+			case one.Status == Passed:
+			case one.Check == "visit-cadence":
+				late++
+			default:
+				others++
+			}
+		}
+		t.Logf("%s:\n%s", lab, table.String())
+		if late+others == 0 && r.Count(Passed) == len(All()) {
+			return
+		}
+		if others > 0 || left == 0 {
+			t.Fatalf("%s: see the table above", lab)
+		}
+	}
 }
 
 // drain waits until the paused player's last visit is stored.
