@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,8 +25,20 @@ import (
 // state is where records of clusters and their kubeconfigs lie.
 func (r *rig) state() string { return filepath.Join(r.cache, "clusters") }
 
-// before is what the machine had before the first cluster.
-func (r *rig) beforeFile() string { return filepath.Join(r.cache, "before.json") }
+// beforeFile keeps what the machine had before the first cluster on an engine.
+func (r *rig) beforeFile(e *engine.Engine) string {
+	sum := sha256.Sum256([]byte(e.Host))
+	return filepath.Join(r.cache, "before-"+hex.EncodeToString(sum[:4])+".json")
+}
+
+// forgetBefore removes all of them.
+func (r *rig) forgetBefore() error {
+	files, err := filepath.Glob(filepath.Join(r.cache, "before*.json"))
+	for _, file := range files {
+		err = errors.Join(err, os.Remove(file))
+	}
+	return err
+}
 
 // openClusters needs made only where clusters are made.
 func (r *rig) openClusters(e *engine.Engine, made images.Result) (*cluster.Clusters, error) {
@@ -202,14 +215,14 @@ func (r *rig) remember(ctx context.Context, e *engine.Engine, clusters *cluster.
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(r.beforeFile()); err == nil && len(list) > 0 {
+	if _, err := os.Stat(r.beforeFile(e)); err == nil && len(list) > 0 {
 		return nil
 	}
 	before, err := engine.Snapshot(ctx, e)
 	if err != nil {
 		return err
 	}
-	return writeJSON(r.beforeFile(), before)
+	return writeJSON(r.beforeFile(e), before)
 }
 
 // importImages brings images of the bundle into the nodes that lack them.
@@ -321,7 +334,7 @@ func (r *rig) nothingLeft(ctx context.Context, e *engine.Engine, clusters *clust
 		return err
 	}
 	var before engine.State
-	had, err := readJSON(r.beforeFile(), &before)
+	had, err := readJSON(r.beforeFile(e), &before)
 	if err != nil || !had {
 		return err
 	}
@@ -332,7 +345,7 @@ func (r *rig) nothingLeft(ctx context.Context, e *engine.Engine, clusters *clust
 	if left := now.Left(before); len(left) > 0 {
 		return fault.New(fault.StepFailed, "the clusters are gone, and something stayed", strings.Join(left, "; "), "look at what is named; where it is not the rig's: go run ./hack/rig clean")
 	}
-	return os.Remove(r.beforeFile())
+	return os.Remove(r.beforeFile(e))
 }
 
 func (r *rig) clean() *cobra.Command {
@@ -351,7 +364,7 @@ tools too, --all the whole cache folder.`,
 				// The engine goes with whatever is on it.
 				r.say("clean: %v", err)
 			}
-			if err := os.Remove(r.beforeFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := r.forgetBefore(); err != nil {
 				return err
 			}
 			if err := engine.Clean(ctx, r.engineOptions()); err != nil {
@@ -381,7 +394,7 @@ tools too, --all the whole cache folder.`,
 // removeCache removes everything that the rig keeps in the cache folder but the lock,
 // which is held. The folder may be one that somebody else uses too.
 func (r *rig) removeCache() error {
-	for _, name := range []string{"parts", "images", "node", "bundle", "charts", "build", "log", "clusters", "engine", "times.json", "before.json", "extra.json"} {
+	for _, name := range []string{"parts", "images", "node", "bundle", "charts", "build", "log", "clusters", "engine", "times.json", "extra.json"} {
 		if err := os.RemoveAll(filepath.Join(r.cache, name)); err != nil {
 			return err
 		}
