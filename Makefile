@@ -7,7 +7,7 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build install run stop test lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
+.PHONY: help build install run stop test lint reference man check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ lint: ## gofmt, go vet, staticcheck, a tidy go.mod
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
+
+reference: ## write docs/reference, a page for each verb, from the commands
+	$(GO) run ./hack/reference
+
+man: ## write man pages from the commands to dist/man/man1
+	$(GO) run ./hack/reference -man dist/man/man1
 
 check: ## what CI runs: lint, test, rig and e2e, each with its minutes
 	@for part in lint test rig e2e; do \

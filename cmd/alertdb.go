@@ -15,7 +15,13 @@ import (
 )
 
 func (a *app) alertdb() *cobra.Command {
-	c := &cobra.Command{Use: "alertdb", Short: "Read the alert database"}
+	c := &cobra.Command{
+		Use:   "alertdb",
+		Short: "Read the alert database",
+		Long: `alertdb reads what the lab's ingester has archived: every alert of the public
+topic, under its id, with the bytes that were published.`,
+		Example: "  alertlab alertdb get 281323062375219200",
+	}
 	c.AddCommand(a.alertdbGet())
 	return c
 }

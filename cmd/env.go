@@ -16,6 +16,12 @@ func (a *app) env() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "env",
 		Short: "Print addresses and credentials as export lines, for eval",
+		Long: `env prints what a client of the lab needs, as export lines for a shell: Kafka's
+bootstrap address, login and password, the schema registry and the alert database.
+For the superuser, which is the default, the registry that takes writes and the
+object store come with it; a user named by --user gets what the real system gives
+to a reader. It reads what the last up wrote, so that a lab which is stopped
+answers too.`,
 		Example: `  eval "$(alertlab env)"
   eval "$(alertlab env --user antares)"
   alertlab env --user lasair -o json`,

@@ -28,6 +28,10 @@ func (a *app) logs() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs [COMPONENT...]",
 		Short: "Print the logs of components, of all by default",
+		Long: `logs prints what the lab's components have written, each line with its time.
+Without a name it merges all of them in order of time, each line with its
+component before it. The logs of a lab that is stopped, or that failed to come up,
+can be read too.`,
 		Example: `  alertlab logs                      # all, in order of time
   alertlab logs simulator -f         # follow one
   alertlab logs runner --tail 20`,

@@ -19,6 +19,9 @@ func (a *app) plan() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what up would do, and why, without doing it",
+		Long: `plan compares what the profile says with what is there, and prints the steps that
+up would take, in their order, each with its cause, and what is kept as it is. It
+changes nothing and needs no lab.`,
 		Example: `  alertlab plan
   alertlab plan --profile my-profile.yaml
   alertlab plan -o json | jq '.steps[].key'`,

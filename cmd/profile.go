@@ -14,13 +14,30 @@ import (
 )
 
 func (a *app) profile() *cobra.Command {
-	c := &cobra.Command{Use: "profile", Short: "List, show and validate profiles"}
+	c := &cobra.Command{
+		Use:   "profile",
+		Short: "List, show and validate profiles",
+		Long: `A profile is one environment as data: its brokers, users, topics, registry, alert
+database and visits. The binary holds some; a file of your own, named by its path,
+serves as well.`,
+		Example: `  alertlab profile list
+  alertlab profile show local > mine.yaml
+  alertlab profile validate mine.yaml`,
+	}
 	c.AddCommand(a.profileList(), a.profileShow(), a.profileValidate())
 	return c
 }
 
 func (a *app) profileList() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List the profiles that this binary holds", Example: "  alertlab profile list", Args: cobra.NoArgs}
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the profiles that this binary holds",
+		Long: `list prints the name of every profile that this binary holds, what its values come
+from, and what it is for.`,
+		Example: `  alertlab profile list
+  alertlab profile list -o json | jq -r '.[].name'`,
+		Args: cobra.NoArgs,
+	}
 	output := outputFlag(c, "table", "json")
 	c.RunE = func(*cobra.Command, []string) error {
 		if *output == "json" {
@@ -39,6 +56,10 @@ func (a *app) profileShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show [NAME|FILE]",
 		Short: "Print a profile with the overrides of the environment",
+		Long: `show prints a profile as a file that can be edited and given to up, with its
+comments, and with the values that the environment sets put in. Without a name it
+shows the one that ALERTLAB_PROFILE names, else local. The variables are:
+` + variables(),
 		Example: `  alertlab profile show local > mine.yaml     # a profile of your own begins here
   alertlab profile show -o json | jq .simulator`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeProfiles,
@@ -73,10 +94,15 @@ func validate(ref string) error {
 
 func (a *app) profileValidate() *cobra.Command {
 	return &cobra.Command{
-		Use:     "validate NAME|FILE...",
-		Short:   "Check profiles and report every problem with file, line and column",
-		Example: "  alertlab profile validate mine.yaml",
-		Args:    cobra.MinimumNArgs(1), ValidArgsFunction: completeProfiles,
+		Use:   "validate NAME|FILE...",
+		Short: "Check profiles and report every problem with file, line and column",
+		Long: `validate reads profiles as up would, and plans with them as far as that needs no
+lab. It reports all problems of a file at once: an unknown key with the nearest one
+that exists, a wrong unit, a value out of its range. The exit code is 2 if there is
+any.`,
+		Example: `  alertlab profile validate mine.yaml
+  alertlab profile validate local mine.yaml`,
+		Args: cobra.MinimumNArgs(1), ValidArgsFunction: completeProfiles,
 		RunE: func(_ *cobra.Command, args []string) error {
 			var problems []string
 			for _, ref := range args {

@@ -24,7 +24,17 @@ import (
 )
 
 func (a *app) simulator() *cobra.Command {
-	c := &cobra.Command{Use: "simulator", Short: "Generate visits, load the reservoir, play it"}
+	c := &cobra.Command{
+		Use:   "simulator",
+		Short: "Generate visits, load the reservoir, play it",
+		Long: `The simulator publishes one visit of alerts again and again. The visit lies in a
+topic of its own, the reservoir, each alert with its offset in time from the first;
+the lab plays it into the public topic at the profile's interval. These verbs make
+a visit, put another one into the reservoir, and play it beside the lab.`,
+		Example: `  alertlab simulator generate visit.avro
+  alertlab simulator create visit.avro
+  alertlab simulator play`,
+	}
 	c.AddCommand(a.simulatorGenerate(), a.simulatorCreate(), a.simulatorPlay())
 	return c
 }

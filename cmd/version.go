@@ -9,7 +9,15 @@ import (
 )
 
 func (a *app) version() *cobra.Command {
-	c := &cobra.Command{Use: "version", Short: "Print the version and how this binary was built", Example: "  alertlab version -o json", Args: cobra.NoArgs}
+	c := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version and how this binary was built",
+		Long: `version prints the version of the program, the revision of its source where the
+build knew it, the version of Go, and the platform.`,
+		Example: `  alertlab version
+  alertlab version -o json`,
+		Args: cobra.NoArgs,
+	}
 	output := outputFlag(c, "text", "json")
 	c.RunE = func(*cobra.Command, []string) error {
 		v := struct {

@@ -25,8 +25,8 @@ func testRoot() *cobra.Command {
 	return a.root()
 }
 
-// TestEveryVerbHasHelp looks at the help of every verb: one line that says what
-// it does and an example that can be typed.
+// TestEveryVerbHasHelp looks at the help of every verb and group of verbs: one line
+// that says what it does, a text that says more, and examples that can be typed.
 func TestEveryVerbHasHelp(t *testing.T) {
 	root := testRoot()
 	verbs := 0
@@ -35,13 +35,21 @@ func TestEveryVerbHasHelp(t *testing.T) {
 		for _, sub := range c.Commands() {
 			visit(sub)
 		}
-		if c.Hidden || c.HasSubCommands() || c == root {
+		if c.Hidden {
 			return
 		}
 		verbs++
 		name := c.CommandPath()
 		if c.Short == "" || strings.HasSuffix(c.Short, ".") {
 			t.Errorf("%s: its one line is %q", name, c.Short)
+		}
+		if len(c.Long) <= len(c.Short) || strings.HasSuffix(c.Long, "\n") {
+			t.Errorf("%s: its long text is %q", name, c.Long)
+		}
+		for line := range strings.Lines(c.Long) {
+			if len(strings.TrimRight(line, "\n")) > 90 && !strings.HasPrefix(line, "  ALERTLAB_") {
+				t.Errorf("%s: a line of its long text does not fit a terminal: %q", name, line)
+			}
 		}
 		if !strings.Contains(c.Example, name) {
 			t.Errorf("%s has no example of itself: %q", name, c.Example)
