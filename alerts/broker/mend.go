@@ -132,6 +132,8 @@ func (c *conn) next() error {
 		k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
 		c.expect(c.frame)
+	case k == kmsg.DescribeConfigs:
+		c.expect(c.frame)
 	}
 	return nil
 }
@@ -324,6 +326,8 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		if err := secureFiles(c.cluster.cfg.DataDir); err != nil {
 			return nil, err
 		}
+	case *kmsg.DescribeConfigsResponse: // our own simulator, which asks before it loads
+		inheritMessageBytes(a, c.cluster.cfg.Settings[brokerMessageBytes])
 	case *kmsg.DescribeClientQuotasResponse: // Java AdminClient wants a list
 		if a.Entries == nil && a.ErrorCode == 0 {
 			a.Entries = []kmsg.DescribeClientQuotasResponseEntry{}

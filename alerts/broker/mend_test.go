@@ -340,3 +340,45 @@ func FuzzProduceRequest(f *testing.F) {
 		}
 	})
 }
+
+// The simulator asks what a topic takes before it loads it.
+func TestATopicInheritsTheBrokersMessageLimit(t *testing.T) {
+	t.Parallel()
+	for configured, want := range map[string]string{"4194304": "4194304", "": "1048588"} {
+		cfg := testConfig(t)
+		cfg.Settings = map[string]string{}
+		if configured != "" {
+			cfg.Settings["message.max.bytes"] = configured
+		}
+		c := startTest(t, cfg)
+		cl := client(t, c)
+		adm, ctx := kadm.NewClient(cl), deadline(t)
+		small := "50000"
+		for topic, settings := range map[string]map[string]*string{"plain": nil, "own": {"max.message.bytes": &small}} {
+			if _, err := adm.CreateTopic(ctx, 1, 1, settings, topic); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, names := range [][]string{nil, {"max.message.bytes"}} {
+			for topic, want := range map[string]string{"plain": want, "own": small} {
+				req := kmsg.NewPtrDescribeConfigsRequest()
+				r := kmsg.NewDescribeConfigsRequestResource()
+				r.ResourceType, r.ResourceName, r.ConfigNames = kmsg.ConfigResourceTypeTopic, topic, names
+				req.Resources = append(req.Resources, r)
+				answer, err := req.RequestWith(ctx, cl)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := ""
+				for _, config := range answer.Resources[0].Configs {
+					if config.Name == "max.message.bytes" {
+						got = *config.Value
+					}
+				}
+				if got != want {
+					t.Errorf("brokers with %q, topic %s, asked for %v: %q, want %q", configured, topic, names, got, want)
+				}
+			}
+		}
+	}
+}
