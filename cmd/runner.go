@@ -1,11 +1,13 @@
 package cmd
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/runner"
@@ -44,11 +46,32 @@ func (a *app) server(dir state.Dir) (*runner.Server, error) {
 	return &runner.Server{Dir: dir, Log: logs.logger("runner"), Recorder: a.hooks.Recorder,
 		Remedy: func(err error) string {
 			next, _ := remedy(err)
+			if next == "" {
+				next = noRoom(dir.Path())
+			}
 			return next
 		},
 		Open: func(desc state.Description) (runner.Lab, error) {
 			return catalog.Open(dir, desc, executable, logs.logger)
 		}}, nil
+}
+
+// littleRoom is free space, in bytes, below which a full disk is the likeliest cause
+// of a failure that says nothing else: the brokers have a segment of 8 MiB open for
+// each partition, and Kafka's protocol has no words for a full disk.
+const littleRoom = 16 << 20
+
+// noRoom gives the remedy for a lab whose disk is as good as full, else "".
+func noRoom(path string) string {
+	var disk unix.Statfs_t
+	if unix.Statfs(path, &disk) != nil {
+		return ""
+	}
+	free := disk.Bavail * uint64(disk.Bsize)
+	if free >= littleRoom {
+		return ""
+	}
+	return fmt.Sprintf("free disk space, then: alertlab up   # only %d kB are left under %s", free/1000, path)
 }
 
 // logFiles gives each component a log file of its own.

@@ -312,12 +312,21 @@ func (s *Server) up(ctx context.Context, desc state.Description) event.Event {
 	}
 	if finished.Kind == "" || (err != nil && finished.Problem == nil) {
 		finished = event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Finished, Text: string(plan.Up),
-			Elapsed: event.Duration(time.Since(began)), Problem: run.ProblemOf(err)}
+			Elapsed: event.Duration(time.Since(began)), Problem: s.problemOf(err)}
 	}
 	s.mu.Lock()
 	s.ready = finished.Problem == nil
 	s.mu.Unlock()
 	return finished
+}
+
+// problemOf is what an event carries of an error that no step has given a remedy.
+func (s *Server) problemOf(err error) *event.Problem {
+	p := run.ProblemOf(err)
+	if p != nil && p.Next == "" && s.Remedy != nil {
+		p.Next = s.Remedy(err)
+	}
+	return p
 }
 
 func (s *Server) bringUp(ctx context.Context, desc state.Description, emit event.Sink) error {
@@ -403,7 +412,7 @@ func (s *Server) serveDown(rw http.ResponseWriter, r *http.Request) {
 			s.hub.publish(e)
 		})
 		if finished.Kind == "" || err != nil {
-			finished = event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(goal), Problem: run.ProblemOf(err)}
+			finished = event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(goal), Problem: s.problemOf(err)}
 		}
 		s.leave(w, finished)
 	}()
@@ -424,7 +433,7 @@ func (s *Server) takeDownWith(ctx context.Context, goal plan.Goal, emit event.Si
 		} else {
 			err = nil
 		}
-		emit(event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(goal), Unchanged: err == nil && goal == plan.Down, Problem: run.ProblemOf(err)})
+		emit(event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(goal), Unchanged: err == nil && goal == plan.Down, Problem: s.problemOf(err)})
 		return err
 	}
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alertlab/alertlab/endpoints"
@@ -153,11 +154,16 @@ func (d Dir) Exists() bool {
 	return err == nil && info.IsDir()
 }
 
-// Create makes the lab's directories where they are missing.
+// Create makes the lab's directories where they are missing. It is an error if this
+// user may not write to them, so that it shows before anything is started.
 func (d Dir) Create() error {
 	for _, dir := range []string{d.Path(), d.Logs(), filepath.Join(d.Path(), "data")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
+		}
+		const mayWrite = 2 // W_OK of access(2)
+		if err := syscall.Access(dir, mayWrite); err != nil {
+			return &fs.PathError{Op: "write to", Path: dir, Err: err}
 		}
 	}
 	return nil
