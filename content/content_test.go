@@ -278,6 +278,24 @@ func TestLoadedReservoir(t *testing.T) {
 	pl.apply(t, "reservoir", reservoir.WantLoaded(pl.profile, file, `{"topic":"alerts-static","endOffset":99}`), part)
 	manifest := pl.outputs["reservoir"]["manifest"]
 	want := reservoir.WantLoaded(pl.profile, file, manifest)
+	// Somebody spoils it: it is loaded again, to other offsets, and then it is whole.
+	pl.apply(t, "reservoir", want, part)
+	admin, ctx := pl.admin(t), t.Context()
+	ends, err := admin.ListEndOffsets(ctx, "alerts-static")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if deleted, err := admin.DeleteRecords(ctx, ends.Offsets()); err != nil || deleted.Error() != nil {
+		t.Fatalf("%v, %v", err, deleted.Error())
+	}
+	if o := pl.see(t, "reservoir", want, part); o.Drift == "" {
+		t.Errorf("an emptied reservoir: %+v", o)
+	}
+	pl.apply(t, "reservoir", want, part)
+	if pl.outputs["reservoir"]["manifest"] == manifest {
+		t.Error("it was not loaded again")
+	}
+	pl.present(t, "reservoir", want, part, "3 alerts are in alerts-static")
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}

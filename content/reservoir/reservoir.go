@@ -104,7 +104,7 @@ type part struct{ secrets *secrets.Store }
 func (p *part) look(ctx context.Context, in input, look plan.Look) (plan.Observation, error) {
 	had := look.Outputs
 	var wanted input
-	if err := json.Unmarshal(look.Want.Input, &wanted); err == nil && wanted.Manifest != "" {
+	if err := json.Unmarshal(look.Want.Input, &wanted); err == nil && wanted.Manifest != "" && !same(look.Last, wanted) {
 		had = map[string]string{manifest: wanted.Manifest} // loaded since the last step
 	}
 	m, err := p.verify(ctx, in, had)
@@ -149,7 +149,8 @@ func (p *part) verify(ctx context.Context, in input, had map[string]string) (sim
 // where what is there is verified to be what is wanted.
 func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
 	had := order.Last
-	if in.Manifest != "" {
+	// What a user loaded counts until a step had to load it again, to other offsets.
+	if in.Manifest != "" && !same(order.LastInput, in) {
 		had = map[string]string{manifest: in.Manifest}
 	}
 	if in.Manifest != "" || same(order.LastInput, in) {
