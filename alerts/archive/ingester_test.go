@@ -156,6 +156,7 @@ func TestDeadLetters(t *testing.T) {
 		{nil, "0 bytes"},
 		{[]byte{0, 0, 0, 1}, "4 bytes"},
 		{[]byte(`{"json": true}`), "0x7b"},
+		{append([]byte{1}, whole[1:]...), "first byte is 0x01, not 0x00"},
 		{whole[:packet.HeaderSize], ""},
 		{whole[:packet.HeaderSize+2], ""},
 		{wire(404, 1, nil), "unknown"},
