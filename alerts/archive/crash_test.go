@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,6 +75,28 @@ func TestCrash(t *testing.T) {
 	config, err := json.Marshal(childConfig{r.login.Bootstrap, r.child.Endpoint(), r.registry.URL, "alerts"})
 	must(t, err)
 
+	// An object that can be seen is whole, at whatever moment the ingester was killed.
+	whole := map[string]bool{}
+	visible := func() {
+		t.Helper()
+		key := map[string]int64{}
+		for _, list := range ids {
+			for _, id := range list {
+				key[archive.AlertKey(id)] = id
+			}
+		}
+		for o, err := range r.objects.List(timeout(t), buckets.Alerts, "v2/alerts/") {
+			must(t, err)
+			id, ours := key[o.Key]
+			if !ours {
+				t.Errorf("an object that no alert has: %s", o.Key)
+			} else if !whole[o.Key] && !bytes.Equal(r.alert(id), wire(schemaID, id, noise(uint64(id), 2000))) {
+				t.Errorf("%s is not the alert that was published", o.Key)
+			}
+			whole[o.Key] = true
+		}
+	}
+
 	seen := map[int64]bool{}
 	for n := range kills {
 		cmd := exec.Command(os.Args[0], ingesterArg)
@@ -97,6 +120,7 @@ func TestCrash(t *testing.T) {
 		must(t, cmd.Process.Kill())
 		_ = cmd.Wait()
 		r.checkCommitted(ids)
+		visible()
 	}
 
 	cfg := r.config("alerts")
@@ -112,6 +136,9 @@ func TestCrash(t *testing.T) {
 	})
 	in.stop()
 	r.checkCommitted(ids)
+	if visible(); len(whole) != partitions*perPartition {
+		t.Errorf("%d objects of %d alerts", len(whole), partitions*perPartition)
+	}
 	if redone := in.Stats().Stored; redone >= partitions*perPartition {
 		t.Errorf("%d alerts stored after %d kills: no progress was kept", redone, kills)
 	}

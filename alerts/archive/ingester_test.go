@@ -153,13 +153,13 @@ func TestDeadLetters(t *testing.T) {
 		value  []byte
 		reason string
 	}{
-		{nil, "0 bytes"},
-		{[]byte{0, 0, 0, 1}, "4 bytes"},
+		{nil, "confluent wire format: 0 bytes, the header takes 5"},
+		{[]byte{0, 0, 0, 1}, "confluent wire format: 4 bytes, the header takes 5"},
 		{[]byte(`{"json": true}`), "0x7b"},
-		{append([]byte{1}, whole[1:]...), "first byte is 0x01, not 0x00"},
-		{whole[:packet.HeaderSize], ""},
-		{whole[:packet.HeaderSize+2], ""},
-		{wire(404, 1, nil), "unknown"},
+		{append([]byte{1}, whole[1:]...), "confluent wire format: first byte is 0x01, not 0x00"},
+		{whole[:packet.HeaderSize], "avro datum, field alertId, byte 0: unexpected EOF"},
+		{whole[:packet.HeaderSize+2], "avro datum, field diaSource.midpointMjdTai, byte 2: unexpected EOF"},
+		{wire(404, 1, nil), "schema id unknown to the registry"},
 		{wire(7, 1, nil), "schema 7"},
 		{wire(8, 1, nil), "alertId"},
 	}

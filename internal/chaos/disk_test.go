@@ -83,7 +83,7 @@ func TestFullDisk(t *testing.T) {
 		if kill {
 			l.killRunner()
 			code, _, stderr := l.run(nil, "up", "--progress", "quiet")
-			if code != 1 || !strings.Contains(stderr, "no space left on device") || !strings.Contains(stderr, "next: free disk space") {
+			if code != 1 || !strings.HasPrefix(stderr, "error: ") || !strings.Contains(stderr, "no space left on device") || !strings.Contains(stderr, "next: free disk space") {
 				t.Errorf("up on a full disk: exit code %d, %s", code, stderr)
 			}
 		}

@@ -36,7 +36,7 @@ func TestKillAtEveryStep(t *testing.T) {
 				t.Parallel()
 				l := newLab(t)
 				code, _, stderr := l.run([]string{killAt + "=" + when + " " + step.Key}, "up", "--progress", "quiet")
-				if code != 1 || !strings.Contains(stderr, "went away") || !strings.Contains(stderr, "next: alertlab up") {
+				if code != 1 || !strings.HasPrefix(stderr, "error: the runner of lab default went away") || !strings.Contains(stderr, "next: alertlab up") {
 					t.Fatalf("up whose runner died: exit code %d, %s", code, stderr)
 				}
 				l.dead()
