@@ -88,6 +88,11 @@ type (
 )
 
 func setup(env *testscript.Env) error {
+	repo, err := filepath.Abs("..")
+	if err != nil {
+		return err
+	}
+	env.Setenv("REPO", repo)
 	stateDir := filepath.Join(env.WorkDir, "state")
 	env.Setenv("STATE", stateDir)
 	env.Setenv("ALERTLAB_STATE_DIR", stateDir)

@@ -6,13 +6,16 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
 
 	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/state"
@@ -124,6 +127,68 @@ func TestCommandsInTextsExist(t *testing.T) {
 	}
 	if texts < 30 {
 		t.Errorf("only %d texts were found", texts)
+	}
+}
+
+// TestCommandsInDocumentsExist looks at what the documents tell a person to type: the
+// lines of their blocks that begin with alertlab, and what stands in backquotes.
+func TestCommandsInDocumentsExist(t *testing.T) {
+	root := Reference()
+	inline := regexp.MustCompile("`(alertlab [^`]+)`")
+	var paths []string
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/ci/*"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, found...)
+	}
+	commands := 0
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			var typed []string
+			if line := strings.TrimPrefix(strings.TrimSpace(line), "$ "); strings.HasPrefix(line, "alertlab ") {
+				typed = append(typed, line)
+			}
+			for _, m := range inline.FindAllStringSubmatch(line, -1) {
+				typed = append(typed, m[1])
+			}
+			for _, command := range typed {
+				commands++
+				if why := untypable(root, command); why != "" {
+					t.Errorf("%s: %q: %s", path, command, why)
+				}
+			}
+		}
+	}
+	if commands < 20 {
+		t.Errorf("only %d commands were found", commands)
+	}
+	// The workflow of docs/ci.md is YAML, and runs a script that is there.
+	text, err := os.ReadFile("../docs/ci/workflow.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var workflow struct {
+		Jobs map[string]struct {
+			Steps []struct{ Uses, Run string }
+		}
+	}
+	if err := yaml.Unmarshal(text, &workflow); err != nil {
+		t.Fatal(err)
+	}
+	runs := ""
+	for _, step := range workflow.Jobs["suite"].Steps {
+		runs += step.Run + "\n"
+	}
+	if script := "docs/ci/with-lab.sh"; !strings.Contains(runs, ".alertlab/"+script+" ") {
+		t.Errorf("the workflow does not run %s: %s", script, runs)
+	} else if info, err := os.Stat("../" + script); err != nil || info.Mode()&0o111 == 0 {
+		t.Errorf("%s cannot be run: %v", script, err)
 	}
 }
 
