@@ -17,8 +17,8 @@ func (a *app) status() *cobra.Command {
 		Short: "Show what runs, since when, and how it fares",
 		Long: `status looks at every part of the running lab and prints whether it is present,
 absent or unknown, with what it does at the moment: alerts published and archived,
-the last visit, how far the ingester is behind. The exit code is 3 if there is no
-lab or it does not run.`,
+dead letters, the last visit and the next one, the last trouble. The exit code is 3
+if there is no lab or it does not run.`,
 		Example: `  alertlab status
   alertlab status -o json | jq '.parts[] | select(.state != "present")'`,
 		Args: cobra.NoArgs,
