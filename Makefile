@@ -7,7 +7,7 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build install run stop test lint reference man check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
+.PHONY: help build install run stop test lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,12 +44,6 @@ lint: ## gofmt, go vet, staticcheck, a tidy go.mod
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
-reference: ## write docs/reference, a page for each verb, from the commands
-	$(GO) run ./hack/reference
-
-man: ## write man pages from the commands to dist/man/man1
-	$(GO) run ./hack/reference -man dist/man/man1
-
 check: ## what CI runs: lint, test, rig and e2e, each with its minutes
 	@for part in lint test rig e2e; do \
 	  begin=$$(date +%s); $(MAKE) --no-print-directory $$part || exit 1; \
@@ -76,6 +70,13 @@ rig-bench: ## measure the rig, and write its section of docs/benchmarks.md
 
 chaos: ## kill a lab many times at random moments
 	ALERTLAB_CHAOS_ROUNDS=100 $(GO) test -count=1 -timeout 60m ./internal/chaos
+
+.PHONY: reference man
+reference: ## write docs/reference, a page for each verb, from the commands
+	$(GO) run ./hack/reference
+
+man: ## write man pages from the commands to dist/man/man1
+	$(GO) run ./hack/reference -man dist/man/man1
 
 fuzz: ## fuzz everything that parses outside input, half a minute each
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \

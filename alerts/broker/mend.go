@@ -124,6 +124,8 @@ func (c *conn) next() error {
 	c.ready, c.left = head, int(size)-(headSize-4)
 	c.body = nil
 	switch k := c.frame.key; {
+	case k == kmsg.DescribeConfigs:
+		c.expect(c.frame)
 	case controllerOnly[k] && user != "":
 		return c.take()
 	case k == kmsg.SASLHandshake, k == kmsg.SASLAuthenticate:
@@ -131,8 +133,6 @@ func (c *conn) next() error {
 	case k == kmsg.Fetch && !c.cluster.stamps.Load().none(),
 		k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
-		c.expect(c.frame)
-	case k == kmsg.DescribeConfigs:
 		c.expect(c.frame)
 	}
 	return nil
@@ -296,6 +296,8 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		if err := c.cluster.notice(a); err != nil {
 			return nil, err
 		}
+	case *kmsg.DescribeConfigsResponse: // our own simulator, which asks before it loads
+		inheritMessageBytes(a, c.cluster.cfg.Settings[brokerMessageBytes])
 	case *kmsg.DescribeClusterResponse: // Java AdminClient
 		a.ControllerID = c.cluster.controller()
 	case *kmsg.SASLHandshakeResponse: // aiokafka reads the list on success too
@@ -326,8 +328,6 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		if err := secureFiles(c.cluster.cfg.DataDir); err != nil {
 			return nil, err
 		}
-	case *kmsg.DescribeConfigsResponse: // our own simulator, which asks before it loads
-		inheritMessageBytes(a, c.cluster.cfg.Settings[brokerMessageBytes])
 	case *kmsg.DescribeClientQuotasResponse: // Java AdminClient wants a list
 		if a.Entries == nil && a.ErrorCode == 0 {
 			a.Entries = []kmsg.DescribeClientQuotasResponseEntry{}
