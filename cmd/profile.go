@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) profile() *cobra.Command {
-	c := &cobra.Command{Use: "profile", Short: "List, show and validate profiles"}
-	c.AddCommand(a.profileList(), a.profileShow(), a.profileValidate())
+	c := &cobra.Command{Use: "profile", Short: "List, show, compare and validate profiles"}
+	c.AddCommand(a.profileList(), a.profileShow(), a.profileDiff(), a.profileValidate(), a.profileSchema())
 	return c
 }
 
@@ -36,21 +36,34 @@ func (a *app) profileList() *cobra.Command {
 }
 
 func (a *app) profileShow() *cobra.Command {
+	var set []string
+	var scaled bool
 	c := &cobra.Command{
 		Use:   "show [NAME|FILE]",
 		Short: "Print a profile with the overrides of the environment",
+		Long: `show prints a profile with the overrides of the environment and of --set. What
+its source has and nobody can run today stands under concessions.
+
+With --scaled it prints what an embedded lab makes of the profile, and says
+what differs: from the source, from the profile, and what there is nothing of.`,
 		Example: `  alertlab profile show local > mine.yaml     # a profile of your own begins here
+  alertlab profile show usdfdev --scaled
   alertlab profile show -o json | jq .simulator`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: completeProfiles,
 	}
+	setFlag(c, &set)
+	c.Flags().BoolVar(&scaled, "scaled", false, "what an embedded lab makes of it, and why")
 	output := outputFlag(c, "yaml", "json")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		p, _, err := loadProfile(first(append(args, a.getenv("ALERTLAB_PROFILE"), "local")...))
 		if err != nil {
 			return profileMissing(err)
 		}
-		if p, err = profiles.Override(p, a.environ()); err != nil {
+		if p, err = profiles.Override(p, a.environ(), set...); err != nil {
 			return err
+		}
+		if scaled {
+			return a.showScaled(p, *output)
 		}
 		if *output == "json" {
 			return a.printJSON(p)
@@ -59,6 +72,101 @@ func (a *app) profileShow() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+// showScaled prints what an embedded lab makes of a profile; as YAML it is a
+// profile again, which begins with what differs, as comments.
+func (a *app) showScaled(p *profiles.Profile, output string) error {
+	s, err := catalog.Scale(p)
+	if err != nil {
+		return err
+	}
+	if output == "json" {
+		return a.printJSON(s)
+	}
+	var b strings.Builder
+	list := func(heading string, lines []string) {
+		if len(lines) > 0 {
+			fmt.Fprintf(&b, "# %s\n", heading)
+			for _, line := range lines {
+				fmt.Fprintf(&b, "#   %s\n", line)
+			}
+			b.WriteString("#\n")
+		}
+	}
+	texts := func(changes []profiles.Change) (lines []string) {
+		for _, c := range changes {
+			lines = append(lines, c.String())
+		}
+		return lines
+	}
+	fmt.Fprintf(&b, "# What an embedded lab makes of the profile %s.\n#\n", p.Name)
+	list("Other than at its source:", texts(s.Conceded))
+	list("Other than in the profile:", texts(s.Changed))
+	list("What an embedded lab does otherwise:", s.Absent)
+	b.Write(s.Profile.Source())
+	_, err = a.out.Write([]byte(b.String()))
+	return err
+}
+
+func (a *app) profileDiff() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "diff NAME|FILE NAME|FILE",
+		Short: "Compare two profiles, value by value",
+		Long: `diff lists the values in which two profiles differ, as their files have them:
+the environment does not count, nor do names, descriptions and reasons.`,
+		Example: `  alertlab profile diff usdfdev usdfprod
+  alertlab profile diff local mine.yaml -o json | jq -r '.[].path'`,
+		Args: cobra.ExactArgs(2), ValidArgsFunction: completeProfiles,
+	}
+	output := outputFlag(c, "table", "json")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		var both [2]*profiles.Profile
+		for i, ref := range args {
+			p, _, err := loadProfile(ref)
+			if err != nil {
+				return profileMissing(err)
+			}
+			both[i] = p
+		}
+		list := profiles.Diff(both[0], both[1])
+		if *output == "json" {
+			return a.printJSON(append([]profiles.Difference{}, list...))
+		}
+		if len(list) == 0 {
+			fmt.Fprintf(a.out, "%s and %s say the same\n", args[0], args[1])
+			return nil
+		}
+		table := render.NewTable(a.out, "VALUE", strings.ToUpper(both[0].Name), strings.ToUpper(both[1].Name))
+		for _, d := range list {
+			table.Row(d.Path, clip(d.A), clip(d.B))
+		}
+		return table.Flush()
+	}
+	return c
+}
+
+// clip keeps a cell of a table readable; JSON has the whole text.
+func clip(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
+}
+
+func (a *app) profileSchema() *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print the JSON schema of profiles, for editors",
+		Example: `  alertlab profile schema > profile.schema.json
+  # in a profile: yaml-language-server: $schema=profile.schema.json`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := a.out.Write(profiles.Schema())
+			return err
+		},
+	}
 }
 
 // validate loads a profile and plans with it, as far as that needs no lab.

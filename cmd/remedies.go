@@ -40,6 +40,8 @@ func remedy(err error) (next string, code fault.Code) {
 	switch {
 	case errors.As(err, &problems) && problems.File == "environment":
 		return "unset or correct the variable; alertlab up --help lists them", fault.BadInput
+	case errors.As(err, &problems) && problems.File == "environment and flags":
+		return "correct the variable or --set; alertlab up --help lists both", fault.BadInput
 	case errors.As(err, &problems):
 		return "correct the file, then: alertlab profile validate " + problems.File, fault.BadInput
 	case errors.As(err, &unknown):

@@ -1,6 +1,7 @@
 package profiles_test
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"reflect"
@@ -239,10 +240,8 @@ func TestDiff(t *testing.T) {
 		{"kafka.config.log.cleaner.backoff.ms", "15000", "1"},
 		{"kafka.config.offsets.retention.minutes", "43200", profiles.NotSet},
 		{"kafka.config.unclean.leader.election.enable", profiles.NotSet, "true"},
-		{"kafka.topics[new].name", profiles.NotSet, "new"},
 		{"kafka.topics[new].partitions", profiles.NotSet, "1"},
 		{"kafka.topics[new].replicas", profiles.NotSet, "1"},
-		{"kafka.readers[snaps].name", "snaps", profiles.NotSet},
 		{"kafka.readers[snaps].topics", "[alerts-simulated]", profiles.NotSet},
 		{"simulator.packetSize", "80kB", "64KiB"},
 		{"alertDatabase.scope", profiles.NotSet, "read:alertdb"},
@@ -302,5 +301,32 @@ alertDatabase: {topics: [alerts], alertBucket: one, schemaBucket: one}
 	}
 	if p, err = profiles.Override(p, []string{"ALERTLAB_SIMULATOR_ALERTS=30"}); err != nil || p.Simulator.Alerts != 30 {
 		t.Fatalf("%v, %v", p, err)
+	}
+	// Flags go over the environment.
+	if p, err = profiles.Override(p, []string{"ALERTLAB_SIMULATOR_ALERTS=30"}, "simulator.alerts=35", "simulator.alerts=40", "simulator.seed=5"); err != nil || p.Simulator.Alerts != 40 || p.Simulator.Seed != 5 {
+		t.Fatalf("%v, %v", p, err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	t.Parallel()
+	_, err := profiles.Override(load(t, "local"), []string{"ALERTLAB_KAFKA_PORT=0"},
+		"simulator.alert=1", "simulator.alerts", "simulator.interval=5", "kafka.brokers.count=", "nonsense=1")
+	want := `environment and flags: --set kafka.brokers.count: must be a whole number in plain digits, but is ""
+environment and flags: --set nonsense: cannot be set, there are: kafka.brokers.count, kafka.listener.port, simulator.alerts, simulator.interval, simulator.packetSize, simulator.schema, simulator.seed
+environment and flags: --set simulator.alert: cannot be set, did you mean simulator.alerts?
+environment and flags: --set simulator.alerts: must be written as PATH=VALUE, e.g. simulator.alerts=50
+environment and flags: --set simulator.interval: "5" has no unit: a duration is written as 37s or 1m30s`
+	lines := strings.Split(fmt.Sprint(err), "\n")
+	slices.Sort(lines)
+	if got := strings.Join(lines, "\n"); got != want {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if _, err = profiles.Override(load(t, "local"), nil, "kafka.brokers.count=2", "simulator.packetSize=9"); err == nil ||
+		!strings.Contains(err.Error(), "--set simulator.packetSize: must be at least 20kB") || !strings.Contains(err.Error(), "(with --set kafka.brokers.count)") {
+		t.Errorf("got %v", err)
+	}
+	if got := profiles.Environ([]string{"simulator.alerts=7", "other=1", "kafka.listener.port=1"}); !slices.Equal(got, []string{"ALERTLAB_SIMULATOR_ALERTS=7", "ALERTLAB_KAFKA_PORT=1"}) {
+		t.Errorf("got %v", got)
 	}
 }

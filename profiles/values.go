@@ -109,6 +109,7 @@ func Diff(a, b *Profile) []Difference {
 	add := func(path, x, y string) {
 		switch {
 		case x == y, path == "name", path == "description", path == "source":
+		case strings.HasSuffix(path, "].name"): // it stands in the path
 		case strings.HasPrefix(path, "concessions[") && !strings.HasSuffix(path, "].source"):
 		default:
 			list = append(list, Difference{path, x, y})
