@@ -15,7 +15,8 @@ const (
 
 // The comments of the fields below are what profile.schema.json and the table
 // of keys in docs/profiles.md say of each key; the tag default holds what is
-// taken where a key is left out, the tag enum the only values.
+// taken where a key is left out, the tag enum the only values, the tag from where
+// the value stands at an environment's own files (Phalanx, unless it says other).
 
 // Profile is one environment of the alert distribution stack.
 type Profile struct {
@@ -62,9 +63,9 @@ type Concession struct {
 // Kafka is the cluster that alerts travel through.
 type Kafka struct {
 	// The name of the cluster, a DNS label.
-	Cluster string `yaml:"cluster" json:"cluster" default:"alert-broker"`
+	Cluster string `yaml:"cluster" json:"cluster" default:"alert-broker" from:"cluster.name"`
 	// The version of Apache Kafka that is run on Kubernetes; left out: the stack's.
-	Version string `yaml:"version,omitempty" json:"version,omitempty"`
+	Version string `yaml:"version,omitempty" json:"version,omitempty" from:"kafka.version"`
 	// The nodes that store and serve records.
 	Brokers Brokers `yaml:"brokers" json:"brokers"`
 	// The nodes that keep the cluster's metadata (KRaft).
@@ -73,9 +74,9 @@ type Kafka struct {
 	Listener Listener `yaml:"listener" json:"listener"`
 	// Settings of the brokers under Apache Kafka's own keys, with their values
 	// as the text in the file.
-	Config map[string]string `yaml:"config,omitempty" json:"config,omitempty"`
+	Config map[string]string `yaml:"config,omitempty" json:"config,omitempty" from:"kafka.config, and Kafka's template"`
 	// The user who may do everything; it logs in with SCRAM-SHA-512.
-	Superuser string `yaml:"superuser" json:"superuser" default:"kafka-admin"`
+	Superuser string `yaml:"superuser" json:"superuser" default:"kafka-admin" from:"superusers"`
 	// The topics that exist before any component writes, among them the
 	// registry's. The reservoir (simulator.staticTopic) needs no entry.
 	Topics []Topic `yaml:"topics" json:"topics"`
@@ -86,9 +87,9 @@ type Kafka struct {
 // Brokers are the nodes of the cluster, with consecutive ids.
 type Brokers struct {
 	// How many there are.
-	Count int `yaml:"count" json:"count"`
+	Count int `yaml:"count" json:"count" from:"kafka.replicas"`
 	// The id of the first one; the others follow it, as 7 to 11 follow 6.
-	FirstID int32 `yaml:"firstID" json:"firstID" default:"0"`
+	FirstID int32 `yaml:"firstID" json:"firstID" default:"0" from:"kafka.externalListener.brokers[].broker"`
 	// The disk of each.
 	Storage Storage `yaml:"storage,omitempty" json:"storage,omitzero"`
 	// What each asks for and may use.
@@ -96,13 +97,13 @@ type Brokers struct {
 	// The nodes that are kept for them.
 	NodePool NodePool `yaml:"nodePool,omitempty" json:"nodePool,omitzero"`
 	// No two of them, nor a controller, on one node: required, not preferred.
-	AntiAffinity bool `yaml:"antiAffinity,omitempty" json:"antiAffinity,omitempty"`
+	AntiAffinity bool `yaml:"antiAffinity,omitempty" json:"antiAffinity,omitempty" from:"the pod template's podAntiAffinity"`
 }
 
 // Controllers are the nodes that keep the cluster's metadata.
 type Controllers struct {
 	// How many there are.
-	Count int `yaml:"count" json:"count"`
+	Count int `yaml:"count" json:"count" from:"kafka.replicas, zookeeper.replicas"`
 	// The disk of each.
 	Storage Storage `yaml:"storage,omitempty" json:"storage,omitzero"`
 	// What each asks for and may use.
@@ -112,12 +113,12 @@ type Controllers struct {
 // Storage is the disk of one node.
 type Storage struct {
 	// Its size.
-	Size int64 `yaml:"size" unit:"bytes" json:"size"`
+	Size int64 `yaml:"size" unit:"bytes" json:"size" from:"storage.size"`
 	// The storage class; left out: the cluster's default.
-	Class string `yaml:"class,omitempty" json:"class,omitempty"`
+	Class string `yaml:"class,omitempty" json:"class,omitempty" from:"storage.storageClassName"`
 	// What becomes of a volume that nobody claims any more; left out: what the
 	// class says.
-	ReclaimPolicy string `yaml:"reclaimPolicy,omitempty" json:"reclaimPolicy,omitempty" enum:"Retain,Delete"`
+	ReclaimPolicy string `yaml:"reclaimPolicy,omitempty" json:"reclaimPolicy,omitempty" enum:"Retain,Delete" from:"the volumes themselves"`
 }
 
 // Resources are what a pod asks for and may use.
@@ -131,89 +132,89 @@ type Resources struct {
 // Amounts are processors and memory.
 type Amounts struct {
 	// Whole processors.
-	CPU int `yaml:"cpu" json:"cpu"`
+	CPU int `yaml:"cpu" json:"cpu" from:"resources.*.cpu"`
 	// Memory.
-	Memory int64 `yaml:"memory" unit:"bytes" json:"memory"`
+	Memory int64 `yaml:"memory" unit:"bytes" json:"memory" from:"resources.*.memory"`
 }
 
 // NodePool names nodes by their label and taint.
 type NodePool struct {
 	// The label of its nodes, key=value; brokers prefer them.
-	Label string `yaml:"label,omitempty" json:"label,omitempty"`
+	Label string `yaml:"label,omitempty" json:"label,omitempty" from:"kafka.nodePool.affinities"`
 	// The taint of its nodes, key=value:effect; brokers tolerate it.
-	Taint string `yaml:"taint,omitempty" json:"taint,omitempty"`
+	Taint string `yaml:"taint,omitempty" json:"taint,omitempty" from:"kafka.nodePool.tolerations"`
 }
 
 // Listener is the external listener. Its users always log in with
 // SCRAM-SHA-512; TLS says whether the connection is encrypted.
 type Listener struct {
 	// The TCP port, the same at each broker's own address.
-	Port int `yaml:"port" json:"port" default:"9094"`
+	Port int `yaml:"port" json:"port" default:"9094" from:"kafka.listeners, external"`
 	// Whether connections are encrypted.
-	TLS bool `yaml:"tls" json:"tls" default:"false"`
+	TLS bool `yaml:"tls" json:"tls" default:"false" from:"kafka.externalListener.tls.enabled"`
 	// How Kubernetes exposes it: an address for each broker, or a port of the
 	// node for each.
-	Type string `yaml:"type" json:"type" default:"loadbalancer" enum:"loadbalancer,nodeport"`
+	Type string `yaml:"type" json:"type" default:"loadbalancer" enum:"loadbalancer,nodeport" from:"kafka.listeners, external"`
 	// With nodeport: the node's port of the first broker; the others follow it.
-	NodePort int `yaml:"nodePort,omitempty" json:"nodePort,omitempty"`
+	NodePort int `yaml:"nodePort,omitempty" json:"nodePort,omitempty" from:"nodeport.firstListenerPort"`
 	// MetalLB's pool that addresses are taken from.
-	AddressPool string `yaml:"addressPool,omitempty" json:"addressPool,omitempty"`
+	AddressPool string `yaml:"addressPool,omitempty" json:"addressPool,omitempty" from:"kafka.externalListener.bootstrap.annotations"`
 	// The host name of the bootstrap address.
-	BootstrapHost string `yaml:"bootstrapHost,omitempty" json:"bootstrapHost,omitempty"`
+	BootstrapHost string `yaml:"bootstrapHost,omitempty" json:"bootstrapHost,omitempty" from:"kafka.externalListener.bootstrap.host"`
 	// The host name of each broker, in the order of their ids.
-	BrokerHosts []string `yaml:"brokerHosts,omitempty" json:"brokerHosts,omitempty"`
+	BrokerHosts []string `yaml:"brokerHosts,omitempty" json:"brokerHosts,omitempty" from:"kafka.externalListener.brokers[].host"`
 }
 
 // Topic is one declared topic.
 type Topic struct {
 	// Its name.
-	Name string `yaml:"name" json:"name"`
+	Name string `yaml:"name" json:"name" from:"KafkaTopic"`
 	// How many partitions it has.
-	Partitions int32 `yaml:"partitions" json:"partitions"`
+	Partitions int32 `yaml:"partitions" json:"partitions" from:"KafkaTopic"`
 	// The copies of each partition.
-	Replicas int16 `yaml:"replicas" json:"replicas"`
+	Replicas int16 `yaml:"replicas" json:"replicas" from:"KafkaTopic"`
 	// Settings of the topic under Apache Kafka's own keys, e.g. retention.ms
 	// (milliseconds) and retention.bytes (bytes of each copy of each partition).
-	Config map[string]string `yaml:"config,omitempty" json:"config,omitempty"`
+	Config map[string]string `yaml:"config,omitempty" json:"config,omitempty" from:"KafkaTopic"`
 }
 
 // Reader is a user from outside. It may use the consumer groups whose names
 // begin with its own.
 type Reader struct {
 	// The Kafka user; it may use the consumer groups whose names begin with it.
-	Name string `yaml:"name" json:"name"`
+	Name string `yaml:"name" json:"name" from:"users[].username"`
 	// The topics that it may read; "*" alone is all.
-	Topics []string `yaml:"topics" json:"topics"`
+	Topics []string `yaml:"topics" json:"topics" from:"users[].readonlyTopics"`
 }
 
 // Registry is the schema registry.
 type Registry struct {
 	// The compacted topic that holds its state.
-	Topic string `yaml:"topic" json:"topic" default:"registry-schemas"`
+	Topic string `yaml:"topic" json:"topic" default:"registry-schemas" from:"schemaTopic"`
 	// The subject that holds every version of the alert schema.
-	Subject string `yaml:"subject" json:"subject" default:"alert-packet"`
+	Subject string `yaml:"subject" json:"subject" default:"alert-packet" from:"schemaSync.subject"`
 	// Which new versions of a subject it takes, as its API writes it.
-	Compatibility string `yaml:"compatibility" json:"compatibility" default:"NONE" enum:"NONE,BACKWARD,BACKWARD_TRANSITIVE,FORWARD,FORWARD_TRANSITIVE,FULL,FULL_TRANSITIVE"`
+	Compatibility string `yaml:"compatibility" json:"compatibility" default:"NONE" enum:"NONE,BACKWARD,BACKWARD_TRANSITIVE,FORWARD,FORWARD_TRANSITIVE,FULL,FULL_TRANSITIVE" from:"compatibilityLevel"`
 	// The host name under which readers know it.
-	Host string `yaml:"host,omitempty" json:"host,omitempty"`
+	Host string `yaml:"host,omitempty" json:"host,omitempty" from:"hostname"`
 	// How many instances run; left out: one.
-	Replicas int `yaml:"replicas,omitempty" json:"replicas,omitempty"`
+	Replicas int `yaml:"replicas,omitempty" json:"replicas,omitempty" from:"schema-registry.replicas"`
 }
 
 // Simulator plays the reservoir as one visit after the other.
 type Simulator struct {
 	// The reservoir: a topic of one partition and one copy, kept for ever.
-	StaticTopic string `yaml:"staticTopic" json:"staticTopic" default:"alerts-static"`
+	StaticTopic string `yaml:"staticTopic" json:"staticTopic" default:"alerts-static" from:"staticTopicName"`
 	// The topic that visits are played to.
-	Topic string `yaml:"topic" json:"topic"`
+	Topic string `yaml:"topic" json:"topic" from:"replayTopicName"`
 	// The time between the starts of two visits.
-	Interval time.Duration `yaml:"interval" json:"interval" default:"37s"`
+	Interval time.Duration `yaml:"interval" json:"interval" default:"37s" from:"repeatInterval"`
 	// The alerts of one visit.
-	Alerts int `yaml:"alerts" json:"alerts" default:"10000"`
+	Alerts int `yaml:"alerts" json:"alerts" default:"10000" from:"the visit's file"`
 	// The size of one alert's Avro body.
-	PacketSize int64 `yaml:"packetSize" unit:"bytes" json:"packetSize" default:"80kB"`
+	PacketSize int64 `yaml:"packetSize" unit:"bytes" json:"packetSize" default:"80kB" from:"the visit's file"`
 	// The version of the alert schema, in quotes.
-	Schema string `yaml:"schema" json:"schema"`
+	Schema string `yaml:"schema" json:"schema" from:"the visit's file"`
 	// Equal seeds make equal alerts.
 	Seed uint64 `yaml:"seed" json:"seed" default:"1"`
 }
@@ -231,20 +232,20 @@ func (s Simulator) MarshalJSON() ([]byte, error) {
 // each of them in the object store, and an HTTP server over it.
 type AlertDatabase struct {
 	// The consumer group of the ingester.
-	Group string `yaml:"group" json:"group" default:"alertdb-ingester"`
+	Group string `yaml:"group" json:"group" default:"alertdb-ingester" from:"ingester --kafka-group"`
 	// The topics that it stores.
-	Topics []string `yaml:"topics" json:"topics"`
+	Topics []string `yaml:"topics" json:"topics" from:"ingester.kafka.topic"`
 	// The S3 bucket of the alerts.
-	AlertBucket string `yaml:"alertBucket" json:"alertBucket"`
+	AlertBucket string `yaml:"alertBucket" json:"alertBucket" from:"storage.*.alertBucket"`
 	// The S3 bucket of the schemas; it may be the one of the alerts.
-	SchemaBucket string `yaml:"schemaBucket" json:"schemaBucket"`
+	SchemaBucket string `yaml:"schemaBucket" json:"schemaBucket" from:"storage.*.schemaBucket"`
 	// How many ingesters run at most; left out: one.
-	Ingesters int `yaml:"ingesters,omitempty" json:"ingesters,omitempty"`
+	Ingesters int `yaml:"ingesters,omitempty" json:"ingesters,omitempty" from:"ingester replicas, autoscaling.maxReplicaCount"`
 	// The days after which a stored alert is deleted, never a schema; left out:
 	// alerts are kept.
-	PurgeAfterDays int `yaml:"purgeAfterDays,omitempty" json:"purgeAfterDays,omitempty"`
+	PurgeAfterDays int `yaml:"purgeAfterDays,omitempty" json:"purgeAfterDays,omitempty" from:"maximum_alert_age (Terraform)"`
 	// The scope that a token must have to fetch an alert; left out: none is asked for.
-	Scope string `yaml:"scope,omitempty" json:"scope,omitempty"`
+	Scope string `yaml:"scope,omitempty" json:"scope,omitempty" from:"ingress.gafaelfawrAuthQuery"`
 }
 
 // clone copies everything that an override could reach.

@@ -46,6 +46,7 @@ type Key struct {
 	Default    string
 	HasDefault bool
 	Values     []string // the only ones, where they are few
+	From       string   // where values come from, the tag from
 	Unsigned   bool     // of a Whole
 	Keys       []Key    // of a Mapping, and of each entry of a List
 }
@@ -67,7 +68,7 @@ func keys(t reflect.Type, comments map[string]string) ([]Key, error) {
 			continue
 		}
 		name, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		k := Key{Name: name, Meaning: comments[t.Name()+"."+f.Name]}
+		k := Key{Name: name, Meaning: comments[t.Name()+"."+f.Name], From: f.Tag.Get("from")}
 		if k.Meaning == "" {
 			return nil, fmt.Errorf("the field %s of %s has no comment", f.Name, t)
 		}
