@@ -2,6 +2,9 @@ package cmd
 
 import (
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,12 +13,13 @@ import (
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/profiles/phalanx"
 	"github.com/alertlab/alertlab/render"
 )
 
 func (a *app) profile() *cobra.Command {
-	c := &cobra.Command{Use: "profile", Short: "List, show, compare and validate profiles"}
-	c.AddCommand(a.profileList(), a.profileShow(), a.profileDiff(), a.profileValidate(), a.profileSchema())
+	c := &cobra.Command{Use: "profile", Short: "List, show, compare, validate and import profiles"}
+	c.AddCommand(a.profileList(), a.profileShow(), a.profileDiff(), a.profileValidate(), a.profileImport(), a.profileSchema())
 	return c
 }
 
@@ -142,6 +146,49 @@ the environment does not count, nor do names, descriptions and reasons.`,
 			table.Row(d.Path, clip(d.A), clip(d.B))
 		}
 		return table.Flush()
+	}
+	return c
+}
+
+func (a *app) profileImport() *cobra.Command {
+	var name string
+	c := &cobra.Command{
+		Use:   "import VALUES-FILE",
+		Short: "Make a profile out of an environment's values file of Phalanx",
+		Long: `import reads a values-ENVIRONMENT.yaml of Phalanx, that of the application
+alert-stream-broker or that of sasquatch with its alert subcharts, and prints a
+profile. It takes over what it knows; what it left, and what the file does not
+say and a profile needs, stands at the head of the profile. Charts are not read:
+what a file leaves to its chart's defaults is not known.`,
+		Example: `  alertlab profile import values-usdfprod-prompt-processing.yaml > mine.yaml
+  alertlab profile import values-idfint.yaml -o json | jq '.left[].path'`,
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().StringVar(&name, "name", "", "name of the profile (default: the environment in the file's name)")
+	output := outputFlag(c, "yaml", "json")
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		f, err := os.Open(args[0])
+		if err != nil {
+			return fault.Wrap(fault.BadInput, "the values file cannot be read", err, "name a values-ENVIRONMENT.yaml of Phalanx")
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, phalanx.MaxSize+1))
+		if err != nil {
+			return fault.Wrap(fault.BadInput, "the values file cannot be read", err, "name a values-ENVIRONMENT.yaml of Phalanx")
+		}
+		environment := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(args[0]), ".yaml"), ".yml")
+		r, err := phalanx.Import(first(name, strings.TrimPrefix(environment, "values-")), args[0], data)
+		if err != nil {
+			return err
+		}
+		if *output == "json" {
+			return a.printJSON(r)
+		}
+		if _, err := a.out.Write(r.Text(filepath.Base(args[0]))); err != nil {
+			return err
+		}
+		fmt.Fprintf(a.err, "%d values taken over, %d left, %d added: the profile's head lists them\n", r.Taken, len(r.Left), len(r.Ours))
+		return nil
 	}
 	return c
 }

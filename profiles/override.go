@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/alertlab/alertlab/internal/strictyaml"
 )
 
@@ -94,7 +92,7 @@ func Override(p *Profile, environ []string, settings ...string) (*Profile, error
 		return nil, err
 	}
 	if len(set) > 0 {
-		text, err := yaml.Marshal(out)
+		text, err := out.YAML()
 		if err != nil {
 			return nil, fmt.Errorf("profile %s with the environment: %w", out.Name, err)
 		}

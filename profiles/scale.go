@@ -5,8 +5,6 @@ import (
 	"math"
 	"strconv"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/alertlab/alertlab/internal/strictyaml"
 )
 
@@ -109,7 +107,7 @@ func Scale(p *Profile, limits Limits) (*Profile, []Change, error) {
 	for _, t := range out.Kafka.Topics {
 		record("kafka.topics["+t.Name+"].config.retention.bytes", why)
 	}
-	text, err := yaml.Marshal(out)
+	text, err := out.YAML()
 	if err != nil {
 		return nil, nil, fmt.Errorf("profile %s scaled: %w", out.Name, err)
 	}

@@ -1,10 +1,17 @@
 package profiles
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/alertlab/alertlab/internal/strictyaml"
 )
 
 // APIVersion and Kind are what the first keys of a profile say.
@@ -246,6 +253,54 @@ type AlertDatabase struct {
 	PurgeAfterDays int `yaml:"purgeAfterDays,omitempty" json:"purgeAfterDays,omitempty" from:"maximum_alert_age (Terraform)"`
 	// The scope that a token must have to fetch an alert; left out: none is asked for.
 	Scope string `yaml:"scope,omitempty" json:"scope,omitempty" from:"ingress.gafaelfawrAuthQuery"`
+}
+
+// MarshalYAML writes the packet size with its unit, as Source has it.
+func (s Simulator) MarshalYAML() (any, error) {
+	type plain Simulator
+	return withSizes(plain(s))
+}
+
+// MarshalYAML writes the size with its unit.
+func (s Storage) MarshalYAML() (any, error) {
+	type plain Storage
+	return withSizes(plain(s))
+}
+
+// MarshalYAML writes the memory with its unit.
+func (a Amounts) MarshalYAML() (any, error) {
+	type plain Amounts
+	return withSizes(plain(a))
+}
+
+// withSizes encodes a struct and writes its fields of the unit bytes with a unit.
+func withSizes(value any) (any, error) {
+	var node yaml.Node
+	if err := node.Encode(value); err != nil {
+		return nil, err
+	}
+	v := reflect.ValueOf(value)
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		for n := 0; n+1 < len(node.Content) && f.Tag.Get("unit") == "bytes"; n += 2 {
+			if node.Content[n].Value == key {
+				node.Content[n+1] = &yaml.Node{Kind: yaml.ScalarNode, Value: strictyaml.FormatSize(v.Field(i).Int())}
+			}
+		}
+	}
+	return &node, nil
+}
+
+// YAML writes p as Parse reads it, without comments.
+func (p *Profile) YAML() ([]byte, error) {
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(p); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), e.Close()
 }
 
 // clone copies everything that an override could reach.
