@@ -154,6 +154,11 @@ func (i *importer) alertStreamBroker() {
 	}
 	i.storage(top+".kafka.storage", &k.Brokers.Storage)
 	i.resources(top+".kafka.resources", &k.Brokers.Resources)
+	i.resources(top+".kafka.broker.resources", &k.Brokers.Resources)
+	i.resources(top+".kafka.controller.resources", &k.Controllers.Resources)
+	if k.Brokers.AntiAffinity = i.antiAffinity(top + ".kafka.broker.affinity"); k.Brokers.AntiAffinity {
+		i.antiAffinity(top + ".kafka.controller.affinity")
+	}
 	i.storage(top+".zookeeper.storage", &k.Controllers.Storage)
 	i.storage(top+".kafkaController.storage", &k.Controllers.Storage)
 	i.resources(top+".kafkaController.resources", &k.Controllers.Resources)
@@ -209,19 +214,14 @@ func (i *importer) sasquatch() {
 	}
 	i.storage(top+".broker.storage", &k.Brokers.Storage)
 	i.resources(top+".broker.resources", &k.Brokers.Resources)
-	rule := top + ".broker.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0]"
-	if i.peek(rule+".topologyKey") == "kubernetes.io/hostname" {
-		k.Brokers.AntiAffinity = true
-		for _, path := range i.order {
-			if below(path, rule) {
-				i.seen[path] = true
-			}
-		}
-	}
+	k.Brokers.AntiAffinity = i.antiAffinity(top + ".broker.affinity")
 	if n, ok := i.number(top + ".controller.replicas"); ok {
 		k.Controllers.Count = n
 		i.storage(top+".controller.storage", &k.Controllers.Storage)
 		i.resources(top+".controller.resources", &k.Controllers.Resources)
+		if k.Brokers.AntiAffinity {
+			i.antiAffinity(top + ".controller.affinity")
+		}
 	}
 	if n, ok := i.number(kafka + ".replicationFactor"); ok {
 		for _, key := range []string{"default.replication.factor", "offsets.topic.replication.factor", "transaction.state.log.replication.factor"} {
@@ -357,6 +357,20 @@ func (i *importer) resources(at string, r *profiles.Resources) {
 	}
 }
 
+// antiAffinity takes the rule that no two pods of the cluster share a node.
+func (i *importer) antiAffinity(at string) bool {
+	rule := at + ".podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution[0]"
+	if i.peek(rule+".topologyKey") != "kubernetes.io/hostname" {
+		return false
+	}
+	for _, path := range i.order {
+		if below(path, rule) {
+			i.seen[path] = true
+		}
+	}
+	return true
+}
+
 func (i *importer) superusers(at string) {
 	if i.entries(at) == 1 {
 		i.p.Kafka.Superuser = i.text(at + "[0]")
@@ -384,25 +398,27 @@ func (i *importer) readers(at, topics string) {
 	}
 }
 
+var topicKey = regexp.MustCompile(`^([A-Za-z0-9]+)TopicName([A-Za-z0-9]*)$`)
+
 // namedTopics takes the topics that alert-stream-broker names by keys of their
-// own: simulatedTopicName, simulatedTopicPartitions and so on.
+// own: simulatedTopicName, simulatedTopicPartitions and so on; several of one kind
+// have another word behind, as lsstcamTopicName100.
 func (i *importer) namedTopics(top string) {
-	const suffix = "TopicName"
 	for _, key := range i.keys(top) {
-		prefix, ok := strings.CutSuffix(key, suffix)
-		if !ok || prefix == "" || strings.Contains(prefix, ".") {
+		m := topicKey.FindStringSubmatch(key)
+		if m == nil {
 			continue
 		}
 		name := i.text(top + "." + key)
 		if name == "" {
 			continue
 		}
-		at := top + "." + prefix
-		partitions, replicas := at+"TopicPartitions", at+"TopicReplicas"
-		if prefix == "test" && !i.has(partitions) {
+		at := func(what string) string { return top + "." + m[1] + what + m[2] }
+		partitions, replicas := at("TopicPartitions"), at("TopicReplicas")
+		if m[1] == "test" && !i.has(partitions) {
 			partitions, replicas = top+".topicPartitions", top+".topicReplicas"
 		}
-		i.topic(name, partitions, replicas, at+"MaxBytesRetained", at+"MaxMillisecondsRetained")
+		i.topic(name, partitions, replicas, at("MaxBytesRetained"), at("MaxMillisecondsRetained"))
 	}
 	if compression := i.text(top + ".topicCompression"); compression != "" {
 		for n := range i.p.Kafka.Topics {

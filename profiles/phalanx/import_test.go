@@ -54,14 +54,15 @@ func TestImportedValues(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]map[string]string{
 		"stand-alone": {
-			"kafka.version": "4.2.0", "kafka.brokers.count": "3", "kafka.brokers.firstID": "6", "kafka.brokers.storage.size": "1832GiB", "concessions[kafka.brokers.storage.size].source": "1500GiB",
+			"kafka.version": "4.2.0", "kafka.brokers.count": "3", "kafka.brokers.firstID": "6", "kafka.brokers.storage.size": "1846GiB", "concessions[kafka.brokers.storage.size].source": "1500GiB",
 			"kafka.brokers.nodePool.taint": "kafka=ok:NoSchedule", "kafka.listener.tls": "true", "kafka.listener.addressPool": "outside",
 			"kafka.topics[alerts-simulated].partitions": "60", "kafka.topics[alerts-simulated].config.retention.bytes": "24000000000",
 			"kafka.topics[alert-stream-test].partitions": "20", "kafka.topics[latiss-alerts].config.compression.type": "snappy",
 			"kafka.readers[one-broker].topics": "[alerts-simulated, alert-stream-test]", "kafka.readers[two-groups].topics": profiles.NotSet,
 			"simulator.topic": "alerts-simulated", "alertDatabase.scope": "read:alertdb", "alertDatabase.alertBucket": "example-packets",
 			"concessions[kafka.version].source": "3.4.0", "concessions[kafka.config.log.message.format.version].source": "3.4",
-			"kafka.controllers.storage.class": "slow", "registry.compatibility": "NONE",
+			"kafka.controllers.storage.class": "slow", "kafka.controllers.resources.limits.cpu": "4", "kafka.brokers.antiAffinity": "true",
+			"kafka.topics[lsst-alerts-v10.0].partitions": "45", "kafka.topics[lsst-alerts-v10.0].config.retention.ms": "2629740000", "registry.compatibility": "NONE",
 		},
 		"within-sasquatch": {
 			"kafka.version": "4.1.0", "kafka.cluster": "sasquatch", "kafka.brokers.firstID": "5", "kafka.brokers.antiAffinity": "true", "kafka.controllers.count": "5",

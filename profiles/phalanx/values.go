@@ -181,6 +181,7 @@ func reason(path string) string {
 	for _, r := range []struct{ pattern, why string }{
 		{`(?i)(\.ip|loadBalancerIP[s]?)$`, "a lab never announces the source's addresses"},
 		{`users\[[0-9]+\](\.groups.*)?$`, "a reader has topics, and the one group prefix that is its own name"},
+		{`\.communityReadonlyTopics$`, "it is written out where others refer to it"},
 		{`(?i)serviceAccounts(\[|$|\.)`, "the services of a lab have the users of its stack"},
 		{`\.enabled$`, "the stack decides on what there is"},
 		{`resources(\.requests|\.limits)?$`, "a profile says whole processors and memory, both or neither"},
