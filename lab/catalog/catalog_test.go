@@ -406,6 +406,32 @@ func TestConcessions(t *testing.T) {
 	}
 }
 
+// The reservoir has one copy: where the brokers want two in sync, a write to it
+// would be refused.
+func TestReservoirTakesWrites(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"usdfprod": `"min.insync.replicas":"1"`, "usdfdev": `"retention.bytes":"-1"`} {
+		p, err := profiles.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		desc := state.Description{Name: "default", Provider: Embedded, Stack: p.Stack, Profile: name, Resolved: string(p.Source())}
+		for _, part := range wanted(t, desc).Parts {
+			if part.Key != "kafka-topics" {
+				continue
+			}
+			var in struct{ Topics []json.RawMessage }
+			if err := json.Unmarshal(part.Input, &in); err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(in.Topics, func(t json.RawMessage) bool { return strings.Contains(string(t), `"alerts-static"`) })
+			if i < 0 || !strings.Contains(string(in.Topics[i]), want) || strings.Contains(string(in.Topics[i]), "insync") != (name == "usdfprod") {
+				t.Errorf("%s: the reservoir is not as it must be: %s", name, part.Input)
+			}
+		}
+	}
+}
+
 // What cannot be used is bad input, with a next command.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
