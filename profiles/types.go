@@ -55,8 +55,8 @@ type Profile struct {
 	source []byte
 }
 
-// Concession is one value that is not run as its source has it. Two kinds of
-// them exist: those that a profile states, and those that Scale gives.
+// Concession is one value that is not run as its source has it. What is run in its
+// place stands at its own path.
 type Concession struct {
 	// The path of the value in this file; a topic is named in brackets, as in
 	// kafka.topics[alerts-simulated].partitions.
