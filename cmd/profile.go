@@ -206,6 +206,10 @@ func (a *app) profileSchema() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON schema of profiles, for editors",
+		Long: `schema prints the JSON schema of profiles: every key with its meaning, type and
+default. An editor that knows it completes keys and marks mistakes as they are
+typed; profile validate finds those too that a schema cannot, such as a topic
+that is named and not declared.`,
 		Example: `  alertlab profile schema > profile.schema.json
   # in a profile: yaml-language-server: $schema=profile.schema.json`,
 		Args: cobra.NoArgs,
