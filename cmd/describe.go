@@ -20,14 +20,26 @@ import (
 // choice is what the flags of up and plan say of a lab.
 type choice struct {
 	profile, provider, stack string
+	set                      []string // path=value each, over the environment
 }
 
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
 	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs (environment: ALERTLAB_PROVIDER; default: embedded)")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
+	setFlag(c, &ch.set)
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
 	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions([]string{catalog.Embedded}, cobra.ShellCompDirectiveNoFileComp)))
+}
+
+// setFlag adds --set, which goes over the environment.
+func setFlag(c *cobra.Command, set *[]string) {
+	var paths []string
+	for _, v := range profiles.Variables() {
+		paths = append(paths, v.Path+"=\t"+v.Description)
+	}
+	c.Flags().StringArrayVar(set, "set", nil, "PATH=VALUE of the profile, e.g. simulator.alerts=50; again for each")
+	must(c.RegisterFlagCompletionFunc("set", cobra.FixedCompletions(paths, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)))
 }
 
 func completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -73,10 +85,10 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 	if named == "" {
 		environ = append(slices.Clone(before.Overrides), environ...)
 	}
-	if p, err = profiles.Override(p, environ); err != nil {
+	if p, err = profiles.Override(p, environ, ch.set...); err != nil {
 		return desc, err
 	}
-	desc.Profile, desc.Resolved, desc.Overrides = ref, string(p.Source()), overrides(environ)
+	desc.Profile, desc.Resolved, desc.Overrides = ref, string(p.Source()), overrides(append(environ, profiles.Environ(ch.set)...))
 	desc.Stack = first(ch.stack, p.Stack)
 	return desc, nil
 }

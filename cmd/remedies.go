@@ -18,6 +18,7 @@ import (
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/profiles/phalanx"
 	"github.com/alertlab/alertlab/smoke"
 )
 
@@ -25,6 +26,7 @@ import (
 // the one table of remedies: packages below say what happened, not what to type.
 func remedy(err error) (next string, code fault.Code) {
 	var (
+		imported  *phalanx.Error
 		problems  *profiles.Problems
 		unknown   *profiles.UnknownError
 		listen    *broker.ListenError
@@ -38,8 +40,12 @@ func remedy(err error) (next string, code fault.Code) {
 		status    *archive.StatusError
 	)
 	switch {
+	case errors.As(err, &imported):
+		return "correct a copy of the file, or begin with one that is like it: alertlab profile show usdfdev > mine.yaml", fault.BadInput
 	case errors.As(err, &problems) && problems.File == "environment":
 		return "unset or correct the variable; alertlab up --help lists them", fault.BadInput
+	case errors.As(err, &problems) && problems.File == "environment and flags":
+		return "correct the variable or --set; alertlab up --help lists both", fault.BadInput
 	case errors.As(err, &problems):
 		return "correct the file, then: alertlab profile validate " + problems.File, fault.BadInput
 	case errors.As(err, &unknown):

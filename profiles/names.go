@@ -16,6 +16,15 @@ var (
 	bucketPattern = regexp.MustCompile(`^[a-z0-9][-.a-z0-9]*[a-z0-9]$`)
 	configPattern = regexp.MustCompile(`^[a-z][a-z0-9]*([._-][a-z0-9]+)*$`)
 	numberPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+$`)
+
+	versionPattern = regexp.MustCompile(`^([0-9]+)\.([0-9]+)\.([0-9]+)$`)
+	namePattern    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	pairPattern    = regexp.MustCompile(`^[A-Za-z0-9./_-]+=[A-Za-z0-9._-]*$`)
+	taintPattern   = regexp.MustCompile(`^[A-Za-z0-9./_-]+=[A-Za-z0-9._-]*:(NoSchedule|PreferNoSchedule|NoExecute)$`)
+	scopePattern   = regexp.MustCompile(`^[a-z]+:[a-z-]+$`)
+	// settingPattern matches the path of a Kafka setting, which a profile can
+	// be without.
+	settingPattern = regexp.MustCompile(`^kafka\.(topics\[[a-zA-Z0-9._-]+\]\.)?config\.[a-z0-9._-]+$`)
 )
 
 // labelFault checks a DNS label (RFC 1123), which Kubernetes wants of names.
@@ -27,6 +36,28 @@ func labelFault(name string) string {
 		return "is not a DNS label: lower-case letters, digits and inner hyphens"
 	}
 	return ""
+}
+
+// nameFault checks a name of several DNS labels, such as that of a host or a
+// storage class.
+func nameFault(name string) string {
+	switch {
+	case len(name) > 253:
+		return "is longer than the 253 characters of a DNS name"
+	case !namePattern.MatchString(name):
+		return "is not a DNS name: labels of lower-case letters, digits and inner hyphens, with dots between them"
+	}
+	return ""
+}
+
+// matches makes a check out of a pattern; fault is the end of its sentence.
+func matches(pattern *regexp.Regexp, fault string) func(string) string {
+	return func(text string) string {
+		if pattern.MatchString(text) {
+			return ""
+		}
+		return fault
+	}
 }
 
 // topicFault checks a topic name by the rules of Apache Kafka.

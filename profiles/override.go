@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/alertlab/alertlab/internal/strictyaml"
 )
 
@@ -56,47 +54,34 @@ func Variables() []Variable {
 	}
 }
 
-// Override gives a copy of p with the values that environ sets; environ has
-// the form of os.Environ, a later entry wins over an earlier one, and an empty
-// value counts as not set. The profile itself is not changed.
+// Override gives a copy of p with the values that environ and then settings set.
+// environ has the form of os.Environ, where a later entry wins over an earlier
+// one and an empty value counts as not set; a setting is path=value with one of
+// the paths of Variables, and wins over the environment. The profile itself is
+// not changed.
 //
 // Only the variables of Variables are read. Any other whose name begins with
 // ALERTLAB_KAFKA_ or ALERTLAB_SIMULATOR_ is a problem. The error is a *Problems
-// with everything that is wrong, each naming its variable.
-func Override(p *Profile, environ []string) (*Profile, error) {
+// with everything that is wrong, each naming its variable or setting.
+func Override(p *Profile, environ []string, settings ...string) (*Profile, error) {
 	out := p.clone()
-	known := Variables()
-	names := make([]string, len(known))
-	for i, one := range known {
-		names[i] = one.Name
+	name := "environment"
+	if len(settings) > 0 {
+		name = "environment and flags"
 	}
-	report := strictyaml.NewReport("environment")
-	values := map[string]string{}
-	for _, entry := range environ {
-		name, text, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "ALERTLAB_KAFKA_") || strings.HasPrefix(name, "ALERTLAB_SIMULATOR_") {
-			values[name] = text
-		}
-	}
-	var set []Variable // in the order of Variables
-	for _, one := range known {
-		text := values[one.Name]
-		delete(values, one.Name)
-		if text == "" {
+	report := strictyaml.NewReport(name)
+	given := given(environ, settings, report)
+	var set []override // in the order of Variables
+	for _, v := range Variables() {
+		one, ok := given[v.Path]
+		if !ok {
 			continue
 		}
-		if err := one.set(out, text); err != nil {
-			report.Addf(one.Name, "%s", err)
+		if err := v.set(out, one.text); err != nil {
+			report.Addf(one.label, "%s", err)
 			continue
 		}
 		set = append(set, one)
-	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		message := "no such variable, there are: " + strings.Join(names, ", ")
-		if near := strictyaml.Nearest(name, names); near != "" {
-			message = "no such variable, did you mean " + near + "?"
-		}
-		report.Addf(name, "%s", message)
 	}
 	// What could not be read is reported above; validating its zero value
 	// as well would report it twice.
@@ -107,7 +92,7 @@ func Override(p *Profile, environ []string) (*Profile, error) {
 		return nil, err
 	}
 	if len(set) > 0 {
-		text, err := yaml.Marshal(out)
+		text, err := out.YAML()
 		if err != nil {
 			return nil, fmt.Errorf("profile %s with the environment: %w", out.Name, err)
 		}
@@ -116,24 +101,80 @@ func Override(p *Profile, environ []string) (*Profile, error) {
 	return out, nil
 }
 
-// validateSet validates a profile that was valid before the variables in set
+// override is one value that is set from outside.
+type override struct {
+	label string // what a user typed: a variable's name, or the flag with its path
+	path  string
+	text  string
+}
+
+// given collects what environ and settings set, by path.
+func given(environ, settings []string, report *strictyaml.Report) map[string]override {
+	byName, byPath := map[string]string{}, map[string]bool{}
+	var names, paths []string
+	for _, v := range Variables() {
+		byName[v.Name], byPath[v.Path] = v.Path, true
+		names, paths = append(names, v.Name), append(paths, v.Path)
+	}
+	values := map[string]string{}
+	for _, entry := range environ {
+		name, text, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "ALERTLAB_KAFKA_") && !strings.HasPrefix(name, "ALERTLAB_SIMULATOR_") {
+			continue
+		}
+		if _, earlier := values[name]; !earlier || text != "" {
+			values[name] = text
+		}
+	}
+	out := map[string]override{}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		path, known := byName[name]
+		switch {
+		case !known:
+			report.Addf(name, "no such variable, %s", nearestOf(name, names))
+		case values[name] != "":
+			out[path] = override{name, path, values[name]}
+		}
+	}
+	for _, setting := range settings {
+		path, text, ok := strings.Cut(setting, "=")
+		switch {
+		case !ok:
+			report.Addf("--set "+setting, "must be written as PATH=VALUE, e.g. simulator.alerts=50")
+		case !byPath[path]:
+			report.Addf("--set "+path, "cannot be set, %s", nearestOf(path, paths))
+		default:
+			out[path] = override{"--set " + path, path, text}
+		}
+	}
+	return out
+}
+
+func nearestOf(word string, known []string) string {
+	if near := strictyaml.Nearest(word, known); near != "" {
+		return "did you mean " + near + "?"
+	}
+	return "there are: " + strings.Join(known, ", ")
+}
+
+// validateSet validates a profile that was valid before the overrides in set
 // changed it, so that each problem is due to one or more of them.
-func validateSet(p *Profile, set []Variable, report *strictyaml.Report) {
+func validateSet(p *Profile, set []override, report *strictyaml.Report) {
 	fresh := strictyaml.NewReport("")
 	validate(p, fresh)
 	for _, problem := range fresh.List() {
-		i := slices.IndexFunc(set, func(one Variable) bool { return one.Path == problem.Path })
+		i := slices.IndexFunc(set, func(one override) bool { return one.path == problem.Path })
 		if i >= 0 {
-			report.Addf(set[i].Name, "%s", problem.Message)
+			report.Addf(set[i].label, "%s", problem.Message)
 			continue
 		}
 		// Values that limit each other stand in the same part of a profile.
 		part, _, _ := strings.Cut(problem.Path, ".")
 		var due, all []string
 		for _, one := range set {
-			all = append(all, one.Name)
-			if strings.HasPrefix(one.Path, part+".") {
-				due = append(due, one.Name)
+			all = append(all, one.label)
+			if strings.HasPrefix(one.path, part+".") {
+				due = append(due, one.label)
 			}
 		}
 		if len(due) == 0 {
@@ -141,4 +182,18 @@ func validateSet(p *Profile, set []Variable, report *strictyaml.Report) {
 		}
 		report.Addf(problem.Path, "%s (with %s)", problem.Message, strings.Join(due, ", "))
 	}
+}
+
+// Environ writes settings, as Override takes them, as variables of an environment.
+func Environ(settings []string) []string {
+	var out []string
+	for _, setting := range settings {
+		path, text, _ := strings.Cut(setting, "=")
+		for _, v := range Variables() {
+			if v.Path == path {
+				out = append(out, v.Name+"="+text)
+			}
+		}
+	}
+	return out
 }

@@ -169,9 +169,9 @@ func TestUnknown(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"loacl":    `there is no profile "loacl", did you mean "local"?`,
-		"summit":   `there is no profile "summit", there are: local`,
-		"../local": `there is no profile "../local", there are: local`,
-		"":         `there is no profile "", there are: local`,
+		"nowhere":  `there is no profile "nowhere", there are: ci, idfint, local, summit, usdfdev, usdfprod`,
+		"../local": `there is no profile "../local", there are: ci, idfint, local, summit, usdfdev, usdfprod`,
+		"":         `there is no profile "", there are: ci, idfint, local, summit, usdfdev, usdfprod`,
 	} {
 		_, err := profiles.Load(name)
 		var unknown *profiles.UnknownError
@@ -315,11 +315,68 @@ simulator.seed: "-1" does not fit: it must lie between 0 and 1844674407370955161
 		{"the registry's topic as stream", []change{{"  topic: alerts-simulated\n", "  topic: registry-schemas\n"}},
 			`simulator.topic: "registry-schemas" holds the registry's state
 `},
+		{"nodes", []change{
+			{"brokers: {count: 6, firstID: 0}", "version: 4.0.0\n  brokers: {count: 6, storage: {size: 100MiB, class: Weka, reclaimPolicy: Keep}, resources: {requests: {cpu: 8, memory: 2GiB}, limits: {cpu: 4, memory: 1GiB}}, nodePool: {label: kafka, taint: kafka=ok}}\n  controllers: {count: 0}"},
+		}, `kafka.version: "4.0.0" is not one that can be run today, those are 4.1.0 to 4.3.1: keep it as a concession (concessions, value: kafka.version)
+kafka.brokers.storage.size: 6 brokers of 100MiB have no room for 3.2 GB, which the topics hold when they are full (partitions x replicas x retention.bytes)
+kafka.brokers.storage.class: "Weka" is not a DNS name: labels of lower-case letters, digits and inner hyphens, with dots between them
+kafka.brokers.storage.reclaimPolicy: "Keep" must be one of: Retain, Delete
+kafka.brokers.resources.requests.cpu: 8 are asked for, but only 4 may be used
+kafka.brokers.resources.requests.memory: 2GiB is asked for, but only 1GiB may be used
+kafka.brokers.nodePool.label: "kafka" is not a label, which is written as key=value
+kafka.brokers.nodePool.taint: "kafka=ok" is not a taint, which is written as key=value:NoSchedule
+`},
+		{"no limit on disks that have one", []change{
+			{"count: 6, firstID: 0", "count: 6, storage: {size: 35Ti}"},
+			{"    log.retention.bytes: 268435456 ", "    log.retention.bytes: -1 "},
+			{"        retention.bytes: 268435456 ", "        flush.ms: 1 "},
+		}, `kafka.topics[0].config.retention.bytes: the topic "alerts-simulated" has no limit, but the brokers' disks have: 35TiB each (kafka.brokers.storage.size); give it retention.bytes, or all of them log.retention.bytes
+`},
+		{"listener", []change{
+			{"tls: false", "tls: false, type: nodePort, nodePort: 9094, addressPool: a.b, bootstrapHost: kafka_1, brokerHosts: [a.example, B]"},
+		}, `kafka.listener.type: "nodePort" must be one of: loadbalancer, nodeport
+kafka.listener.nodePort: must be at least 30000, but is 9094
+kafka.listener.addressPool: "a.b" is not a DNS label: lower-case letters, digits and inner hyphens
+kafka.listener.bootstrapHost: "kafka_1" is not a DNS name: labels of lower-case letters, digits and inner hyphens, with dots between them
+kafka.listener.brokerHosts: there are 2 host names for 6 brokers
+kafka.listener.brokerHosts[1]: "B" is not a DNS name: labels of lower-case letters, digits and inner hyphens, with dots between them
+`},
+		{"node port of a load balancer", []change{{"tls: false", "tls: false, nodePort: 31090"}},
+			`kafka.listener.nodePort: only a listener of the type nodeport has one
+`},
+		{"versions", []change{{"  cluster: alert-broker", "  version: four"}},
+			`kafka.version: "four" is not a version of Kafka, which is written as "4.2.0"
+`},
+		{"registry and alert database", []change{
+			{"compatibility: NONE", "compatibility: NONE\n  host: -a\n  replicas: -1"},
+			{"group: alertdb-ingester", "group: alertdb-ingester\n  ingesters: -1\n  purgeAfterDays: -1\n  scope: alerts"},
+		}, `registry.host: "-a" is not a DNS name: labels of lower-case letters, digits and inner hyphens, with dots between them
+registry.replicas: must be at least 1, but is -1
+alertDatabase.ingesters: must be at least 1, but is -1
+alertDatabase.purgeAfterDays: must be at least 1, but is -1
+alertDatabase.scope: "alerts" is not a scope, which is written as read:alertdb
+`},
+		{"concessions", []change{
+			{"stack: alerts", `stack: alerts
+concessions:
+  - {value: kafka.brokers.counts, source: "6", why: w}
+  - {value: kafka.config.any.setting, source: "1", why: w}
+  - {value: kafka.config.any.setting, source: "1", why: w}
+  - {value: "kafka.topics[gone].config.retention.ms", source: "", why: " "}`},
+		}, `concessions[0].value: this profile has no value "kafka.brokers.counts", did you mean "kafka.brokers.count"?
+concessions[2].value: "kafka.config.any.setting" stands here twice
+concessions[3].source: "" is empty
+concessions[3].why: " " is empty
+`},
+		{"no concessions", []change{{"stack: alerts", "stack: alerts\nconcessions: []"}},
+			`concessions: the list is empty
+`},
 		{"missing and unknown keys", []change{
 			{"  subject: alert-packet\n", "  color: red\n"},
+			{"  topic: alerts-simulated\n", ""},
 			{"  interval: 37s\n", "  intervall: 37s\n"},
-		}, `registry.subject: the key is missing
-registry.color: unknown key "color", known here: topic, subject, compatibility
+		}, `registry.color: unknown key "color", known here: topic, subject, compatibility, host, replicas
+simulator.topic: the key is missing
 simulator.intervall: unknown key "intervall", did you mean "interval"?
 `},
 	}

@@ -50,12 +50,17 @@ func validate(p *Profile, r *strictyaml.Report) {
 	v.word("name", p.Name, labelFault)
 	v.word("description", p.Description, lineFault)
 	v.word("stack", p.Stack, labelFault)
+	v.optional("source", p.Origin, lineFault)
 	v.brokers()
+	v.nodes()
+	v.listener()
 	v.topics()
+	v.storage()
 	v.readers()
 	v.registry()
 	v.simulator()
 	v.alertDatabase()
+	v.concessions()
 }
 
 type validator struct {
@@ -67,6 +72,13 @@ type validator struct {
 func (v validator) word(path, text string, fault func(string) string) {
 	if f := fault(text); f != "" && v.r.Sound(path) {
 		v.r.Addf(path, "%s %s", strictyaml.Quote(text), f)
+	}
+}
+
+// optional checks a text that may be left out.
+func (v validator) optional(path, text string, fault func(string) string) {
+	if text != "" {
+		v.word(path, text, fault)
 	}
 }
 
@@ -86,7 +98,6 @@ func (v validator) brokers() {
 	v.word("kafka.cluster", k.Cluster, labelFault)
 	v.number("kafka.brokers.count", int64(k.Brokers.Count), 1, maxBrokers)
 	v.number("kafka.brokers.firstID", int64(k.Brokers.FirstID), 0, math.MaxInt32-maxBrokers)
-	v.number("kafka.listener.port", int64(k.Listener.Port), 1, 65535)
 	v.word("kafka.superuser", k.Superuser, userFault)
 	if slices.Contains(ServiceUsers(), k.Superuser) {
 		v.r.Addf("kafka.superuser", "%s is the name of a part of the system", strictyaml.Quote(k.Superuser))
@@ -96,6 +107,115 @@ func (v validator) brokers() {
 		if n, ok := number(k.Config, key); ok {
 			v.copies("kafka.config."+key, n)
 		}
+	}
+}
+
+// versionFault checks a version of Apache Kafka against those that can be run on
+// Kubernetes today: 4.1.0 to 4.2.0 by Strimzi 1.0, 4.2.0 to 4.3.1 by Strimzi 1.2.
+func versionFault(version string) string {
+	parts := versionPattern.FindStringSubmatch(version)
+	if parts == nil {
+		return `is not a version of Kafka, which is written as "4.2.0"`
+	}
+	if minor, patch := parts[2], parts[3]; parts[1] == "4" && (minor == "1" || minor == "2" || minor == "3" && (patch == "0" || patch == "1")) {
+		return ""
+	}
+	return "is not one that can be run today, those are 4.1.0 to 4.3.1: keep it as a concession (concessions, value: kafka.version)"
+}
+
+// nodes checks brokers and controllers as nodes of a cluster.
+func (v validator) nodes() {
+	k := v.Kafka
+	v.optional("kafka.version", k.Version, versionFault)
+	v.disk("kafka.brokers.storage", k.Brokers.Storage)
+	v.resources("kafka.brokers.resources", k.Brokers.Resources)
+	v.optional("kafka.brokers.nodePool.label", k.Brokers.NodePool.Label, matches(pairPattern, "is not a label, which is written as key=value"))
+	v.optional("kafka.brokers.nodePool.taint", k.Brokers.NodePool.Taint, matches(taintPattern, "is not a taint, which is written as key=value:NoSchedule"))
+	if k.Controllers != (Controllers{}) {
+		v.number("kafka.controllers.count", int64(k.Controllers.Count), 1, maxBrokers)
+		v.disk("kafka.controllers.storage", k.Controllers.Storage)
+		v.resources("kafka.controllers.resources", k.Controllers.Resources)
+	}
+}
+
+func (v validator) disk(path string, s Storage) {
+	if s == (Storage{}) {
+		return
+	}
+	v.number(path+".size", s.Size, 1, math.MaxInt64)
+	v.optional(path+".class", s.Class, nameFault)
+	v.optional(path+".reclaimPolicy", s.ReclaimPolicy, oneOf("Retain", "Delete"))
+}
+
+func (v validator) resources(path string, r Resources) {
+	for _, one := range []struct {
+		key string
+		Amounts
+	}{{"requests", r.Requests}, {"limits", r.Limits}} {
+		if one.Amounts != (Amounts{}) {
+			v.number(path+"."+one.key+".cpu", int64(one.CPU), 1, math.MaxInt32)
+			v.number(path+"."+one.key+".memory", one.Memory, 1, math.MaxInt64)
+		}
+	}
+	if r.Requests == (Amounts{}) || r.Limits == (Amounts{}) || !v.r.Sound(path) {
+		return
+	}
+	if r.Requests.CPU > r.Limits.CPU {
+		v.r.Addf(path+".requests.cpu", "%d are asked for, but only %d may be used", r.Requests.CPU, r.Limits.CPU)
+	}
+	if r.Requests.Memory > r.Limits.Memory {
+		v.r.Addf(path+".requests.memory", "%s is asked for, but only %s may be used", strictyaml.FormatSize(r.Requests.Memory), strictyaml.FormatSize(r.Limits.Memory))
+	}
+}
+
+func (v validator) listener() {
+	const path = "kafka.listener"
+	l, count := v.Kafka.Listener, v.Kafka.Brokers.Count
+	v.number(path+".port", int64(l.Port), 1, 65535)
+	v.word(path+".type", l.Type, oneOf("loadbalancer", "nodeport"))
+	if l.NodePort != 0 {
+		// Kubernetes' default range of node ports ends there.
+		v.number(path+".nodePort", int64(l.NodePort), 30000, 32767)
+		if l.Type == "loadbalancer" && v.r.Sound(path) {
+			v.r.Addf(path+".nodePort", "only a listener of the type nodeport has one")
+		}
+	}
+	v.optional(path+".addressPool", l.AddressPool, labelFault)
+	v.optional(path+".bootstrapHost", l.BootstrapHost, nameFault)
+	for i, host := range l.BrokerHosts {
+		v.word(fmt.Sprintf("%s.brokerHosts[%d]", path, i), host, nameFault)
+	}
+	if n := len(l.BrokerHosts); l.BrokerHosts != nil && n != count && v.r.Sound(path+".brokerHosts", "kafka.brokers.count") {
+		v.r.Addf(path+".brokerHosts", "there are %d host names for %d brokers", n, count)
+	}
+}
+
+// concessions checks that each names a value that a profile can have.
+func (v validator) concessions() {
+	if v.Concessions != nil && len(v.Concessions) == 0 && v.r.Sound("concessions") {
+		v.r.Addf("concessions", "the list is empty")
+	}
+	var known []string
+	for _, value := range v.Values() {
+		known = append(known, value.Path)
+	}
+	seen := map[string]bool{}
+	for i, c := range v.Concessions {
+		path := fmt.Sprintf("concessions[%d]", i)
+		v.word(path+".source", c.Source, lineFault)
+		v.word(path+".why", c.Why, lineFault)
+		switch {
+		case !v.r.Sound(path + ".value"):
+		case seen[c.Value]:
+			v.r.Addf(path+".value", "%s stands here twice", strictyaml.Quote(c.Value))
+		case !slices.Contains(known, c.Value) && !settingPattern.MatchString(c.Value) && v.r.Sound("kafka", "registry", "simulator", "alertDatabase"):
+			hint := ""
+			if near := strictyaml.Nearest(c.Value, known); near != "" {
+				hint = ", did you mean " + strictyaml.Quote(near) + "?"
+			}
+			v.r.Addf(path+".value", "this profile has no value %s%s", strictyaml.Quote(c.Value), hint)
+		}
+		seen[c.Value] = true
 	}
 }
 
@@ -218,6 +338,10 @@ func (v validator) registry() {
 		}
 	}
 	v.word("registry.subject", v.Registry.Subject, lineFault)
+	v.optional("registry.host", v.Registry.Host, nameFault)
+	if v.Registry.Replicas != 0 {
+		v.number("registry.replicas", int64(v.Registry.Replicas), 1, maxBrokers)
+	}
 	v.word("registry.compatibility", v.Registry.Compatibility, oneOf("NONE", "BACKWARD", "BACKWARD_TRANSITIVE",
 		"FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"))
 }
@@ -277,4 +401,11 @@ func (v validator) alertDatabase() {
 	v.topicList("alertDatabase.topics", d.Topics)
 	v.word("alertDatabase.alertBucket", d.AlertBucket, bucketFault)
 	v.word("alertDatabase.schemaBucket", d.SchemaBucket, bucketFault)
+	if d.Ingesters != 0 {
+		v.number("alertDatabase.ingesters", int64(d.Ingesters), 1, maxBrokers)
+	}
+	if d.PurgeAfterDays != 0 {
+		v.number("alertDatabase.purgeAfterDays", int64(d.PurgeAfterDays), 1, math.MaxInt32)
+	}
+	v.optional("alertDatabase.scope", d.Scope, matches(scopePattern, "is not a scope, which is written as read:alertdb"))
 }

@@ -36,8 +36,11 @@ func Want(p *profiles.Profile) plan.Want {
 		in.Topics = append(in.Topics, topic(t))
 	}
 	if !slices.ContainsFunc(in.Topics, func(t topic) bool { return t.Name == p.Simulator.StaticTopic }) {
-		in.Topics = append(in.Topics, topic{Name: p.Simulator.StaticTopic, Partitions: 1, Replicas: 1,
-			Config: map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}})
+		config := map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}
+		if _, given := p.Kafka.Config["min.insync.replicas"]; given {
+			config["min.insync.replicas"] = "1" // there is one copy
+		}
+		in.Topics = append(in.Topics, topic{Name: p.Simulator.StaticTopic, Partitions: 1, Replicas: 1, Config: config})
 	}
 	return plan.Want{
 		Title:  fmt.Sprintf("%d topics", len(in.Topics)),

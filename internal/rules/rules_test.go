@@ -163,6 +163,7 @@ func TestPlanted(t *testing.T) {
 		{"plans are pure", "lab/plan", "lab/fault"},
 		{"profiles and stacks are data", "stacks", "content"},
 		{"profiles and stacks are data", "profiles", "provider/embedded"},
+		{"imports make profiles", "profiles/phalanx", "lab/catalog"},
 		{"leaves", "lab/event", "lab/fault"},
 		{"leaves", "endpoints", "alerts/packet"},
 		{"the state is a leaf but for endpoints", "lab/state", "lab/fault"},

@@ -27,7 +27,9 @@ const MaxSize = 1 << 20
 // was read soundly is in the struct all the same, so that it can be validated.
 //
 // The types drive the reading. A field's key is the name in its `yaml` tag;
-// with the option omitempty the key may be missing, else it is required. The
+// with the option omitempty the key may be missing, and with the tag
+// `default:"text"` a missing key counts as if it said that text; any other key
+// is required. The
 // tag `unit:"bytes"` on an int64 takes sizes with a unit (see ParseSize), and
 // a time.Duration takes a duration with a unit. A map[string]string takes any
 // scalars and keeps their text. Other fields are structs, slices, strings,
@@ -190,6 +192,9 @@ type field struct {
 	unit     string
 	index    int
 	optional bool
+	// fallback is the text of the value where the key is missing, when given.
+	fallback string
+	given    bool
 }
 
 func fieldsOf(t reflect.Type) []field {
@@ -203,7 +208,8 @@ func fieldsOf(t reflect.Type) []field {
 		if key == "" {
 			panic(fmt.Sprintf("strictyaml: %s.%s has no yaml tag with a key", t, f.Name))
 		}
-		fields = append(fields, field{key, f.Tag.Get("unit"), i, options == "omitempty"})
+		fallback, given := f.Tag.Lookup("default")
+		fields = append(fields, field{key, f.Tag.Get("unit"), i, options == "omitempty", fallback, given})
 	}
 	return fields
 }
@@ -236,9 +242,23 @@ func (r *Report) mapping(node *yaml.Node, path string, target reflect.Value) {
 		case misspelt[f.key]:
 			// Reported already, at the line where it can be mended.
 			r.spoil(join(path, f.key))
+		case f.given:
+			setFallback(target.Field(f.index), f)
 		default:
 			r.fail(join(path, f.key), position(node), "the key is missing")
 		}
+	}
+}
+
+// setFallback sets what a missing key stands for. It panics when the tag of the
+// field does not fit its type.
+func setFallback(target reflect.Value, f field) {
+	node := &yaml.Node{Kind: yaml.ScalarNode, Value: f.fallback}
+	if target.Kind() == reflect.String {
+		node.Tag = "!!str"
+	}
+	if err := setScalar(node, target, f.unit); err != nil {
+		panic(fmt.Sprintf("strictyaml: the default of the key %s: %s", f.key, err))
 	}
 }
 

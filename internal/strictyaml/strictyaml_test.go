@@ -278,3 +278,37 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A missing key counts as its default says; a default never hides a problem.
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	type inner struct {
+		Size  int64         `yaml:"size" unit:"bytes" default:"80kB"`
+		Every time.Duration `yaml:"every" default:"37s"`
+	}
+	type outer struct {
+		APIVersion string  `yaml:"apiVersion"`
+		Kind       string  `yaml:"kind"`
+		Version    string  `yaml:"version" default:"11.0"`
+		Seed       uint64  `yaml:"seed" default:"1"`
+		On         bool    `yaml:"on" default:"true"`
+		One        inner   `yaml:"one"`
+		Maybe      inner   `yaml:"maybe,omitempty"`
+		Many       []inner `yaml:"many"`
+	}
+	read := func(text string) (out outer, err error) {
+		return out, strictyaml.Decode("t.yaml", []byte(head+text), strictyaml.Header{APIVersion: "v1", Kind: "Thing"}, &out).Err()
+	}
+	got, err := read("one: {}\nmany: [{}, {size: 1kB}]\n")
+	fresh := inner{80000, 37 * time.Second}
+	if want := (outer{"v1", "Thing", "11.0", 1, true, fresh, inner{}, []inner{fresh, {1000, 37 * time.Second}}}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if got, err = read("version: \"1\"\nseed: 0\non: false\none: {every: 1s}\nmaybe: {}\nmany: []\n"); err != nil || got.Version != "1" || got.Seed != 0 || got.On ||
+		got.One.Every != time.Second || got.Maybe != fresh {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if _, err = read("sed: 3\none: {size: }\nmany: []\n"); err == nil || err.Error() != "t.yaml:3:1: sed: unknown key \"sed\", did you mean \"seed\"?\nt.yaml:4:13: one.size: has no value" {
+		t.Errorf("got %v", err)
+	}
+}

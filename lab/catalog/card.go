@@ -13,9 +13,9 @@ import (
 	"github.com/alertlab/alertlab/profiles"
 )
 
-// Card makes a lab's connection card from its profile and the outputs of its
-// parts. It is pure.
-func Card(desc state.Description, p *profiles.Profile, outputs map[string]map[string]string) endpoints.Endpoints {
+// Card makes a lab's connection card from its profile, what is conceded of it, and
+// the outputs of its parts. It is pure.
+func Card(desc state.Description, p *profiles.Profile, conceded []string, outputs map[string]map[string]string) endpoints.Endpoints {
 	kafka := endpoints.Kafka{Bootstrap: outputs["kafka"]["bootstrap"], Security: "SASL_PLAINTEXT", Mechanism: "SCRAM-SHA-512",
 		AutoCreateTopics: p.Kafka.AutoCreateTopics()}
 	for i := range p.Kafka.Brokers.Count {
@@ -31,7 +31,7 @@ func Card(desc state.Description, p *profiles.Profile, outputs map[string]map[st
 		AlertDB: endpoints.AlertDB{URL: outputs["alert-database-server"]["url"]},
 		ObjectStore: endpoints.ObjectStore{URL: outputs["object-store"]["url"], Region: outputs["object-store"]["region"],
 			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket},
-		Concessions: concessions(p),
+		Concessions: conceded,
 	}
 	// A user may have loaded another visit than the profile's.
 	if loaded := outputs["reservoir"]; loaded[reservoir.SchemaOut] != "" {

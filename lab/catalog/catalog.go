@@ -131,13 +131,18 @@ func find(table map[string]entry, stack *stacks.Stack, c stacks.Component, provi
 	return e, nil
 }
 
-// profileOf reads the profile that a description holds.
-func profileOf(desc state.Description) (*profiles.Profile, error) {
+// profileOf reads the profile that a description holds, scaled to what an
+// embedded lab may take, and says what differs.
+func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
 	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
 	if err != nil {
-		return nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
+		return nil, nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
 	}
-	return p, nil
+	s, err := Scale(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.Profile, s.Sentences(), nil
 }
 
 // Wanted says what the lab that desc describes should consist of. It is pure.
@@ -147,7 +152,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if err != nil {
 		return w, err
 	}
-	p, err := profileOf(desc)
+	p, conceded, err := profileOf(desc)
 	if err != nil {
 		return w, err
 	}
@@ -172,26 +177,13 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
 		w.Parts = append(w.Parts, want)
 	}
-	w.Concessions = concessions(p)
+	w.Concessions = conceded
 	return w, nil
-}
-
-// concessions states what an embedded lab does not do of what the profile says.
-func concessions(p *profiles.Profile) []string {
-	out := []string{"services log in with SCRAM, not with client certificates, and there is no internal listener"}
-	if p.Kafka.Listener.TLS {
-		out = append(out, "connections are not encrypted, though the profile's listener has TLS: nothing leaves this machine")
-	}
-	copies := slices.ContainsFunc(p.Kafka.Topics, func(t profiles.Topic) bool { return t.Replicas > 1 })
-	if copies {
-		out = append(out, "topics are stored once whatever their number of replicas says: a broker that is killed comes back with its data, the data is not elsewhere")
-	}
-	return out
 }
 
 // Users implements runner.Lab.
 func (l *Lab) Users(desc state.Description) ([]string, error) {
-	p, err := profileOf(desc)
+	p, _, err := profileOf(desc)
 	if err != nil {
 		return nil, err
 	}
@@ -220,9 +212,9 @@ func (l *Lab) Status() map[string]event.Activity {
 
 // Endpoints implements runner.Lab.
 func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]string) (endpoints.Endpoints, error) {
-	p, err := profileOf(desc)
+	p, conceded, err := profileOf(desc)
 	if err != nil {
 		return endpoints.Endpoints{}, err
 	}
-	return Card(desc, p, outputs), nil
+	return Card(desc, p, conceded, outputs), nil
 }

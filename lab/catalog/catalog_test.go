@@ -79,19 +79,27 @@ func open(t *testing.T, desc state.Description) *Lab {
 	return l
 }
 
+// The plan of every shipped profile, as text.
 func TestPlanOfFreshLab(t *testing.T) {
 	t.Parallel()
+	for _, info := range profiles.List() {
+		p, err := profiles.Load(info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := wanted(t, state.Description{Name: "default", Provider: Embedded, Stack: p.Stack, Profile: info.Name, Resolved: string(p.Source())})
+		seen := plan.Snapshot{}
+		for _, want := range w.Parts {
+			seen[want.Key] = plan.Observation{State: plan.Absent, Why: want.Why}
+		}
+		fresh, err := plan.Make(w, seen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, info.Name+"-fresh.txt", fresh.String())
+	}
 	desc, _ := local(t)
 	w := wanted(t, desc)
-	seen := plan.Snapshot{}
-	for _, want := range w.Parts {
-		seen[want.Key] = plan.Observation{State: plan.Absent, Why: want.Why}
-	}
-	p, err := plan.Make(w, seen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "local-fresh.txt", p.String())
 	down, err := plan.MakeDown(w, plan.Snapshot{}, plan.Purge)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +120,7 @@ func TestCard(t *testing.T) {
 		"alert-database-server": {"url": "http://127.0.0.10:3000"},
 		"object-store":          {"url": "http://127.0.0.10:9000", "region": "us-east-1"},
 	}
-	b, err := json.MarshalIndent(Card(desc, p, outputs), "", "  ")
+	b, err := json.MarshalIndent(Card(desc, p, wanted(t, desc).Concessions, outputs), "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +144,7 @@ func TestCard(t *testing.T) {
 func TestBrokerIDs(t *testing.T) {
 	t.Parallel()
 	desc, p := local(t, "firstID: 0", "firstID: 6")
-	card := Card(desc, p, map[string]map[string]string{"kafka": {"broker.6": "127.0.0.11:9094", "broker.11": "127.0.0.16:9094"}})
+	card := Card(desc, p, nil, map[string]map[string]string{"kafka": {"broker.6": "127.0.0.11:9094", "broker.11": "127.0.0.16:9094"}})
 	if b := card.Kafka.Brokers; len(b) != 6 || b[0].ID != 6 || b[0].Address != "127.0.0.11:9094" || b[5].ID != 11 || b[5].Address != "127.0.0.16:9094" {
 		t.Errorf("brokers %+v", b)
 	}
@@ -351,17 +359,75 @@ func TestLoadedReservoir(t *testing.T) {
 	}
 }
 
-func TestConcessions(t *testing.T) {
+func TestAbsent(t *testing.T) {
 	t.Parallel()
 	_, plain := local(t, "replicas: 3", "replicas: 1")
-	if got := concessions(plain); len(got) != 1 || !strings.Contains(got[0], "SCRAM") {
+	if got := absent(plain); len(got) != 1 || !strings.Contains(got[0], "SCRAM") {
 		t.Errorf("got %q", got)
 	}
-	_, p := local(t, "tls: false", "tls: true")
-	got := strings.Join(concessions(p), "\n")
-	for _, word := range []string{"SCRAM", "not encrypted", "stored once"} {
+	_, p := local(t, "tls: false", "tls: true, type: nodeport", "brokers: {count: 6, firstID: 0}",
+		"brokers: {count: 6, storage: {size: 1GiB, class: gone}, nodePool: {label: a=b}, resources: {limits: {cpu: 1, memory: 1GiB}}}\n  version: 4.2.0\n  controllers: {count: 3}",
+		"compatibility: NONE", "compatibility: NONE\n  host: registry.example\n  replicas: 3",
+		"group: alertdb-ingester", "group: alertdb-ingester\n  ingesters: 24\n  purgeAfterDays: 28\n  scope: read:alertdb",
+		"alerts: 300", "alerts: 10000")
+	got := strings.Join(absent(p), "\n")
+	for _, word := range []string{"SCRAM", "not encrypted", "stored once", "Kafka 4.2.0", "no controllers", "storage class gone", "processors", "nodes of their own",
+		"node ports", "not announced", "one registry", "not 24", "read:alertdb", "28 days", "up to 78 GB an hour"} {
 		if !strings.Contains(got, word) {
-			t.Errorf("%q is not conceded:\n%s", word, got)
+			t.Errorf("%q is not said:\n%s", word, got)
+		}
+	}
+}
+
+// What is conceded reaches the plan and the card: of the profile, of the scale.
+func TestConcessions(t *testing.T) {
+	t.Parallel()
+	p, err := profiles.Load("usdfdev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	desc := state.Description{Name: "default", Provider: Embedded, Stack: p.Stack, Profile: p.Name, Resolved: string(p.Source())}
+	text := strings.Join(wanted(t, desc).Concessions, "\n")
+	for _, want := range []string{"kafka.version: 4.0.0 -> 4.2.0, because ", "kafka.controllers.count: 6 -> 3, because ",
+		"kafka.brokers.storage.size: 35TiB -> 2059MiB, because ", "kafka.topics[lsst-alerts-v10.0].config.retention.bytes: 300000000000 -> 143165576, because "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not conceded:\n%s", want, text)
+		}
+	}
+	card, err := open(t, desc).Endpoints(desc, nil)
+	if err != nil || strings.Join(card.Concessions, "\n") != text {
+		t.Errorf("the card concedes %q, %v", card.Concessions, err)
+	}
+	// Topics get the limits of the scaled profile.
+	for _, want := range wanted(t, desc).Parts {
+		if want.Key == "kafka-topics" && strings.Contains(string(want.Input), "300000000000") {
+			t.Errorf("topics are not scaled: %s", want.Input)
+		}
+	}
+}
+
+// The reservoir has one copy: where the brokers want two in sync, a write to it
+// would be refused.
+func TestReservoirTakesWrites(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"usdfprod": `"min.insync.replicas":"1"`, "usdfdev": `"retention.bytes":"-1"`} {
+		p, err := profiles.Load(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		desc := state.Description{Name: "default", Provider: Embedded, Stack: p.Stack, Profile: name, Resolved: string(p.Source())}
+		for _, part := range wanted(t, desc).Parts {
+			if part.Key != "kafka-topics" {
+				continue
+			}
+			var in struct{ Topics []json.RawMessage }
+			if err := json.Unmarshal(part.Input, &in); err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(in.Topics, func(t json.RawMessage) bool { return strings.Contains(string(t), `"alerts-static"`) })
+			if i < 0 || !strings.Contains(string(in.Topics[i]), want) || strings.Contains(string(in.Topics[i]), "insync") != (name == "usdfprod") {
+				t.Errorf("%s: the reservoir is not as it must be: %s", name, part.Input)
+			}
 		}
 	}
 }
