@@ -28,6 +28,13 @@ const (
 	maxFrameBeforeLogin = 512 << 10
 )
 
+// offeredFromZero are requests that Kafka 4 offers from version 0, though clients
+// that are let in use later ones: librdkafka before 2.8 takes SASL, and
+// compression, for missing where the list does not begin there (Kafka's
+// SaslHandshakeRequest.json, validVersions 0-1; KAFKA-18659 for Produce). Who
+// really sends a version that kfake lacks is cut off.
+var offeredFromZero = map[kmsg.Key]bool{kmsg.SASLHandshake: true, kmsg.Produce: true}
+
 // conn is a client's connection as kfake sees it. It ends TLS, reads along
 // enough of each frame to know what it is, and mends a few answers. kfake
 // answers the requests of one connection one after the other and writes each
@@ -129,7 +136,7 @@ func (c *conn) next() error {
 	case k == kmsg.SASLHandshake, k == kmsg.SASLAuthenticate:
 		return c.overhear()
 	case k == kmsg.Fetch && !c.cluster.stamps.Load().none(),
-		k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas,
+		k == kmsg.ApiVersions, k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
 		c.expect(c.frame)
 	}
@@ -275,6 +282,12 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		return answer, c.cluster.changed()
 	case kmsg.DeleteRecords:
 		return answer, c.cluster.written()
+	case kmsg.ApiVersions:
+		// To a version that it does not know, Kafka and kfake answer in version 0
+		// that they do not; the client asks again.
+		if len(answer) >= 10 && int16(binary.BigEndian.Uint16(answer[8:])) == kerr.UnsupportedVersion.Code {
+			return answer, nil
+		}
 	}
 	if s.frame != nil {
 		var err error
@@ -287,6 +300,12 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		return nil, err
 	}
 	switch a := decoded.(type) {
+	case *kmsg.ApiVersionsResponse: // kcat, by librdkafka before 2.8
+		for i := range a.ApiKeys {
+			if key := &a.ApiKeys[i]; offeredFromZero[kmsg.Key(key.ApiKey)] {
+				key.MinVersion = 0
+			}
+		}
 	case *kmsg.ProduceResponse: // producers that report the append time
 		c.cluster.stamps.Load().acknowledge(a, s.at)
 	case *kmsg.MetadataResponse: // all: the controller is hidden
