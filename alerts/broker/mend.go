@@ -29,7 +29,7 @@ const (
 )
 
 // offeredFromZero are requests that Kafka 4 offers from version 0, though clients
-// that are let in use later ones: librdkafka before 2.8 takes SASL, and
+// that are let in use later ones: librdkafka 2.0, of Debian's kcat, takes SASL, and
 // compression, for missing where the list does not begin there (Kafka's
 // SaslHandshakeRequest.json, validVersions 0-1; KAFKA-18659 for Produce). Who
 // really sends a version that kfake lacks is cut off.
@@ -300,7 +300,7 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		return nil, err
 	}
 	switch a := decoded.(type) {
-	case *kmsg.ApiVersionsResponse: // kcat, by librdkafka before 2.8
+	case *kmsg.ApiVersionsResponse: // kcat of Debian, by librdkafka 2.0
 		for i := range a.ApiKeys {
 			if key := &a.ApiKeys[i]; offeredFromZero[kmsg.Key(key.ApiKey)] {
 				key.MinVersion = 0
