@@ -19,6 +19,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/alertlab/alertlab/alerts/objectstore"
@@ -140,6 +143,27 @@ func TestObjects(t *testing.T) {
 	}
 	if err := c.Put(ctx(t), bucketName, "empty", nil); err != nil {
 		t.Errorf("empty object: %v", err)
+	}
+}
+
+// Copies are nothing that our own client makes; the observatory's tools do.
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	child := start(t, config(filepath.Join(t.TempDir(), "store")))
+	c := client(t, child.Endpoint())
+	must(t, c.EnsureBucket(ctx(t), bucketName))
+	body := bytes.Repeat([]byte("alert"), 10_000)
+	must(t, c.Put(ctx(t), bucketName, "v2/one", body))
+	foreign := s3.New(s3.Options{
+		BaseEndpoint: aws.String(child.Endpoint()), Region: "us-east-1", UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(accessKey, secretKey, ""),
+	})
+	_, err := foreign.CopyObject(ctx(t), &s3.CopyObjectInput{
+		Bucket: aws.String(bucketName), Key: aws.String("v2/two"), CopySource: aws.String(bucketName + "/v2/one"),
+	})
+	must(t, err)
+	if got, err := c.Bytes(ctx(t), bucketName, "v2/two"); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("the copy has %d bytes (%v), want %d", len(got), err, len(body))
 	}
 }
 

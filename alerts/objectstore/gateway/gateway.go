@@ -36,6 +36,9 @@ const (
 	// copyBuffer holds one alert: the backend's own default of 1 MiB for each
 	// request in progress would be most of the child's memory.
 	copyBuffer = 128 << 10
+	// maxCopySource is S3's limit of what one CopyObject takes. The backend says
+	// that it is its default, and refuses every copy without it: boto3 showed it.
+	maxCopySource = 5 << 30
 )
 
 // ServeMain is the main of the child process. It reads one line of JSON
@@ -118,9 +121,10 @@ func run(ctx context.Context, cfg childproto.Config, buckets string, store metad
 		SideCarDir: store.sidecar,
 		// The lock on the folder already keeps every other process out, and
 		// one advisory lock file per publish would be two system calls more.
-		ForceNoObjLockFile: true,
-		IOBufferSize:       copyBuffer,
-		Concurrency:        maxRequests,
+		ForceNoObjLockFile:  true,
+		IOBufferSize:        copyBuffer,
+		Concurrency:         maxRequests,
+		CopyObjectThreshold: maxCopySource,
 	}
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
