@@ -326,8 +326,11 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 			c.user = s.user
 			c.mu.Unlock()
 		}
-	case *kmsg.CreateTopicsResponse: // Java AdminClient has no source -1
+	case *kmsg.CreateTopicsResponse: // Java AdminClient has no source -1, and wants a list
 		for i := range a.Topics {
+			if a.Topics[i].Configs == nil {
+				a.Topics[i].Configs = []kmsg.CreateTopicsResponseTopicConfig{}
+			}
 			for j := range a.Topics[i].Configs {
 				a.Topics[i].Configs[j].Source = int8(kmsg.ConfigSourceDynamicTopicConfig)
 			}

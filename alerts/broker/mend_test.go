@@ -133,6 +133,14 @@ func TestAnswersThatJavaClientsTake(t *testing.T) {
 		t.Errorf("a created topic's config has source %d", s)
 	}
 
+	create.Topics[0].Topic, create.Topics[0].Configs = "plain", nil
+	if created, err = create.RequestWith(ctx, cl); err != nil {
+		t.Fatal(err)
+	}
+	if created.Topics[0].ErrorCode != 0 || created.Topics[0].Configs == nil {
+		t.Errorf("a topic without settings of its own: error %d, settings %v, where Java wants a list", created.Topics[0].ErrorCode, created.Topics[0].Configs)
+	}
+
 	quotas, err := kmsg.NewPtrDescribeClientQuotasRequest().RequestWith(ctx, cl)
 	if err != nil {
 		t.Fatal(err)
