@@ -358,6 +358,7 @@ public class Clients {
           for (int i = 0; i < 10; i++) {
             producer.send(new ProducerRecord<>(topic.name, word.getBytes()));
           }
+          producer.flush(); // a producer forgets what it has not sent yet when it aborts
           if (word.equals("aborted")) {
             producer.abortTransaction();
           } else {

@@ -1,6 +1,7 @@
 """boto3: what the reference's ingester and server store alerts with."""
 
 import gzip
+import io
 import re
 
 import boto3
@@ -8,7 +9,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from lab import CARD, ENV, VISIT, check, equal, registered, run, unique, until, visit, wire
+from lab import CARD, ENV, VISIT, check, equal, first_long, registered, run, unique, until, visit, wire
 
 ALERTS, SCHEMAS = ENV["ADMIN_ALERT_BUCKET"], ENV["ADMIN_SCHEMA_BUCKET"]
 # As the reference's image sets it.
@@ -66,13 +67,7 @@ def buckets():
 def alerts():
     messages = {}
     for message in visit():
-        number, shift = 0, 0
-        for byte in message.value()[5:]:
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        name = str((number >> 1) ^ -(number & 1))
+        name = str(first_long(message.value()[5:]))
         messages[f"v2/alerts/{name[:6]}/{name}.avro.gz"] = message.value()
     until(lambda: set(messages) <= set(keys(ALERTS, "v2/alerts/")), "the visit is archived")
     for key, value in messages.items():
@@ -105,7 +100,7 @@ def schemas():
     return ", ".join(found)
 
 
-@check("the lab's keys may put, overwrite, copy and delete in both buckets")
+@check("the lab's keys may put, overwrite, copy, upload in parts and delete in both buckets")
 def put():
     for bucket in {ALERTS, SCHEMAS}:
         key = unique("clients/boto3")
@@ -114,6 +109,10 @@ def put():
             equal(read(bucket, key) == body, True, "what was put comes back")
         s3.copy_object(Bucket=bucket, Key=key + "-copy", CopySource={"Bucket": bucket, "Key": key})
         equal(read(bucket, key + "-copy") == body, True, "the copy comes back")
+        # Above 8 MiB boto3 uploads in parts.
+        large = bytes(9 << 20) + b"end"
+        s3.upload_fileobj(io.BytesIO(large), bucket, key)
+        equal(read(bucket, key) == large, True, "what was put in parts comes back")
         answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}, {"Key": key + "-copy"}]})
         equal(len(answer["Deleted"]), 2, "deleted objects")
         equal(keys(bucket, "clients/"), [], "keys afterwards")

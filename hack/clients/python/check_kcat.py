@@ -7,7 +7,7 @@ import subprocess
 
 import requests
 
-from lab import BROKERS, CARD, ENV, OTHER, TOPIC, UNGRANTED, USER, check, equal, run, schema_id, unique, wire
+from lab import BROKERS, CARD, ENV, OTHER, TOPIC, UNGRANTED, USER, check, equal, first_long, run, schema_id, topic_of_ours, unique, wire
 
 
 def login(admin=False, **more):
@@ -59,14 +59,7 @@ def wrong_password():
 def consume():
     value = good("-C", "-t", TOPIC, "-o", "beginning", "-c", "1", "-e", "-q", "-D", "", *login())
     equal(wire(value)[0], schema_id(CARD["simulator"]["schema"]), "schema id")
-    # Its first field is the id, a long in Avro's zigzag coding.
-    number, shift = 0, 0
-    for byte in value[5:]:
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            break
-    name = (number >> 1) ^ -(number & 1)
+    name = first_long(value[5:])
     stored = requests.get(f"{ENV['ALERTDB_URL']}/v1/alerts/{name}", timeout=5)
     equal(stored.status_code, 200, f"status of alert {name}")
     equal(gzip.decompress(stored.content) == value, True, "the stored alert is the consumed one")
@@ -87,22 +80,20 @@ def refused():
 def produce():
     lines = [f"{i}:value {i}" for i in range(200)]
     # kcat makes no topics, and the lab makes none on the fly.
-    name = ENV["ALERTLAB_CLIENTS_TOPIC"]
-    for codec in ("gzip", "snappy", "lz4", "zstd"):
-        words = ["-P", "-t", name, "-K", ":", "-H", "from=kcat", "-z", codec, "-d", "msg", *login(admin=True)]
-        done = kcat(*words, input=("\n".join(lines)).encode())
-        equal(done.returncode, 0, f"exit code of kcat -P ({done.stderr.decode()[-300:]})")
-        # It goes without where it believes that the brokers know no compression.
-        assert f", {codec})".encode() in done.stderr and b"uncompressed)" not in done.stderr, done.stderr.decode()[-1000:]
-    lines *= 4
-    got = good("-C", "-t", name, "-o", "beginning", "-e", "-q", "-f", "%k:%s %h\n", *login(admin=True)).decode().splitlines()
-    equal(sorted(got), sorted(line + " from=kcat" for line in lines), "messages")
-    # The end is told for each partition that the group has given to kcat.
-    member = good("-G", unique("clients"), "-e", "-q", "-f", "%k:%s\n", *login(admin=True, **{"auto.offset.reset": "earliest"}), name)
-    equal(sorted(member.decode().splitlines()), sorted(lines), "messages in a group")
-    ends = good("-Q", "-t", f"{name}:0:-1", *login(admin=True)).decode()
-    assert re.search(r"\[0\] offset \d+", ends), ends
-    return f"{len(lines)} messages, four codecs"
+    with topic_of_ours(1) as name:
+        for codec in ("gzip", "snappy", "lz4", "zstd"):
+            words = ["-P", "-t", name, "-K", ":", "-H", "from=kcat", "-z", codec, "-d", "msg", *login(admin=True)]
+            done = kcat(*words, input="\n".join(lines).encode())
+            equal(done.returncode, 0, f"exit code of kcat -P ({done.stderr.decode()[-300:]})")
+            # It goes without where it believes that the brokers know no compression.
+            assert f", {codec})".encode() in done.stderr and b"uncompressed)" not in done.stderr, done.stderr.decode()[-1000:]
+        got = good("-C", "-t", name, "-o", "beginning", "-e", "-q", "-f", "%k:%s %h\n", *login(admin=True)).decode().splitlines()
+        equal(got, [line + " from=kcat" for line in 4 * lines], "messages")
+        member = good("-G", unique("clients"), "-e", "-q", "-f", "%k:%s\n", *login(admin=True, **{"auto.offset.reset": "earliest"}), name)
+        equal(member.decode().splitlines(), 4 * lines, "messages in a group")
+        ends = good("-Q", "-t", f"{name}:0:-1", *login(admin=True)).decode()
+        equal(re.search(r"\[0\] offset (\d+)", ends).group(1), str(len(got)), "offset of the end")
+    return f"{len(got)} messages, four codecs"
 
 
 if __name__ == "__main__":

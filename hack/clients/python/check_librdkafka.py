@@ -17,7 +17,29 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-from lab import BROKERS, CARD, DEADLINE, ENV, OTHER, SUBJECT, TOPIC, UNGRANTED, USER, VERSIONS, VISIT, check, equal, librdkafka, run, schema_id, unique, until, visit, wire
+from lab import (
+    BROKERS,
+    CARD,
+    DEADLINE,
+    ENV,
+    OTHER,
+    SUBJECT,
+    TOPIC,
+    UNGRANTED,
+    USER,
+    VERSIONS,
+    VISIT,
+    check,
+    equal,
+    librdkafka,
+    run,
+    schema_id,
+    topic_of_ours,
+    unique,
+    until,
+    visit,
+    wire,
+)
 
 admin = AdminClient(librdkafka(admin=True))
 
@@ -55,22 +77,6 @@ def deliver(producer, topic, values, **more):
         producer.poll(0)
     equal(producer.flush(DEADLINE), 0, "messages without an answer")
     return errors
-
-
-class topic_of_ours:
-    """A topic for one check."""
-
-    def __init__(self, partitions, **config):
-        self.name = unique("clients-librdkafka")
-        self.new = NewTopic(self.name, num_partitions=partitions, replication_factor=1, config={k.replace("_", "."): v for k, v in config.items()})
-
-    def __enter__(self):
-        admin.create_topics([self.new])[self.name].result(DEADLINE)
-        until(lambda: self.name in admin.list_topics(timeout=5).topics, "the topic is listed")
-        return self.name
-
-    def __exit__(self, *_):
-        admin.delete_topics([self.name])[self.name].result(DEADLINE)
 
 
 @check("the superuser logs in and every broker is listed at its own address")
@@ -191,9 +197,9 @@ def produce_consume():
             producer = Producer(librdkafka(admin=True, compression_type=codec, enable_idempotence=True, linger_ms=5))
             errors = []
             for i in range(count):
-                producer.produce(
-                    name, key=str(i % 7), value=f"{codec} {i} ".encode() + b"x" * 2000, headers=[("n", str(i).encode())], on_delivery=lambda e, _: e and errors.append(e)
-                )
+                value = f"{codec} {i} ".encode() + b"x" * 2000
+                headers = [("n", str(i).encode())]
+                producer.produce(name, key=str(i % 7), value=value, headers=headers, on_delivery=lambda e, _: e and errors.append(e))
                 producer.poll(0)
             equal(producer.flush(DEADLINE), 0, "messages without an answer")
             equal(errors, [], "errors")
