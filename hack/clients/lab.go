@@ -155,16 +155,9 @@ func readers(card endpoints.Endpoints) (user, other string, err error) {
 
 // meet runs one client's program.
 func (l *lab) meet(ctx context.Context, t *tools, s selection) report {
-	r := report{Client: s.client.name}
-	if s.client.absent != nil {
-		if why := s.client.absent(); why != "" {
-			r.Checks = []result{{Name: "all", Outcome: skippedOutcome, Reason: why}}
-			return r
-		}
-	}
 	began := time.Now()
 	out, said, err := l.start(ctx, t, s)
-	r = read(out, err)
+	r := read(out, err)
 	r.Client, r.Seconds = s.client.name, time.Since(began).Seconds()
 	if r.failed() {
 		r.Said = lastLines(string(said), tail)

@@ -11,11 +11,10 @@ import (
 	"text/tabwriter"
 )
 
-// What a check can come to.
+// What a check can come to. There is no skipping.
 const (
-	passedOutcome  = "passed"
-	failedOutcome  = "failed"
-	skippedOutcome = "skipped"
+	passedOutcome = "passed"
+	failedOutcome = "failed"
 )
 
 // report is what one client's program said.
@@ -35,7 +34,7 @@ type result struct {
 	Outcome  string  `json:"outcome"`
 	Seconds  float64 `json:"seconds"`
 	Evidence string  `json:"evidence,omitempty"`
-	Reason   string  `json:"reason,omitempty"` // of a failure, or of skipping
+	Reason   string  `json:"reason,omitempty"` // of a failure
 }
 
 // line is what a program writes: first the plan, then each result.
@@ -127,7 +126,7 @@ func (r report) count() string {
 		counts[c.Outcome]++
 	}
 	var words []string
-	for _, outcome := range []string{passedOutcome, failedOutcome, skippedOutcome} {
+	for _, outcome := range []string{passedOutcome, failedOutcome} {
 		if n := counts[outcome]; n > 0 {
 			words = append(words, fmt.Sprintf("%d %s", n, outcome))
 		}
@@ -140,7 +139,7 @@ func (r report) count() string {
 func writeTable(w io.Writer, reports []report) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  CLIENT\tCHECK\tSECONDS\tSENTENCE\tSEEN")
-	marks := map[string]string{passedOutcome: "✓", failedOutcome: "✗", skippedOutcome: "-"}
+	marks := map[string]string{passedOutcome: "✓", failedOutcome: "✗"}
 	for _, r := range reports {
 		for _, c := range r.Checks {
 			seen := c.Evidence

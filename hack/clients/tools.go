@@ -34,6 +34,9 @@ const (
 	lockPoll = 100 * time.Millisecond
 	// complete is written into a folder of the cache last.
 	complete = ".complete"
+	// unused is how long versions that no run has asked for are kept: another
+	// checkout may be testing with them.
+	unused = 7 * 24 * time.Hour
 )
 
 // tools installs clients and says how they are started.
@@ -238,13 +241,15 @@ func key(parts ...[]byte) string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
-// install gives the folder of the cache with this name and key, and makes it, in
-// place of those with other keys, where it is not complete.
+// install gives the folder of the cache with this name and key, and makes it
+// where it is not complete. Those with other keys go when they are a week old.
 func (t *tools) install(ctx context.Context, name, key string, do func(ctx context.Context, folder string) error) (string, error) {
 	folder := filepath.Join(t.cache, name+"-"+key)
-	if _, err := os.Stat(filepath.Join(folder, complete)); err == nil {
+	now := time.Now()
+	switch err := os.Chtimes(filepath.Join(folder, complete), now, now); {
+	case err == nil:
 		return folder, nil
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	case !errors.Is(err, fs.ErrNotExist):
 		return "", err
 	}
 	former, err := filepath.Glob(filepath.Join(t.cache, name+"-*"))
@@ -252,6 +257,10 @@ func (t *tools) install(ctx context.Context, name, key string, do func(ctx conte
 		return "", err
 	}
 	for _, f := range former {
+		info, err := os.Stat(filepath.Join(f, complete))
+		if err == nil && now.Sub(info.ModTime()) < unused {
+			continue
+		}
 		if err := os.RemoveAll(f); err != nil {
 			return "", err
 		}

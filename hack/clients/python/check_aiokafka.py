@@ -6,7 +6,14 @@ import logging
 import aiokafka
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import AuthenticationFailedError, GroupAuthorizationFailedError, MessageSizeTooLargeError, TopicAuthorizationFailedError
+from aiokafka.conn import create_conn
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    MessageSizeTooLargeError,
+    SaslAuthenticationFailed,
+    TopicAuthorizationFailedError,
+)
 
 from lab import BROKERS, CARD, DEADLINE, ENV, OTHER, TOPIC, UNGRANTED, USER, VISIT, check, equal, run, schema_id, unique, wire
 
@@ -81,12 +88,19 @@ async def logs_in():
 @check("a wrong password is refused as such")
 @awaited
 async def wrong_password():
-    consumer = AIOKafkaConsumer(TOPIC, **login(sasl_plain_password="wrong"))
-    got = await refusal(consumer.start())
+    wrong = login(sasl_plain_password="wrong")
+    # A consumer that no broker lets in tells only that it has met none.
+    consumer = AIOKafkaConsumer(TOPIC, **wrong)
+    equal(await refusal(consumer.start()), KafkaConnectionError, "a consumer's error")
     await consumer.stop()
-    # A client that has not met any broker yet tells only that it has met none.
-    assert got in (AuthenticationFailedError, aiokafka.errors.KafkaConnectionError), got
-    return got.__name__
+    # One connection tells why.
+    host, port = wrong.pop("bootstrap_servers").split(":")
+    try:
+        await create_conn(host, int(port), **wrong)
+    except SaslAuthenticationFailed as error:
+        assert "invalid credentials" in str(error), error
+        return str(error).split(": ", 1)[-1]
+    raise AssertionError("it got in")
 
 
 @check("a community user reads a visit, in a group of its own name")

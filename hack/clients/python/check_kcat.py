@@ -7,7 +7,7 @@ import subprocess
 
 import requests
 
-from lab import BROKERS, CARD, ENV, OTHER, TOPIC, UNGRANTED, USER, check, equal, first_long, run, schema_id, topic_of_ours, unique, wire
+from lab import BROKERS, CARD, ENV, OTHER, TOPIC, UNGRANTED, USER, check, equal, first_long, run, schema_id, topic_of_ours, unique, until, wire
 
 
 def login(admin=False, **more):
@@ -60,8 +60,9 @@ def consume():
     value = good("-C", "-t", TOPIC, "-o", "beginning", "-c", "1", "-e", "-q", "-D", "", *login())
     equal(wire(value)[0], schema_id(CARD["simulator"]["schema"]), "schema id")
     name = first_long(value[5:])
-    stored = requests.get(f"{ENV['ALERTDB_URL']}/v1/alerts/{name}", timeout=5)
-    equal(stored.status_code, 200, f"status of alert {name}")
+    url = f"{ENV['ALERTDB_URL']}/v1/alerts/{name}"
+    until(lambda: requests.get(url, timeout=5).status_code == 200, f"alert {name} is archived")
+    stored = requests.get(url, timeout=5)
     equal(gzip.decompress(stored.content) == value, True, "the stored alert is the consumed one")
     return f"alert {name}, {len(value)} bytes"
 

@@ -1,8 +1,10 @@
 """requests: the alert database and the registry's read-only address, over plain HTTP."""
 
 import gzip
+import io
 import json
 
+import fastavro
 import requests
 
 from lab import CARD, ENV, check, equal, registered, run, schema_id, until, visit, wire
@@ -12,9 +14,6 @@ ALERTDB, REGISTRY = ENV["ALERTDB_URL"] + "/v1", ENV["SCHEMA_REGISTRY_URL"]
 
 @check("the alert database gives every alert of a visit back byte for byte, gzipped, with the reference's content type")
 def alerts():
-    import fastavro
-    import io
-
     schema = fastavro.parse_schema(json.loads(registered(schema_id(CARD["simulator"]["schema"]))))
     sent = {}
     for message in visit():

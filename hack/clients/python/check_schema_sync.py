@@ -1,6 +1,8 @@
 """The reference's own program that fills a registry, from PyPI's lsst-alert-packet."""
 
 import importlib.metadata
+import io
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import fastavro
 import requests
 from lsst.alert.packet.schemaRegistry import SchemaRegistry
 
-from lab import ENV, SUBJECT, alertlab, check, equal, registered, run, schema_id, visit, wire
+from lab import ENV, SUBJECT, alertlab, check, equal, goes_through, reference_sample, registered, run, schema_id, visit, wire
 
 URL = ENV["ADMIN_SCHEMA_REGISTRY_ADMIN_URL"]
 REFERENCE = SchemaRegistry().all_schemas_from_filesystem()
@@ -63,9 +65,6 @@ def again():
 
 @check("alerts that were published before are read with the schemas that it registered")
 def readable():
-    import io
-    import json
-
     schemas = {}
     for message in visit():
         number, body = wire(message.value())
@@ -73,6 +72,14 @@ def readable():
             schemas[number] = fastavro.parse_schema(json.loads(registered(number)))
         fastavro.schemaless_reader(io.BytesIO(body), schemas[number])
     return f"schema {', '.join(map(str, schemas))}"
+
+
+@check("an alert of the newest version, which it registered, goes through the lab byte for byte")
+def newest():
+    version = max(REFERENCE.known_versions, key=schema_id)
+    told = goes_through(reference_sample(version), schema_id(version))
+    alertlab("simulator", "create", "-q", "--profile")
+    return f"schema {version}: {told}"
 
 
 @check("the lab finds nothing to mend afterwards")

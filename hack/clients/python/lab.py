@@ -199,6 +199,43 @@ def visit():
             return list(seen.values())
 
 
+def goes_through(path, number):
+    """Load a file of one alert, play it, and wait until the alert database gives it back.
+
+    What it should give is made without alertlab: the bytes of the file's datum
+    behind a header with the schema id.
+    """
+    import gzip
+
+    import fastavro
+    import requests
+
+    with open(path, "rb") as file:
+        blocks = list(fastavro.block_reader(file))
+    equal([b.num_records for b in blocks], [1], f"alerts of {path}")
+    want = struct.pack(">bI", 0, number) + blocks[0].bytes_.read()
+    with open(path, "rb") as file:
+        alert = next(fastavro.reader(file))
+    name = alert["alertId"] if "alertId" in alert else alert["diaSourceId"]
+    alertlab("simulator", "create", "-q", path)
+    alertlab("simulator", "play")
+
+    # All samples have one id: before this one, its predecessor is there.
+    def archived():
+        answer = requests.get(f"{ENV['ALERTDB_URL']}/v1/alerts/{name}", timeout=5)
+        return answer.status_code == 200 and gzip.decompress(answer.content) == want
+
+    until(archived, f"alert {name} of {path} comes back byte for byte")
+    return f"alert {name}, {len(want)} bytes"
+
+
+def reference_sample(version):
+    """The sample alert of a schema version that comes with lsst-alert-packet."""
+    import lsst.alert.packet
+
+    return os.path.join(os.path.dirname(lsst.alert.packet.__file__), "schema", *version.split("."), "sample_data", "fakeAlert.avro")
+
+
 def registered(number, url=ENV["SCHEMA_REGISTRY_URL"]):
     """The text of the schema with an id, from the registry."""
     import requests
