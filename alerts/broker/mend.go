@@ -135,6 +135,8 @@ func (c *conn) next() error {
 		return c.take()
 	case k == kmsg.SASLHandshake, k == kmsg.SASLAuthenticate:
 		return c.overhear()
+	case k == kmsg.DescribeUserSCRAMCredentials:
+		return c.everybody()
 	case k == kmsg.Fetch && !c.cluster.stamps.Load().none(),
 		k == kmsg.ApiVersions, k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
@@ -191,6 +193,24 @@ func (c *conn) overhear() error {
 		}
 	}
 	c.expect(seen)
+	return nil
+}
+
+// everybody asks for all users where a request names none: Kafka takes an empty
+// list as it takes null, and Java's AdminClient sends the one where kfake wants
+// the other.
+func (c *conn) everybody() error {
+	if err := c.whole(); err != nil {
+		return err
+	}
+	req, err := decodeRequest(c.ready[headSize:], int16(c.frame.key), c.frame.version)
+	if err != nil {
+		return err
+	}
+	if req, ok := req.(*kmsg.DescribeUserSCRAMCredentialsRequest); ok && len(req.Users) == 0 {
+		req.Users = nil
+		c.ready = kmsg.NewRequestFormatter().AppendRequest(nil, req, c.frame.correlation)
+	}
 	return nil
 }
 

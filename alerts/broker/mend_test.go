@@ -141,6 +141,20 @@ func TestAnswersThatJavaClientsTake(t *testing.T) {
 		t.Errorf("a topic without settings of its own: error %d, settings %v, where Java wants a list", created.Topics[0].ErrorCode, created.Topics[0].Configs)
 	}
 
+	for name, users := range map[string][]kmsg.DescribeUserSCRAMCredentialsRequestUser{
+		"null": nil, "an empty list": {}, "its name": {{Name: testUser}},
+	} {
+		describe := kmsg.NewPtrDescribeUserSCRAMCredentialsRequest()
+		describe.Users = users
+		described, err := describe.RequestWith(ctx, cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(described.Results) != 1 || described.Results[0].User != testUser || len(described.Results[0].CredentialInfos) != 1 {
+			t.Errorf("asked for users by %s: %+v", name, described.Results)
+		}
+	}
+
 	quotas, err := kmsg.NewPtrDescribeClientQuotasRequest().RequestWith(ctx, cl)
 	if err != nil {
 		t.Fatal(err)

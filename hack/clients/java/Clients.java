@@ -94,7 +94,7 @@ public class Clients {
         new Check("describe-configs", "settings of topics and brokers are described", this::describeConfigs),
         new Check("acls", "the ACLs of a community user are those of the real system, and no more", this::acls),
         new Check("grant", "an ACL is granted, takes effect, and is revoked", this::grant),
-        new Check("users", "a user is made, logs in, gets another password and is removed", this::users),
+        new Check("users", "users are listed; one is made, logs in, gets another password and is removed", this::users),
         new Check("visit", "a community user reads a visit, by both group protocols", this::visit),
         new Check("refused", "an ungranted topic, a foreign group and a write are refused", this::refused),
         new Check("produce-consume", "what is produced is consumed, once and in order, with keys and headers", this::produceConsume),
@@ -233,6 +233,8 @@ public class Clients {
   }
 
   String users() throws Exception {
+    Set<String> known = got(admin.describeUserScramCredentials().all()).keySet();
+    check(known.containsAll(List.of(USER, OTHER)), "users that are listed: " + known);
     String name = unique("clients-user");
     for (String secret : List.of("first", "second")) {
       var info = new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096);
@@ -255,7 +257,7 @@ public class Clients {
     try (Admin user = Admin.create(login(false, password(name, "second")))) {
       equal(failure(user.describeCluster().nodes()), SaslAuthenticationException.class, "a removed user");
     }
-    return "";
+    return known.size() + " users of the lab";
   }
 
   // Reading and writing.

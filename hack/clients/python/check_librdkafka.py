@@ -113,6 +113,27 @@ def granted():
     return f"{len(alerts)} alerts from {len({m.partition() for m in alerts})} partitions"
 
 
+@check("it does so by the newer group protocol too")
+def newer_protocol():
+    settings = {"group.id": unique(USER), "group.protocol": "consumer", "auto.offset.reset": "earliest"}
+    consumer = Consumer({**librdkafka(), **settings})
+    try:
+        consumer.subscribe([TOPIC])
+        seen = set()
+
+        def a_visit():
+            message = consumer.poll(0.2)
+            if message:
+                assert message.error() is None, message.error()
+                seen.add(message.value())
+            return len(seen) == VISIT
+
+        until(a_visit, "a visit")
+        consumer.commit(asynchronous=False)
+    finally:
+        consumer.close()
+
+
 @check("a topic that was not granted is refused")
 def ungranted():
     equal(poll_error(librdkafka(group_id=unique(USER), auto_offset_reset="earliest"), UNGRANTED), KafkaError.TOPIC_AUTHORIZATION_FAILED, "error")
