@@ -9,7 +9,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from lab import CARD, ENV, VISIT, check, equal, first_long, registered, run, unique, until, visit, wire
+from lab import ENV, VISIT, check, equal, first_long, registered, run, unique, until, visit, wire
 
 ALERTS, SCHEMAS = ENV["ADMIN_ALERT_BUCKET"], ENV["ADMIN_SCHEMA_BUCKET"]
 # As the reference's image sets it.
