@@ -7,7 +7,7 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build install run stop test lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
+.PHONY: help build install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: ## run the tests
 	$(GO) test -timeout 30m $$($(GO) list ./... | grep -E '$(PLAIN)')
 	cd hack/rig/modules/kubernetes && $(GO) test ./netd ./crictl
 
+test-clients: ## let clients that are not ours meet a lab: see docs/clients.md
+	$(GO) run ./hack/clients
+
 lint: ## gofmt, go vet, staticcheck, a tidy go.mod
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted: $$unformatted"; exit 1; fi
@@ -44,8 +47,8 @@ lint: ## gofmt, go vet, staticcheck, a tidy go.mod
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod tidy -diff
 
-check: ## what CI runs: lint, test, rig and e2e, each with its minutes
-	@for part in lint test rig e2e; do \
+check: ## what CI runs: lint, test, test-clients, rig and e2e, each with its minutes
+	@for part in lint test test-clients rig e2e; do \
 	  begin=$$(date +%s); $(MAKE) --no-print-directory $$part || exit 1; \
 	  echo "make $$part took $$(( ($$(date +%s) - begin + 30) / 60 )) min ($$(( $$(date +%s) - begin )) s)"; \
 	done

@@ -133,6 +133,28 @@ func TestAnswersThatJavaClientsTake(t *testing.T) {
 		t.Errorf("a created topic's config has source %d", s)
 	}
 
+	create.Topics[0].Topic, create.Topics[0].Configs = "plain", nil
+	if created, err = create.RequestWith(ctx, cl); err != nil {
+		t.Fatal(err)
+	}
+	if created.Topics[0].ErrorCode != 0 || created.Topics[0].Configs == nil {
+		t.Errorf("a topic without settings of its own: error %d, settings %v, where Java wants a list", created.Topics[0].ErrorCode, created.Topics[0].Configs)
+	}
+
+	for name, users := range map[string][]kmsg.DescribeUserSCRAMCredentialsRequestUser{
+		"null": nil, "an empty list": {}, "its name": {{Name: testUser}},
+	} {
+		describe := kmsg.NewPtrDescribeUserSCRAMCredentialsRequest()
+		describe.Users = users
+		described, err := describe.RequestWith(ctx, cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(described.Results) != 1 || described.Results[0].User != testUser || len(described.Results[0].CredentialInfos) != 1 {
+			t.Errorf("asked for users by %s: %+v", name, described.Results)
+		}
+	}
+
 	quotas, err := kmsg.NewPtrDescribeClientQuotasRequest().RequestWith(ctx, cl)
 	if err != nil {
 		t.Fatal(err)
@@ -157,6 +179,55 @@ func TestAnswersThatJavaClientsTake(t *testing.T) {
 	}
 	if !slices.ContainsFunc(cluster.Brokers, func(b kmsg.DescribeClusterResponseBroker) bool { return b.NodeID == cluster.ControllerID }) {
 		t.Errorf("controller %d is not a broker", cluster.ControllerID)
+	}
+}
+
+// kcat of Debian, by librdkafka 2.0, finds no SASL and no compression otherwise.
+func TestVersionsThatOlderLibrdkafkaTakes(t *testing.T) {
+	t.Parallel()
+	c := startTest(t, testConfig(t))
+	for _, version := range []int16{0, 1, 2, 3, 4} {
+		req := kmsg.NewPtrApiVersionsRequest()
+		req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = version, "test", "1"
+		a := raw(t, dialTest(t, c), req).(*kmsg.ApiVersionsResponse)
+		offered := map[kmsg.Key][2]int16{}
+		for _, k := range a.ApiKeys {
+			offered[kmsg.Key(k.ApiKey)] = [2]int16{k.MinVersion, k.MaxVersion}
+		}
+		if got := offered[kmsg.SASLHandshake]; got != [2]int16{0, 1} {
+			t.Errorf("v%d: SaslHandshake is offered in versions %d", version, got)
+		}
+		if got := offered[kmsg.Produce]; got[0] != 0 || got[1] < 9 {
+			t.Errorf("v%d: Produce is offered in versions %d", version, got)
+		}
+		if got := offered[kmsg.Fetch]; got[0] != 4 {
+			t.Errorf("v%d: Fetch, of which nobody needs version 0, is offered in versions %d", version, got)
+		}
+		if a.ErrorCode != 0 || version >= 3 && len(a.SupportedFeatures) == 0 {
+			t.Errorf("v%d: error %d, %d features", version, a.ErrorCode, len(a.SupportedFeatures))
+		}
+	}
+}
+
+// A client of the future asks in a version that nobody knows yet, and asks again
+// in the one that the answer names.
+func TestAnUnknownApiVersionsIsAnsweredInVersionZero(t *testing.T) {
+	t.Parallel()
+	c := startTest(t, testConfig(t))
+	s := dialTest(t, c)
+	req := kmsg.NewPtrApiVersionsRequest()
+	req.Version, req.ClientSoftwareName, req.ClientSoftwareVersion = req.MaxVersion(), "test", "1"
+	frame := kmsg.NewRequestFormatter().AppendRequest(nil, req, 7)
+	binary.BigEndian.PutUint16(frame[6:], 99)
+	if _, err := s.Write(frame); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 10)
+	if _, err := io.ReadFull(s, head); err != nil {
+		t.Fatal(err)
+	}
+	if correlation, code := binary.BigEndian.Uint32(head[4:]), int16(binary.BigEndian.Uint16(head[8:])); correlation != 7 || code != kerr.UnsupportedVersion.Code {
+		t.Errorf("answer %d: error %d", correlation, code)
 	}
 }
 

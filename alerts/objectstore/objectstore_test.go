@@ -19,6 +19,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/alertlab/alertlab/alerts/objectstore"
@@ -140,6 +145,51 @@ func TestObjects(t *testing.T) {
 	}
 	if err := c.Put(ctx(t), bucketName, "empty", nil); err != nil {
 		t.Errorf("empty object: %v", err)
+	}
+}
+
+// Copies are nothing that our own client makes; the observatory's tools do.
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	child := start(t, config(filepath.Join(t.TempDir(), "store")))
+	c := client(t, child.Endpoint())
+	must(t, c.EnsureBucket(ctx(t), bucketName))
+	body := bytes.Repeat([]byte("alert"), 10_000)
+	must(t, c.Put(ctx(t), bucketName, "v2/one", body))
+	foreign := foreignClient(child, accessKey, secretKey)
+	_, err := foreign.CopyObject(ctx(t), &s3.CopyObjectInput{
+		Bucket: aws.String(bucketName), Key: aws.String("v2/two"), CopySource: aws.String(bucketName + "/v2/one"),
+	})
+	must(t, err)
+	if got, err := c.Bytes(ctx(t), bucketName, "v2/two"); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("the copy has %d bytes (%v), want %d", len(got), err, len(body))
+	}
+}
+
+func foreignClient(child *objectstore.Child, access, secret string) *s3.Client {
+	return s3.New(s3.Options{
+		BaseEndpoint: aws.String(child.Endpoint()), Region: "us-east-1", UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(access, secret, ""),
+	})
+}
+
+// Who is refused is told so in S3's words, and not that nothing is there.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	child := start(t, config(filepath.Join(t.TempDir(), "store")))
+	c := client(t, child.Endpoint())
+	must(t, c.EnsureBucket(ctx(t), bucketName))
+	must(t, c.Put(ctx(t), bucketName, "there", []byte("x")))
+	for want, stranger := range map[string]*s3.Client{
+		"InvalidAccessKeyId":    foreignClient(child, "nobody", secretKey),
+		"SignatureDoesNotMatch": foreignClient(child, accessKey, "wrong"),
+	} {
+		_, err := stranger.GetObject(ctx(t), &s3.GetObjectInput{Bucket: aws.String(bucketName), Key: aws.String("there")})
+		var answer smithy.APIError
+		var response *smithyhttp.ResponseError
+		if !errors.As(err, &answer) || !errors.As(err, &response) || answer.ErrorCode() != want || response.HTTPStatusCode() != http.StatusForbidden {
+			t.Errorf("want 403 %s, got %v", want, err)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
@@ -36,6 +37,9 @@ const (
 	// copyBuffer holds one alert: the backend's own default of 1 MiB for each
 	// request in progress would be most of the child's memory.
 	copyBuffer = 128 << 10
+	// maxCopySource is S3's limit of what one CopyObject takes. The backend says
+	// that it is its default, and refuses every copy without it: boto3 showed it.
+	maxCopySource = 5 << 30
 )
 
 // ServeMain is the main of the child process. It reads one line of JSON
@@ -118,9 +122,10 @@ func run(ctx context.Context, cfg childproto.Config, buckets string, store metad
 		SideCarDir: store.sidecar,
 		// The lock on the folder already keeps every other process out, and
 		// one advisory lock file per publish would be two system calls more.
-		ForceNoObjLockFile: true,
-		IOBufferSize:       copyBuffer,
-		Concurrency:        maxRequests,
+		ForceNoObjLockFile:  true,
+		IOBufferSize:        copyBuffer,
+		Concurrency:         maxRequests,
+		CopyObjectThreshold: maxCopySource,
 	}
 	opts.SetNewDirPerm(0o700)
 	opts.SetNewFilePerm(0o600)
@@ -137,6 +142,7 @@ func run(ctx context.Context, cfg childproto.Config, buckets string, store metad
 			RootUserSecret:    cfg.SecretKey,
 			Region:            cfg.Region,
 			Ports:             []string{address},
+			IAMService:        oneAccount{auth.NewIAMServiceSingle(auth.Account{Access: cfg.AccessKey, Secret: cfg.SecretKey, Role: auth.RoleAdmin})},
 			MaxConnections:    maxRequests,
 			MaxRequests:       maxRequests,
 			MultipartMaxParts: 10000,
@@ -191,6 +197,20 @@ func pickPort(address string) (string, error) {
 	}
 	defer l.Close()
 	return l.Addr().String(), nil
+}
+
+// oneAccount is the service of accounts with the lab's keys alone. The gateway's
+// own one answers an unknown key with 404 and a code of its administration, which
+// a client takes for a missing object; S3 answers 403, InvalidAccessKeyId. boto3
+// showed it.
+type oneAccount struct{ auth.IAMService }
+
+func (a oneAccount) GetUserAccount(access string) (auth.Account, error) {
+	account, err := a.IAMService.GetUserAccount(access)
+	if err != nil {
+		err = auth.ErrNoSuchUser
+	}
+	return account, err
 }
 
 // metadata is where the gateway keeps what S3 knows of an object beside its

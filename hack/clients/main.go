@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/alertlab/alertlab/lab/fault"
+)
+
+// programLimit bounds one client's checks, each of which has deadlines of its own.
+const programLimit = 5 * time.Minute
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// A second Ctrl-C ends the process at once.
+	defer context.AfterFunc(ctx, stop)()
+	o, err := options(os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(ctx, o)
+	}
+	interrupted := ctx.Err() != nil
+	stop()
+	switch {
+	case err == nil:
+		return
+	case interrupted:
+		fmt.Fprintln(os.Stderr, "error: interrupted")
+		os.Exit(int(fault.Interrupted))
+	}
+	fmt.Fprintln(os.Stderr, fault.Text(err))
+	os.Exit(int(fault.CodeOf(err)))
+}
+
+// choices are the flags.
+type choices struct {
+	chosen []selection
+	output string // table or json
+	keep   bool
+}
+
+func options(words []string, out io.Writer) (choices, error) {
+	const help = "go run ./hack/clients --help"
+	var o choices
+	flags := flag.NewFlagSet("clients", flag.ContinueOnError)
+	flags.SetOutput(out)
+	only := flags.String("only", "", "clients to run, or `CLIENT/CHECK`, with commas between (default: all)")
+	flags.StringVar(&o.output, "output", "table", "table or json")
+	flags.BoolVar(&o.keep, "keep", false, "leave the lab running, and its folder")
+	if err := flags.Parse(words); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return o, err
+		}
+		return o, fault.Wrap(fault.BadInput, "the command line cannot be read", err, help)
+	}
+	if flags.NArg() > 0 {
+		return o, fault.New(fault.BadInput, fmt.Sprintf("%q is not understood", flags.Arg(0)), "there are flags only", help)
+	}
+	if o.output != "table" && o.output != "json" {
+		return o, fault.New(fault.BadInput, fmt.Sprintf("there is no output %q", o.output), "there are table and json", help)
+	}
+	var err error
+	o.chosen, err = choose(clients, *only)
+	return o, err
+}
+
+func run(ctx context.Context, o choices) (err error) {
+	began := time.Now()
+	root, err := projectRoot(ctx)
+	if err != nil {
+		return err
+	}
+	say := func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	}
+	work, err := os.MkdirTemp("", "alertlab-clients-")
+	if err != nil {
+		return err
+	}
+	if !o.keep {
+		defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	}
+
+	t := &tools{say: say, source: filepath.Join(root, "hack", "clients")}
+	binary := filepath.Join(work, "alertlab")
+	release, err := t.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := t.debian(ctx, o.chosen); err != nil {
+		return err
+	}
+	jobs, jobsCtx := errgroup.WithContext(ctx)
+	jobs.Go(func() error {
+		build := exec.CommandContext(jobsCtx, "go", "build", "-trimpath", "-o", binary, ".")
+		build.Dir = root
+		if text, err := build.CombinedOutput(); err != nil {
+			return fault.New(fault.StepFailed, "alertlab could not be built", fmt.Sprintf("%v\n%s", err, text), "make build")
+		}
+		return nil
+	})
+	jobs.Go(func() error { return t.languages(jobsCtx, o.chosen) })
+	if err := jobs.Wait(); err != nil {
+		return err
+	}
+	// Another run may install now; it takes nothing away that is in use as long as
+	// both are of the same versions.
+	release()
+	say("alertlab and every client are there")
+
+	l := newLab(binary, work)
+	defer func() {
+		if o.keep {
+			say("the lab goes on: export ALERTLAB_STATE_DIR=%s; %s status", l.state, binary)
+			return
+		}
+		if purgeErr := l.purge(context.WithoutCancel(ctx)); purgeErr != nil {
+			err = errors.Join(err, purgeErr)
+			return
+		}
+		say("nothing of the lab is left")
+	}()
+	if err := l.up(ctx); err != nil {
+		return err
+	}
+	say("the lab is up")
+
+	var reports []report
+	for _, s := range o.chosen {
+		r := l.meet(ctx, t, s)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		reports = append(reports, r)
+		say("%s: %s", s.client.name, r.count())
+	}
+	if o.output == "json" {
+		err = writeJSON(os.Stdout, reports)
+	} else {
+		err = writeTable(os.Stdout, reports)
+	}
+	if err != nil {
+		return err
+	}
+	var failed []string
+	checks := 0
+	for _, r := range reports {
+		checks += len(r.Checks)
+		for _, c := range r.Checks {
+			if c.Outcome == failedOutcome {
+				failed = append(failed, r.Client+"/"+c.Name)
+			}
+		}
+	}
+	if len(failed) > 0 {
+		return fault.New(fault.StepFailed, fmt.Sprintf("%d of %d checks failed", len(failed), checks), strings.Join(failed, ", "),
+			"go run ./hack/clients --keep --only "+strings.Join(failed, ","))
+	}
+	return nil
+}
+
+// projectRoot is the folder of go.mod.
+func projectRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	path := strings.TrimSpace(string(out))
+	if err != nil || path == "" || path == os.DevNull {
+		return "", fault.New(fault.BadInput, "the project is not found", "this is not within a checkout of alertlab", "cd alertlab && make test-clients")
+	}
+	return filepath.Dir(path), nil
+}
