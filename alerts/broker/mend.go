@@ -129,7 +129,7 @@ func (c *conn) next() error {
 	case k == kmsg.SASLHandshake, k == kmsg.SASLAuthenticate:
 		return c.overhear()
 	case k == kmsg.Fetch && !c.cluster.stamps.Load().none(),
-		k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas,
+		k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas, k == kmsg.DescribeLogDirs,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
 		c.expect(c.frame)
 	}
@@ -324,6 +324,8 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		if err := secureFiles(c.cluster.cfg.DataDir); err != nil {
 			return nil, err
 		}
+	case *kmsg.DescribeLogDirsResponse: // consoles that show the disk of each broker
+		c.cluster.disks(a, c.node.id)
 	case *kmsg.DescribeClientQuotasResponse: // Java AdminClient wants a list
 		if a.Entries == nil && a.ErrorCode == 0 {
 			a.Entries = []kmsg.DescribeClientQuotasResponseEntry{}
