@@ -20,6 +20,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/alerts/packet"
@@ -64,6 +65,7 @@ func TestScripts(t *testing.T) {
 			"validjson":  validJSON,
 			"secrets":    secrets,
 			"login":      login,
+			"malformed":  malformed,
 		},
 	})
 }
@@ -388,6 +390,28 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !neg && err != nil {
 		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// malformed LAB TOPIC writes five messages that are no alerts to a topic of the
+// lab: four bytes, magic byte 1, an id that no schema has, a datum that does not
+// decode, and no value.
+func malformed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: malformed LAB TOPIC")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	creds, err := dir.Credentials()
+	ts.Check(err)
+	client, err := kafka.NewClient(kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: card.Superuser(), Password: creds.Kafka[card.Superuser()]})
+	ts.Check(err)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, value := range [][]byte{{0, 0, 0, 4}, {1, 0, 0, 4, 76, 1, 2, 3, 4}, packet.Frame(9999, []byte("what")), packet.Frame(1100, []byte{1, 2, 3, 4}), nil} {
+		ts.Check(client.ProduceSync(ctx, &kgo.Record{Topic: args[1], Value: value}).FirstErr())
 	}
 }
 
