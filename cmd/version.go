@@ -12,24 +12,7 @@ func (a *app) version() *cobra.Command {
 	c := &cobra.Command{Use: "version", Short: "Print the version and how this binary was built", Example: "  alertlab version -o json", Args: cobra.NoArgs}
 	output := outputFlag(c, "text", "json")
 	c.RunE = func(*cobra.Command, []string) error {
-		v := struct {
-			Version  string `json:"version"`
-			Revision string `json:"revision,omitempty"`
-			Modified bool   `json:"modified,omitempty"`
-			Go       string `json:"go"`
-			Platform string `json:"platform"`
-		}{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-		if info, ok := debug.ReadBuildInfo(); ok {
-			v.Version = info.Main.Version
-			for _, s := range info.Settings {
-				switch s.Key {
-				case "vcs.revision":
-					v.Revision = s.Value
-				case "vcs.modified":
-					v.Modified = s.Value == "true"
-				}
-			}
-		}
+		v := build()
 		if *output == "json" {
 			return a.printJSON(v)
 		}
@@ -41,4 +24,29 @@ func (a *app) version() *cobra.Command {
 		return err
 	}
 	return c
+}
+
+// buildInfo says how this binary was built.
+type buildInfo struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Modified bool   `json:"modified,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func build() buildInfo {
+	v := buildInfo{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v.Version = info.Main.Version
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.Revision = s.Value
+			case "vcs.modified":
+				v.Modified = s.Value == "true"
+			}
+		}
+	}
+	return v
 }
