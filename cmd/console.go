@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"slices"
@@ -21,6 +22,8 @@ import (
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/render/phrase"
+	"github.com/alertlab/alertlab/render/style"
 )
 
 // consoleFlags are what all verbs of console take.
@@ -448,6 +451,11 @@ cutouts stand there as their size, with --full in base64.`,
 				return ok && got == id
 			}
 		}
+		scan := &scanLine{}
+		if byID && style.Terminal(a.err) {
+			scan.w = a.err
+		}
+		q.Scanned = scan.at
 		shown := 0
 		var show func(console.Message) error
 		if *output == "json" {
@@ -459,8 +467,10 @@ cutouts stand there as their size, with --full in base64.`,
 		}
 		err = l.Messages(c.Context(), q, func(r *kgo.Record) error {
 			shown++
+			scan.clear()
 			return show(decoder.Message(c.Context(), r))
 		})
+		scan.clear()
 		if offset == "latest" && c.Context().Err() != nil {
 			return nil // Ctrl-C is how waiting ends
 		}
@@ -492,4 +502,36 @@ func where(partition int32, offset string) string {
 		return fmt.Sprintf("%s, from offset %d on", text, n)
 	}
 	return text + ", from the " + offset + " on"
+}
+
+// scanLine shows, on a line of a terminal, how far a search has come. Without a
+// writer it shows nothing.
+type scanLine struct {
+	w     io.Writer
+	meter phrase.Meter
+	last  time.Time
+	there bool // the line is
+}
+
+func (s *scanLine) at(read, total int64) {
+	now := time.Now()
+	if s.w == nil || now.Sub(s.last) < 500*time.Millisecond {
+		return
+	}
+	s.last = now
+	s.meter.Observe(now, read)
+	text := fmt.Sprintf("%d of %d messages read", read, max(read, total))
+	if rate := s.meter.Text(total); rate != "" {
+		text += ", " + rate
+	}
+	s.clear()
+	fmt.Fprint(s.w, text)
+	s.there = true
+}
+
+func (s *scanLine) clear() {
+	if s.there {
+		fmt.Fprint(s.w, "\r\x1b[K")
+		s.there = false
+	}
 }

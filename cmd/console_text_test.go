@@ -113,6 +113,34 @@ func TestConsoleText(t *testing.T) {
 	})
 }
 
+// TestScanLine shows progress at most twice a second, and takes the line away
+// before anything else is written.
+func TestScanLine(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	s := &scanLine{w: &b}
+	s.clear()
+	s.at(10, 1000)
+	s.at(20, 1000)
+	if got := b.String(); got != "10 of 1000 messages read" {
+		t.Errorf("%q", got)
+	}
+	b.Reset()
+	s.last = s.last.Add(-time.Second)
+	s.meter.Observe(time.Now().Add(-10*time.Second), 0)
+	s.at(500, 1000)
+	if got := b.String(); got != "\r\x1b[K500 of 1000 messages read, 50/s, 10s left" {
+		t.Errorf("%q", got)
+	}
+	b.Reset()
+	s.clear()
+	s.clear()
+	if got := b.String(); got != "\r\x1b[K" {
+		t.Errorf("%q", got)
+	}
+	(&scanLine{}).at(1, 1)
+}
+
 func TestMeasures(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 99_949: "99.9 kB", 99_950: "100 kB", 999_499: "999 kB", 999_500: "1.0 MB", 4e18: "4000 PB"} {
