@@ -1,8 +1,11 @@
 package cmd_test
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +24,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/alerts/packet"
@@ -70,6 +74,9 @@ func TestScripts(t *testing.T) {
 			"validjson":  validJSON,
 			"secrets":    secrets,
 			"login":      login,
+			"leak":       leak,
+			"unpacked":   unpacked,
+			"malformed":  malformed,
 		},
 	})
 }
@@ -399,6 +406,107 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !neg && err != nil {
 		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// malformed LAB TOPIC writes five messages that are no alerts to a topic of the
+// lab: four bytes, magic byte 1, an id that no schema has, a datum that does not
+// decode, and no value.
+func malformed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: malformed LAB TOPIC")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	creds, err := dir.Credentials()
+	ts.Check(err)
+	client, err := kafka.NewClient(kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: card.Superuser(), Password: creds.Kafka[card.Superuser()]})
+	ts.Check(err)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for _, value := range [][]byte{{0, 0, 0, 4}, {1, 0, 0, 4, 76, 1, 2, 3, 4}, packet.Frame(9999, []byte("what")), packet.Frame(1100, []byte{1, 2, 3, 4}), nil} {
+		ts.Check(client.ProduceSync(ctx, &kgo.Record{Topic: args[1], Value: value}).FirstErr())
+	}
+}
+
+// credentials gives every secret of a lab: each text that is a value in its
+// credentials, by where it stands.
+func credentials(ts *testscript.TestScript, lab string) map[string]string {
+	var tree any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(ts.Getenv("ALERTLAB_STATE_DIR"), "labs", lab, "credentials.json"))), &tree))
+	words := map[string]string{}
+	var walk func(at string, v any)
+	walk = func(at string, v any) {
+		switch v := v.(type) {
+		case string:
+			words[at] = v
+		case map[string]any:
+			for k, e := range v {
+				walk(at+"/"+k, e)
+			}
+		case []any:
+			for i, e := range v {
+				walk(fmt.Sprint(at, "/", i), e)
+			}
+		}
+	}
+	walk("", tree)
+	if len(words) < 5 {
+		ts.Fatalf("the lab has only %d secrets", len(words))
+	}
+	return words
+}
+
+// leak LAB FILE adds to a file a line with each secret of a lab, as a fault in a
+// program would.
+func leak(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: leak LAB FILE")
+	}
+	f, err := os.OpenFile(ts.MkAbs(args[1]), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	for _, word := range credentials(ts, args[0]) {
+		_, err := fmt.Fprintf(f, "time=2026-01-01T00:00:00Z level=INFO msg=leaked password=%s url=http://user:%s@host/ auth=%s\n", word, word,
+			base64.StdEncoding.EncodeToString([]byte("user:"+word)))
+		ts.Check(err)
+	}
+	ts.Check(f.Close())
+}
+
+// unpacked LAB ARCHIVE DIR unpacks a support archive, its folder being left out,
+// and asserts that no secret of the lab stands anywhere in it.
+func unpacked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: unpacked LAB ARCHIVE DIR")
+	}
+	zipped, err := gzip.NewReader(strings.NewReader(ts.ReadFile(args[1])))
+	ts.Check(err)
+	all, err := io.ReadAll(zipped)
+	ts.Check(err)
+	for at, word := range credentials(ts, args[0]) {
+		for _, form := range []string{word, base64.StdEncoding.EncodeToString([]byte("user:" + word))[8:32]} {
+			if bytes.Contains(all, []byte(form)) {
+				ts.Fatalf("the secret %s stands in %s as %s", at, args[1], form)
+			}
+		}
+	}
+	for r := tar.NewReader(bytes.NewReader(all)); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		ts.Check(err)
+		_, name, ok := strings.Cut(h.Name, "/")
+		if !ok || !filepath.IsLocal(name) || h.Mode != 0o600 {
+			ts.Fatalf("%s with mode %o in the archive", h.Name, h.Mode)
+		}
+		path := filepath.Join(ts.MkAbs(args[2]), name)
+		ts.Check(os.MkdirAll(filepath.Dir(path), 0o700))
+		text, err := io.ReadAll(r)
+		ts.Check(err)
+		ts.Check(os.WriteFile(path, text, 0o600))
 	}
 }
 

@@ -20,24 +20,7 @@ build knew it, the version of Go, and the platform.`,
 	}
 	output := outputFlag(c, "text", "json")
 	c.RunE = func(*cobra.Command, []string) error {
-		v := struct {
-			Version  string `json:"version"`
-			Revision string `json:"revision,omitempty"`
-			Modified bool   `json:"modified,omitempty"`
-			Go       string `json:"go"`
-			Platform string `json:"platform"`
-		}{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-		if info, ok := debug.ReadBuildInfo(); ok {
-			v.Version = info.Main.Version
-			for _, s := range info.Settings {
-				switch s.Key {
-				case "vcs.revision":
-					v.Revision = s.Value
-				case "vcs.modified":
-					v.Modified = s.Value == "true"
-				}
-			}
-		}
+		v := build()
 		if *output == "json" {
 			return a.printJSON(v)
 		}
@@ -49,4 +32,29 @@ build knew it, the version of Go, and the platform.`,
 		return err
 	}
 	return c
+}
+
+// buildInfo says how this binary was built.
+type buildInfo struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Modified bool   `json:"modified,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func build() buildInfo {
+	v := buildInfo{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v.Version = info.Main.Version
+		for _, s := range info.Settings {
+			switch s.Key {
+			case "vcs.revision":
+				v.Revision = s.Value
+			case "vcs.modified":
+				v.Modified = s.Value == "true"
+			}
+		}
+	}
+	return v
 }

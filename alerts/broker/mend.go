@@ -140,7 +140,7 @@ func (c *conn) next() error {
 	case k == kmsg.DescribeUserSCRAMCredentials:
 		return c.everybody()
 	case k == kmsg.Fetch && !c.cluster.stamps.Load().none(),
-		k == kmsg.ApiVersions, k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas,
+		k == kmsg.ApiVersions, k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas, k == kmsg.DescribeLogDirs,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
 		c.expect(c.frame)
 	}
@@ -370,6 +370,8 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		if err := secureFiles(c.cluster.cfg.DataDir); err != nil {
 			return nil, err
 		}
+	case *kmsg.DescribeLogDirsResponse: // consoles that show the disk of each broker
+		c.cluster.disks(a, c.node.id)
 	case *kmsg.DescribeClientQuotasResponse: // Java AdminClient wants a list
 		if a.Entries == nil && a.ErrorCode == 0 {
 			a.Entries = []kmsg.DescribeClientQuotasResponseEntry{}
