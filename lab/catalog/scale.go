@@ -3,7 +3,6 @@ package catalog
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/alertlab/alertlab/profiles"
 )
@@ -65,9 +64,5 @@ func absent(p *profiles.Profile) []string {
 	add(p.AlertDatabase.Ingesters > 1, "one ingester runs with parallel workers, not %d", p.AlertDatabase.Ingesters)
 	add(p.AlertDatabase.Scope != "", "the alert database asks for no token with the scope %s", p.AlertDatabase.Scope)
 	add(p.AlertDatabase.PurgeAfterDays > 0, "stored alerts are not deleted after %d days: alertlab down --purge deletes them", p.AlertDatabase.PurgeAfterDays)
-	// A stored alert takes about its size, since noise in its cutouts does not compress.
-	if rate := float64(p.Simulator.Alerts) * float64(p.Simulator.PacketSize) * float64(time.Hour) / float64(p.Simulator.Interval); rate > 10e9 {
-		add(true, "the alert database keeps every alert: up to %.0f GB an hour on this machine's disk while visits are played", rate/1e9)
-	}
 	return out
 }
