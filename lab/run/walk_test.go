@@ -76,6 +76,8 @@ type record struct {
 	fail    map[string]error // by step
 }
 
+func (r *record) Begin(run.Entry) error { return nil }
+
 func (r *record) Append(e run.Entry) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
