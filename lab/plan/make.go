@@ -24,7 +24,7 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 	for _, want := range parts {
 		byKey[want.Key] = want
 	}
-	var losing []string // parts whose steps delete something
+	var losing []string            // parts whose steps delete something
 	needs := map[string][]string{} // of every part before this one: see Want.Needs
 	for _, want := range parts {
 		needs[want.Key] = want.Needs

@@ -342,9 +342,11 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 		finished = event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Finished, Text: string(plan.Up),
 			Elapsed: event.Duration(time.Since(began)), Problem: s.problemOf(err)}
 	}
-	s.mu.Lock()
-	s.ready = finished.Problem == nil
-	s.mu.Unlock()
+	if p := finished.Problem; p == nil || p.Code != int(fault.BadInput) { // else nothing was done: the lab is as it was
+		s.mu.Lock()
+		s.ready = p == nil
+		s.mu.Unlock()
+	}
 	return finished
 }
 
