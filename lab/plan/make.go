@@ -143,7 +143,7 @@ func Lost(had, wanted []Hold) []string {
 		case i < 0:
 			out = append(out, h.Name+" is not wanted any more, and "+h.Loss+" would be lost")
 		case wanted[i].Amount < h.Amount:
-			out = append(out, fmt.Sprintf("%s would shrink from %s to %s, and %s would be lost", h.Name, amount(h.Amount, h.Unit), amount(wanted[i].Amount, h.Unit), h.Loss))
+			out = append(out, fmt.Sprintf("%s would shrink from %s to %s, and %s would be lost", h.Name, strings.TrimSuffix(amount(h.Amount, h.Unit), " "+h.Unit), amount(wanted[i].Amount, h.Unit), h.Loss))
 		}
 	}
 	return out
