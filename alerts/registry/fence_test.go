@@ -62,4 +62,3 @@ func FuzzReign(f *testing.F) {
 		}
 	})
 }
-
