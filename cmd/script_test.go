@@ -38,12 +38,16 @@ import (
 const patience = 90 * time.Second
 
 // TestMain makes the test binary the program itself when it is started under its
-// name: testscript puts a copy called alertlab into the path, and the runner and
-// the object store start the executable that they are.
+// name: testscript puts a copy called alertlab into the path, and one for each of
+// the programs that it stands in for; the runner and the object store start the
+// executable that they are.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"alertlab": func() { os.Exit(cmd.Main(os.Args[1:], cmd.Hooks{})) },
-	})
+	program := func() { os.Exit(cmd.Main(os.Args, cmd.Hooks{})) }
+	names := map[string]func(){"alertlab": program}
+	for _, name := range cmd.Programs() {
+		names[name] = program
+	}
+	testscript.Main(m, names)
 }
 
 // TestScripts runs the transcripts in testdata/script: what a person types and
