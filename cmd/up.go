@@ -46,12 +46,8 @@ The lab remembers its profile and the values that the environment gave, until
 		if err != nil {
 			return err
 		}
-		desc, err := a.describe(dir, ch)
+		wish, err := a.wish(dir, ch)
 		if err != nil {
-			return err
-		}
-		// What is wrong with the wish itself is found before anything starts.
-		if _, err := catalog.Wanted(desc); err != nil {
 			return err
 		}
 		if _, err := a.renderer(*progress); err != nil {
@@ -61,14 +57,14 @@ The lab remembers its profile and the values that the environment gave, until
 			return fault.Wrap(fault.BadInput, "there is no place for the lab's state", err, "export ALERTLAB_STATE_DIR=DIRECTORY   # one that you may write to")
 		}
 		if foreground {
-			return a.inForeground(c.Context(), dir, desc, *progress, *output)
+			return a.inForeground(c.Context(), dir, wish, *progress, *output)
 		}
 		err = a.follow(c.Context(), *progress, func(ctx context.Context, sink event.Sink) error {
 			client, err := a.ensureRunner(ctx, dir)
 			if err != nil {
 				return err
 			}
-			return client.Up(ctx, desc, sink)
+			return client.Change(ctx, wish, sink)
 		})
 		if errors.Is(err, errDetached) {
 			return nil
@@ -79,6 +75,21 @@ The lab remembers its profile and the values that the environment gave, until
 		return a.printCard(dir, *output)
 	}
 	return c
+}
+
+// wish is what up asks for. What is wrong with it is found here, before anything
+// starts.
+func (a *app) wish(dir state.Dir, ch choice) (runner.Change, error) {
+	var wish runner.Change
+	if before, err := dir.Describe(); err == nil {
+		wish.From = before.Digest()
+	}
+	var err error
+	if wish.Description, err = a.describe(dir, ch); err != nil {
+		return wish, err
+	}
+	_, err = catalog.Wanted(wish.Description)
+	return wish, err
 }
 
 // ensureRunner finds the lab's runner or starts one.
@@ -97,7 +108,7 @@ func (a *app) ensureRunner(ctx context.Context, dir state.Dir) (*runner.Client, 
 }
 
 // inForeground is the runner and its follower in one process.
-func (a *app) inForeground(ctx context.Context, dir state.Dir, desc state.Description, progress, output string) error {
+func (a *app) inForeground(ctx context.Context, dir state.Dir, wish runner.Change, progress, output string) error {
 	if _, err := runner.Dial(ctx, dir); err == nil {
 		return fault.New(fault.StepFailed, "lab "+dir.Lab()+" runs already", "its runner is a process of its own",
 			"alertlab down --lab "+dir.Lab()+"   # then again")
@@ -120,7 +131,7 @@ func (a *app) inForeground(ctx context.Context, dir state.Dir, desc state.Descri
 		if err != nil {
 			return err
 		}
-		return client.Up(ctx, desc, sink)
+		return client.Change(ctx, wish, sink)
 	})
 	if err == nil {
 		err = a.printCard(dir, output)

@@ -24,6 +24,9 @@ type input struct {
 type user struct {
 	Name string `json:"name"`
 	ACLs []acl  `json:"acls"`
+	// Password counts how often a user was given another password, so that a
+	// plan sees it; the password itself is no part of a plan.
+	Password int `json:"password,omitempty"`
 }
 
 // acl is admin.ACL in the plan's own words.
@@ -76,9 +79,13 @@ func wanted(p *profiles.Profile) []user {
 	return list
 }
 
-// Want describes a profile's users.
-func Want(p *profiles.Profile) plan.Want {
+// Want describes a profile's users. passwords counts, by user, how often one was
+// given another password.
+func Want(p *profiles.Profile, passwords map[string]int) plan.Want {
 	in := input{Bootstrap: "${kafka.bootstrap}", As: p.Kafka.Superuser, Users: wanted(p)}
+	for i := range in.Users {
+		in.Users[i].Password = passwords[in.Users[i].Name]
+	}
 	return plan.Want{
 		Title:  fmt.Sprintf("%d users with their ACLs", len(in.Users)),
 		Input:  plan.Input(in),

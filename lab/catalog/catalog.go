@@ -60,6 +60,11 @@ func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 	return reservoir.Want(p)
 }
 
+// readers are the Kafka users, with the count of each one's passwords.
+func readers(p *profiles.Profile, desc state.Description) plan.Want {
+	return users.Want(p, desc.Overlay.Passwords)
+}
+
 // contents adapts a part that needs only the lab's secrets.
 func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Part {
 	return func(h *embedded.Host) plan.Part { return part(h.Secrets) }
@@ -70,7 +75,7 @@ func entries() map[string]entry {
 	return map[string]entry{
 		"addresses/loopback":                {profile(loopback.Want), loopback.New},
 		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
-		"kafka-users/kafka-admin-protocol":  {profile(users.Want), contents(users.New)},
+		"kafka-users/kafka-admin-protocol":  {readers, contents(users.New)},
 		"kafka-topics/kafka-admin-protocol": {profile(topics.Want), contents(topics.New)},
 		"object-store/versitygw":            {profile(objectstore.Want), objectstore.New},
 		"buckets/s3-protocol":               {profile(buckets.Want), contents(buckets.New)},
@@ -131,12 +136,16 @@ func find(table map[string]entry, stack *stacks.Stack, c stacks.Component, provi
 	return e, nil
 }
 
-// profileOf reads the profile that a description holds, scaled to what an
-// embedded lab may take, and says what differs.
+// profileOf reads the profile that a description holds, puts on top what was
+// changed on the lab, scales it to what an embedded lab may take, and says what
+// differs.
 func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
 	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
 	if err != nil {
 		return nil, nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
+	}
+	if p, err = desc.Overlay.Apply(p); err != nil {
+		return nil, nil, err
 	}
 	s, err := Scale(p)
 	if err != nil {
@@ -177,7 +186,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
 		w.Parts = append(w.Parts, want)
 	}
-	w.Concessions = conceded
+	w.Concessions, w.Overlay = conceded, desc.Overlay.Sentences()
 	return w, nil
 }
 

@@ -15,6 +15,9 @@ type Wanted struct {
 	Provider string `json:"provider"`
 	Stack    string `json:"stack"`
 	Parts    []Want `json:"parts"`
+	// Overlay says what of Parts a user changed on the living lab, one sentence
+	// each.
+	Overlay []string `json:"overlay,omitempty"`
 	// Concessions are the stated differences between the profile and this
 	// lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
@@ -138,6 +141,7 @@ type Plan struct {
 	Blocks []Block `json:"blocks,omitempty"`
 	// Known are the outputs of parts that no step makes, by part and name.
 	Known       map[string]map[string]string `json:"known,omitempty"`
+	Overlay     []string                     `json:"overlay,omitempty"` // as in Wanted
 	Concessions []string                     `json:"concessions,omitempty"`
 }
 

@@ -8,7 +8,7 @@ import (
 
 // String prints the plan as a person reads it: a line for each step with its
 // cause, what it waits for, and what it gives to others; then what is kept, what
-// blocks the plan, and what the lab concedes.
+// blocks the plan, what was changed on the lab, and what it concedes.
 func (p *Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plan to %s lab %s: profile %s, stack %s, provider %s\n", goalWords(p.Goal), p.Lab, p.Profile, p.Stack, p.Provider)
@@ -40,6 +40,9 @@ func (p *Plan) String() string {
 	}
 	for _, x := range p.Blocks {
 		fmt.Fprintf(&b, "  !  blocked by %s: %s\n", x.Key, x.Why)
+	}
+	for _, o := range p.Overlay {
+		fmt.Fprintf(&b, "  +  changed on the lab: %s\n", o)
 	}
 	for _, c := range p.Concessions {
 		fmt.Fprintf(&b, "  ~  conceded: %s\n", c)
