@@ -79,6 +79,7 @@ func TestScripts(t *testing.T) {
 			"secrets":    secrets,
 			"login":      login,
 			"leak":       leak,
+			"asuser":     asUser,
 			"unpacked":   unpacked,
 			"malformed":  malformed,
 		},
@@ -410,6 +411,23 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !neg && err != nil {
 		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// asUser LAB USER puts a user's way into the lab's Kafka into the environment of
+// the script, as "alertlab env" prints it.
+func asUser(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: asuser LAB USER")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	creds, err := dir.Credentials()
+	ts.Check(err)
+	for key, value := range map[string]string{"KAFKA_BOOTSTRAP_SERVERS": card.Kafka.Bootstrap, "KAFKA_SECURITY_PROTOCOL": card.Kafka.Security,
+		"KAFKA_USERNAME": args[1], "KAFKA_PASSWORD": creds.Kafka[args[1]], "SSL_CA_FILE": card.Kafka.CAFile} {
+		ts.Setenv(key, value)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/alerts/registry/election"
 )
 
 // DefaultTopic is the topic that the alert stream's registry uses.
@@ -80,6 +81,13 @@ type Config struct {
 	Options []kgo.Opt
 }
 
+// Check says what is wrong with the configuration, as far as that can be known
+// without a cluster.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 func (c Config) withDefaults() (Config, error) {
 	if c.Topic == "" {
 		c.Topic = DefaultTopic
@@ -98,6 +106,11 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.Compatibility = level
+	if c.Advertise != "" {
+		if _, err := election.Parse(c.Advertise); err != nil {
+			return c, fmt.Errorf("the address told to other registries: %w", err)
+		}
+	}
 	if c.Forward == nil {
 		c.Forward = &http.Client{Timeout: forwardTimeout}
 	}
@@ -140,7 +153,7 @@ type Registry struct {
 func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("schema registry: %w", err)
 	}
 	opts := append([]kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
