@@ -35,6 +35,7 @@ func remedy(err error) (next string, code fault.Code) {
 		dataDir   *broker.DataDirError
 		mismatch  *admin.TopicMismatch
 		conflict  *registry.ConflictError
+		regTopic  *registry.TopicError
 		tooLarge  *simulator.RecordTooLargeError
 		notEmpty  *simulator.NotEmptyError
 		container *packet.ContainerError
@@ -68,6 +69,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "partitions cannot be changed in place: alertlab down --purge, then alertlab up", fault.StepFailed
 	case errors.As(err, &conflict):
 		return "alertlab down --purge, then alertlab up   # begins with an empty registry", fault.StepFailed
+	case errors.As(err, &regTopic):
+		return "see to the topic and to the user's rights on it; alertlab registry serve --help lists them", fault.StepFailed
 	case errors.As(err, &tooLarge):
 		return "raise message.max.bytes in the profile, or make smaller packets: alertlab simulator generate --packet-size", fault.StepFailed
 	case errors.As(err, &notEmpty):

@@ -38,12 +38,16 @@ import (
 const patience = 90 * time.Second
 
 // TestMain makes the test binary the program itself when it is started under its
-// name: testscript puts a copy called alertlab into the path, and the runner and
-// the object store start the executable that they are.
+// name: testscript puts a copy called alertlab into the path, and one for each of
+// the programs that it stands in for; the runner and the object store start the
+// executable that they are.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"alertlab": func() { os.Exit(cmd.Main(os.Args[1:], cmd.Hooks{})) },
-	})
+	program := func() { os.Exit(cmd.Main(os.Args, cmd.Hooks{})) }
+	names := map[string]func(){"alertlab": program}
+	for _, name := range cmd.Programs() {
+		names[name] = program
+	}
+	testscript.Main(m, names)
 }
 
 // TestScripts runs the transcripts in testdata/script: what a person types and
@@ -75,6 +79,7 @@ func TestScripts(t *testing.T) {
 			"secrets":    secrets,
 			"login":      login,
 			"leak":       leak,
+			"asuser":     asUser,
 			"unpacked":   unpacked,
 			"malformed":  malformed,
 		},
@@ -406,6 +411,23 @@ func login(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !neg && err != nil {
 		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// asUser LAB USER puts a user's way into the lab's Kafka into the environment of
+// the script, as "alertlab env" prints it.
+func asUser(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: asuser LAB USER")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	creds, err := dir.Credentials()
+	ts.Check(err)
+	for key, value := range map[string]string{"KAFKA_BOOTSTRAP_SERVERS": card.Kafka.Bootstrap, "KAFKA_SECURITY_PROTOCOL": card.Kafka.Security,
+		"KAFKA_USERNAME": args[1], "KAFKA_PASSWORD": creds.Kafka[args[1]], "SSL_CA_FILE": card.Kafka.CAFile} {
+		ts.Setenv(key, value)
 	}
 }
 

@@ -132,7 +132,7 @@ func (pl *place) admin(t *testing.T) *kadm.Client {
 func TestNeverApplied(t *testing.T) {
 	t.Parallel()
 	s := &secrets.Store{}
-	for key, part := range map[string]plan.Part{"users": users.New(s), "topics": topics.New(s), "buckets": buckets.New(s), "schemas": schemas.New(), "reservoir": reservoir.New(s)} {
+	for key, part := range map[string]plan.Part{"users": users.New(s), "topics": topics.New(s), "buckets": buckets.New(s), "schemas": schemas.New(""), "reservoir": reservoir.New(s)} {
 		if o, err := part.Observe(t.Context(), plan.Look{}); err != nil || o.State != plan.Absent {
 			t.Errorf("%s: %+v, %v", key, o, err)
 		}
@@ -361,7 +361,7 @@ func TestSchemas(t *testing.T) {
 	server := httptest.NewServer(reg.Handler())
 	defer server.Close()
 	pl.outputs["schema-registry"] = map[string]string{"url": server.URL}
-	want, part := schemas.Want(pl.profile), schemas.New()
+	want, part := schemas.Want(pl.profile, nil), schemas.New("")
 	pl.apply(t, "schemas", want, part)
 	pl.apply(t, "schemas", want, part)
 	pl.present(t, "schemas", want, part, "15 subjects are registered")

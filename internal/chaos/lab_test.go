@@ -44,7 +44,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asAlertlab) != "" {
-		os.Exit(cmd.Main(os.Args[1:], cmd.Hooks{Recorder: deadly}))
+		os.Exit(cmd.Main(os.Args, cmd.Hooks{Recorder: deadly}))
 	}
 	flag.Parse()
 	if runtime.GOOS != "linux" {

@@ -77,6 +77,11 @@ func disk(p *profiles.Profile) []plan.Hold {
 	return []plan.Hold{{Name: "the disk of each broker", Amount: size, Unit: "bytes", Loss: "what does not fit on it"}}
 }
 
+// registered are the schemas, with the lab's drafts.
+func registered(p *profiles.Profile, desc state.Description) plan.Want {
+	return schemas.Want(p, desc.Overlay.Drafts)
+}
+
 // contents adapts a part that needs only the lab's secrets.
 func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Part {
 	return func(h *embedded.Host) plan.Part { return part(h.Secrets) }
@@ -93,7 +98,7 @@ func entries() map[string]entry {
 		"object-store/versitygw":            {profile(objectstore.Want), objectstore.New},
 		"buckets/s3-protocol":               {profile(buckets.Want), contents(buckets.New)},
 		"schema-registry/built-in":          {profile(registry.Want), registry.New},
-		"schemas/registry-protocol":         {profile(schemas.Want), func(*embedded.Host) plan.Part { return schemas.New() }},
+		"schemas/registry-protocol":         {registered, func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
 		"registry-front/built-in":           {profile(front.Want), front.New},
 		"reservoir/built-in":                {loaded, contents(reservoir.New)},
 		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
