@@ -57,7 +57,7 @@ func Main(argv []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator create|simulator play|alertdb get|console|support)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|support)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.

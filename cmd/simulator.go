@@ -35,7 +35,7 @@ a visit, put another one into the reservoir, and play it beside the lab.`,
   alertlab simulator create visit.avro
   alertlab simulator play`,
 	}
-	c.AddCommand(a.simulatorGenerate(), a.simulatorCreate(), a.simulatorPlay())
+	c.AddCommand(a.simulatorGenerate(), a.simulatorCreate(), a.simulatorPlay(), a.simulatorPause(), a.simulatorResume())
 	return c
 }
 

@@ -185,25 +185,17 @@ func (l *load) run(ctx context.Context, body []byte) error {
 }
 
 func (l *load) send(body []byte, values chan<- []byte) error {
-	var origin float64
+	departures := departures{schema: l.cfg.Schema}
 	for {
-		head, err := l.cfg.Schema.Head(body)
+		record, id, err := departures.record(body)
 		if err != nil {
-			return &SourceError{l.sent, err}
-		}
-		if l.sent == 0 {
-			origin = head.MidpointMjdTai
-		}
-		us, err := offsetMicros(origin, head.MidpointMjdTai)
-		if err != nil {
-			return &SourceError{l.sent, err}
-		}
-		value := packet.Frame(uint32(l.cfg.Schema.ID()), body)
-		if err := l.room.enter(l.ctx, len(value)); err != nil {
 			return err
 		}
-		l.produce(value, head.ID, us)
-		values <- value
+		if err := l.room.enter(l.ctx, len(record.Value)); err != nil {
+			return err
+		}
+		l.produce(record, id)
+		values <- record.Value
 		l.sent++
 
 		body, err = l.cfg.Source.Next(l.ctx)
@@ -216,12 +208,8 @@ func (l *load) send(body []byte, values chan<- []byte) error {
 	}
 }
 
-func (l *load) produce(value []byte, id, us int64) {
-	index := l.sent
-	record := &kgo.Record{
-		Value:   value,
-		Headers: []kgo.RecordHeader{{Key: OffsetHeader, Value: []byte(formatMicros(us))}},
-	}
+func (l *load) produce(record *kgo.Record, id int64) {
+	index, value := l.sent, record.Value
 	// What was handed over is to arrive even if the caller gives up: the
 	// drain at the end is what waits, and for how long.
 	l.writer.client.Produce(context.WithoutCancel(l.ctx), record, func(r *kgo.Record, err error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
 )
 
@@ -164,7 +165,32 @@ func (t *Twin[In]) Activity() event.Activity {
 	if process == nil {
 		return event.Activity{}
 	}
-	return event.Activity{Running: true, Facts: process.Facts()}
+	a := event.Activity{Running: true, Facts: process.Facts()}
+	if d, ok := process.(interface{ Detail() json.RawMessage }); ok {
+		a.Detail = d.Detail()
+	}
+	return a
+}
+
+// Control hands an order to the process, if it takes any; see runner.Controllable.
+func (t *Twin[In]) Control(ctx context.Context, verb string, args ...string) (string, error) {
+	t.mu.Lock()
+	t.reap()
+	process, ended := t.process, t.ended
+	t.mu.Unlock()
+	if process == nil {
+		why := "it was not started"
+		if ended != nil {
+			why = "it ended by itself: " + ended.Error()
+		}
+		return "", fault.New(fault.NoLab, t.Name+" does not run", why, "alertlab up")
+	}
+	if c, ok := process.(interface {
+		Control(context.Context, string, ...string) (string, error)
+	}); ok {
+		return c.Control(ctx, verb, args...)
+	}
+	return "", fault.New(fault.BadInput, t.Name+" takes no orders", fmt.Sprintf("%q is none of its verbs", verb), "alertlab status")
 }
 
 // Poll asks again and again until the answer is open, pausing a little longer
