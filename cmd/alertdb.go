@@ -22,7 +22,7 @@ func (a *app) alertdb() *cobra.Command {
 topic, under its id, with the bytes that were published.`,
 		Example: "  alertlab alertdb get 281323062375219200",
 	}
-	c.AddCommand(a.alertdbGet())
+	c.AddCommand(a.alertdbGet(), a.alertdbIngest(), a.alertdbServe())
 	return c
 }
 

@@ -41,6 +41,8 @@ func remedy(err error) (next string, code fault.Code) {
 		container *packet.ContainerError
 		check     *smoke.UnknownCheckError
 		status    *archive.StatusError
+		converted *packet.ConvertError
+		source    *simulator.SourceError
 	)
 	switch {
 	case errors.As(err, &imported):
@@ -61,6 +63,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "alertlab smoke --list", fault.BadInput
 	case errors.Is(err, packet.ErrNotContainer), errors.As(err, &container):
 		return "name an Avro object container file, e.g. one made by: alertlab simulator generate visit.avro", fault.BadInput
+	case errors.As(err, &converted), errors.As(err, &source), errors.Is(err, simulator.ErrEmptySource):
+		return "name a file of alerts, e.g. one made by: alertlab simulator generate visit.avro", fault.BadInput
 	case errors.As(err, &listen):
 		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
 	case errors.As(err, &dataDir):
@@ -74,7 +78,7 @@ func remedy(err error) (next string, code fault.Code) {
 	case errors.As(err, &tooLarge):
 		return "raise message.max.bytes in the profile, or make smaller packets: alertlab simulator generate --packet-size", fault.StepFailed
 	case errors.As(err, &notEmpty):
-		return "alertlab simulator create --help", fault.StepFailed
+		return "delete what it holds and load anew: alertlab simulator create FILE --replace", fault.StepFailed
 	case errors.As(err, &status):
 		return "alertlab logs alert-database-server", fault.StepFailed
 	case errors.Is(err, archive.ErrNotFound):

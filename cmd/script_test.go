@@ -78,6 +78,7 @@ func TestScripts(t *testing.T) {
 			"validjson":  validJSON,
 			"secrets":    secrets,
 			"login":      login,
+			"kafkaenv":   kafkaEnv,
 			"leak":       leak,
 			"asuser":     asUser,
 			"unpacked":   unpacked,

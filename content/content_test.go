@@ -275,9 +275,9 @@ func TestLoadedReservoir(t *testing.T) {
 	write(t, file, 3)
 	part := reservoir.New(pl.secrets)
 	// What is there is not what this manifest says, so the file is read.
-	pl.apply(t, "reservoir", reservoir.WantLoaded(pl.profile, file, `{"topic":"alerts-static","endOffset":99}`), part)
+	pl.apply(t, "reservoir", reservoir.WantLoaded(pl.profile, file, "", `{"topic":"alerts-static","endOffset":99}`), part)
 	manifest := pl.outputs["reservoir"]["manifest"]
-	want := reservoir.WantLoaded(pl.profile, file, manifest)
+	want := reservoir.WantLoaded(pl.profile, file, "", manifest)
 	// Somebody spoils it: it is loaded again, to other offsets, and then it is whole.
 	pl.apply(t, "reservoir", want, part)
 	admin, ctx := pl.admin(t), t.Context()
@@ -301,7 +301,7 @@ func TestLoadedReservoir(t *testing.T) {
 	}
 	pl.apply(t, "reservoir", want, part) // whole: the file is not needed
 	pl.present(t, "reservoir", want, part, "3 alerts are in alerts-static")
-	other := reservoir.WantLoaded(pl.profile, file, strings.Replace(manifest, `"endOffset":`, `"endOffset":1`, 1))
+	other := reservoir.WantLoaded(pl.profile, file, "", strings.Replace(manifest, `"endOffset":`, `"endOffset":1`, 1))
 	resolved, err := plan.Resolve(other.Input, pl.outputs)
 	if err != nil {
 		t.Fatal(err)

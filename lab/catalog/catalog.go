@@ -56,7 +56,7 @@ func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, sta
 // loaded is the reservoir: the profile's visit, unless a user loaded another.
 func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 	if r := desc.Reservoir; r != nil {
-		return reservoir.WantLoaded(p, r.File, r.Manifest)
+		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest)
 	}
 	return reservoir.Want(p)
 }
