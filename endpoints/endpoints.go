@@ -19,6 +19,9 @@ type Endpoints struct {
 	// Concessions lists the stated differences between the profile and
 	// this lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
+
+	// Handles are of this process, and no part of the card on disk.
+	Handles Handles `json:"-"`
 }
 
 // Kafka is the external listener of the cluster.
