@@ -259,8 +259,8 @@ func (a *app) simulatorPlay() *cobra.Command {
 		Use:   "play",
 		Short: "Play the reservoir into a topic, once or at an interval",
 		Long: `play plays the lab's reservoir beside the lab's own simulator: once, or with
---interval again and again until Ctrl-C. The visits of both are in the topic then,
-and smoke, which looks at the times between them, fails.`,
+--interval again and again until Ctrl-C. The visits of both are in the topic then;
+smoke tells them apart by their producers.`,
 		Example: `  alertlab simulator play
   alertlab simulator play --interval 10s`,
 		Args: cobra.NoArgs,
