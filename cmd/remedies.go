@@ -14,6 +14,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/alerts/simulator"
+	"github.com/alertlab/alertlab/lab/authority"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
@@ -38,6 +39,7 @@ func remedy(err error) (next string, code fault.Code) {
 		container *packet.ContainerError
 		check     *smoke.UnknownCheckError
 		status    *archive.StatusError
+		private   *authority.FileError
 	)
 	switch {
 	case errors.As(err, &imported):
@@ -58,6 +60,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
 	case errors.As(err, &dataDir):
 		return "alertlab logs kafka   # alertlab down --purge deletes the lab with its data", fault.StepFailed
+	case errors.As(err, &private):
+		return "put the file back, or have a new authority made, which clients must then trust: rm " + private.File + " && alertlab up", fault.StepFailed
 	case errors.As(err, &mismatch):
 		return "partitions cannot be changed in place: alertlab down --purge, then alertlab up", fault.StepFailed
 	case errors.As(err, &conflict):

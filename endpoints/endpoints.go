@@ -28,6 +28,7 @@ type Kafka struct {
 	Security         string   `json:"security"`         // SASL_PLAINTEXT or SASL_SSL
 	Mechanism        string   `json:"mechanism"`        // SCRAM-SHA-512
 	CAFile           string   `json:"caFile,omitempty"` // PEM file, when Security is SASL_SSL
+	CA               string   `json:"ca,omitempty"`     // what stands in CAFile, for clients on other hosts
 	AutoCreateTopics bool     `json:"autoCreateTopics"` // what the profile wants of auto.create.topics.enable
 }
 

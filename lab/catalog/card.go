@@ -18,6 +18,9 @@ import (
 func Card(desc state.Description, p *profiles.Profile, conceded []string, outputs map[string]map[string]string) endpoints.Endpoints {
 	kafka := endpoints.Kafka{Bootstrap: outputs["kafka"]["bootstrap"], Security: "SASL_PLAINTEXT", Mechanism: "SCRAM-SHA-512",
 		AutoCreateTopics: p.Kafka.AutoCreateTopics()}
+	if p.Kafka.Listener.TLS {
+		kafka.Security, kafka.CAFile, kafka.CA = "SASL_SSL", outputs["kafka"]["ca-file"], outputs["kafka"]["ca"]
+	}
 	for i := range p.Kafka.Brokers.Count {
 		id := p.Kafka.Brokers.FirstID + int32(i)
 		kafka.Brokers = append(kafka.Brokers, endpoints.Broker{ID: id, Address: outputs["kafka"][fmt.Sprintf("broker.%d", id)]})

@@ -86,6 +86,9 @@ func (d Dir) Root() string { return d.root }
 // Data gives the directory in which a part keeps what it stores.
 func (d Dir) Data(part string) string { return filepath.Join(d.Path(), "data", part) }
 
+// TLS gives the folder of the lab's certificate authority.
+func (d Dir) TLS() string { return filepath.Join(d.Path(), "tls") }
+
 // Journal gives the path of the journal.
 func (d Dir) Journal() string { return filepath.Join(d.Path(), "journal.jsonl") }
 
