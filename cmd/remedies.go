@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"syscall"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -30,6 +31,7 @@ func remedy(err error) (next string, code fault.Code) {
 		imported  *phalanx.Error
 		problems  *profiles.Problems
 		unknown   *profiles.UnknownError
+		overlay   *profiles.OverlayError
 		listen    *broker.ListenError
 		dataDir   *broker.DataDirError
 		mismatch  *admin.TopicMismatch
@@ -50,6 +52,10 @@ func remedy(err error) (next string, code fault.Code) {
 		return "correct the variable or --set; alertlab up --help lists both", fault.BadInput
 	case errors.As(err, &problems):
 		return "correct the file, then: alertlab profile validate " + problems.File, fault.BadInput
+	case errors.As(err, &overlay):
+		return "alertlab overlay drop " + strings.Join(overlay.Entries(), " ") + "   # then again", fault.BadInput
+	case errors.Is(err, runner.ErrChanged):
+		return "alertlab plan   # shows what the lab is now; then again", fault.StepFailed
 	case errors.As(err, &unknown):
 		return "alertlab profile list", fault.BadInput
 	case errors.As(err, &check):

@@ -20,6 +20,7 @@ import (
 	"github.com/alertlab/alertlab/content/schemas"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
 )
 
@@ -196,13 +197,10 @@ profile.`,
 		if err != nil {
 			return err
 		}
-		desc, err := dir.Describe()
-		if err != nil {
-			return err
-		}
 		if *back {
-			desc.Reservoir = nil
-			return a.follow(c.Context(), "auto", func(ctx context.Context, sink event.Sink) error { return client.Up(ctx, desc, sink) })
+			return a.follow(c.Context(), "auto", func(ctx context.Context, sink event.Sink) error {
+				return change(ctx, dir, client, sink, func(ch *runner.Change) error { ch.Description.Reservoir = nil; return nil })
+			})
 		}
 		m, err := a.loadReservoir(c.Context(), args[0], quiet)
 		if err != nil {
@@ -217,8 +215,9 @@ profile.`,
 		if err != nil {
 			return err
 		}
-		desc.Reservoir = &state.Reservoir{File: file, Manifest: string(text)}
-		if err := client.Up(c.Context(), desc, func(event.Event) {}); err != nil {
+		loaded := &state.Reservoir{File: file, Manifest: string(text)}
+		err = change(c.Context(), dir, client, func(event.Event) {}, func(ch *runner.Change) error { ch.Description.Reservoir = loaded; return nil })
+		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(a.out, "%s holds %d alerts of %s now (schema id %d, %d bytes)\n", m.Topic, m.Alerts, args[0], m.SchemaID, m.Bytes)

@@ -54,6 +54,13 @@ func (a *app) printStatus(st runner.Status) error {
 	if len(st.Overrides) > 0 {
 		fmt.Fprintf(a.out, "of the profile the environment changed: %s\n\n", strings.Join(st.Overrides, " "))
 	}
+	if len(st.Overlay) > 0 {
+		fmt.Fprintln(a.out, "changed on the lab:")
+		for _, e := range st.Overlay {
+			fmt.Fprintln(a.out, "  "+e.Text)
+		}
+		fmt.Fprintln(a.out)
+	}
 	table := render.NewTable(a.out, "COMPONENT", "STATE", "SEEN")
 	for _, p := range st.Parts {
 		var facts []string

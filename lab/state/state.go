@@ -2,7 +2,9 @@ package state
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +19,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/profiles"
 )
 
 // DefaultLab is the lab that verbs mean when no --lab is given.
@@ -212,6 +215,19 @@ type Description struct {
 	// Reservoir says what a user loaded instead of the profile's visit; nil
 	// when nothing.
 	Reservoir *Reservoir `json:"reservoir,omitempty"`
+	// Overlay is what a user changed on the living lab. It goes over Resolved.
+	Overlay profiles.Overlay `json:"overlay,omitzero"`
+}
+
+// Digest identifies a description: equal ones have equal digests. Whoever edits
+// one names the digest of what they read, so that nobody's edit is lost.
+func (d Description) Digest() string {
+	b, err := json.Marshal(d)
+	if err != nil { // a Description holds nothing that JSON cannot say
+		panic(err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.
@@ -272,6 +288,23 @@ func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
 	}
 	return c, writeJSON(filepath.Join(d.Path(), "credentials.json"), c, 0o600)
 }
+
+// SetPasswords gives Kafka users other passwords; those of other users are kept.
+func (d Dir) SetPasswords(passwords map[string]string) (endpoints.Credentials, error) {
+	c, err := d.Credentials()
+	if err != nil {
+		return c, err
+	}
+	for user, password := range passwords {
+		c.Kafka[user] = password
+	}
+	return c, writeJSON(filepath.Join(d.Path(), "credentials.json"), c, 0o600)
+}
+
+// NewPassword makes a password: 26 characters with 128 random bits, lower-case
+// letters and digits only, so that it needs no quoting in any client's
+// configuration.
+func NewPassword() string { return secret() }
 
 // secret gives 26 characters with 128 random bits, lower-case letters and digits
 // only, so that it needs no quoting in any client's configuration.
