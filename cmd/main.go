@@ -128,7 +128,7 @@ profile: see "alertlab up --help".`,
 		return labs, cobra.ShellCompDirectiveNoFileComp
 	}))
 	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
-		a.user(), a.topic(), a.overlay(), a.profile(), a.simulator(), a.alertdb(), a.console(), a.support(), a.version(), a.runner(), a.objectStore())
+		a.user(), a.topic(), a.token(), a.overlay(), a.profile(), a.simulator(), a.alertdb(), a.console(), a.support(), a.version(), a.runner(), a.objectStore())
 	checkArgs(root)
 	return root
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	ossignal "os/signal"
@@ -77,6 +78,7 @@ func TestScripts(t *testing.T) {
 			"secrets":     secrets,
 			"login":       login,
 			"certificate": certificate,
+			"answers":     answers,
 			"leak":        leak,
 			"unpacked":    unpacked,
 			"malformed":   malformed,
@@ -413,6 +415,39 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// answers LAB STATUS PATH [TOKEN] asserts with which status a lab's alert database
+// answers a GET, with the token of a name, or the one in a file after "file:".
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: answers LAB STATUS PATH [TOKEN]")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	req, err := http.NewRequest(http.MethodGet, card.AlertDB.URL+args[2], nil)
+	ts.Check(err)
+	if len(args) == 4 {
+		creds, err := dir.Credentials()
+		ts.Check(err)
+		secret := creds.Tokens[args[3]]
+		if file, ok := strings.CutPrefix(args[3], "file:"); ok {
+			secret = strings.TrimSpace(ts.ReadFile(file))
+		}
+		if secret == "" {
+			ts.Fatalf("there is no token %s", args[3])
+		}
+		req.SetBasicAuth("x-oauth-basic", secret)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if fmt.Sprint(resp.StatusCode) != args[1] {
+		ts.Fatalf("%s: got %s %s", args[2], resp.Status, body)
+	}
+}
+
 // login LAB USER [plaintext] logs in to the lab's Kafka with the password that is
 // kept for a user, over TLS where the lab has it, unless plaintext is asked for.
 func login(ts *testscript.TestScript, neg bool, args []string) {
@@ -564,11 +599,15 @@ func secrets(ts *testscript.TestScript, neg bool, args []string) {
 	var creds struct {
 		Kafka       map[string]string
 		ObjectStore struct{ SecretKey string }
+		Tokens      map[string]string
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(lab, "credentials.json"))), &creds))
 	words := map[string]string{"the object store": creds.ObjectStore.SecretKey}
 	for user, password := range creds.Kafka {
 		words[user] = password
+	}
+	for name, secret := range creds.Tokens {
+		words["token "+name] = secret
 	}
 	if len(words) < 5 {
 		ts.Fatalf("the lab has only %d secrets", len(words))

@@ -2,6 +2,7 @@ package endpoints
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -75,6 +76,36 @@ type Simulator struct {
 // AlertDB is the alert database.
 type AlertDB struct {
 	URL string `json:"url"` // its HTTP API begins at URL/v1
+	// Scope is what a token must have to fetch anything; empty when none is
+	// asked for.
+	Scope  string  `json:"scope,omitempty"`
+	Tokens []Token `json:"tokens,omitempty"`
+}
+
+// Token is a key to the alert database without its secret.
+type Token struct {
+	Name    string    `json:"name"`
+	Scopes  []string  `json:"scopes"`
+	Expires time.Time `json:"expires,omitzero"` // zero is never
+}
+
+// Opens says whether a token lets its bearer fetch alerts at a time.
+func (a AlertDB) Opens(t Token, at time.Time) bool {
+	return slices.Contains(t.Scopes, a.Scope) && (t.Expires.IsZero() || at.Before(t.Expires))
+}
+
+// Secret gives the secret of the first token that opens the alert database at a
+// time, "" when there is none or none is asked for.
+func (a AlertDB) Secret(c Credentials, at time.Time) string {
+	if a.Scope == "" {
+		return ""
+	}
+	for _, t := range a.Tokens {
+		if c.Tokens[t.Name] != "" && a.Opens(t, at) {
+			return c.Tokens[t.Name]
+		}
+	}
+	return ""
 }
 
 // ObjectStore is the S3 server under the alert database.
@@ -90,6 +121,7 @@ type ObjectStore struct {
 type Credentials struct {
 	Kafka       map[string]string `json:"kafka"` // user -> password
 	ObjectStore Keys              `json:"objectStore"`
+	Tokens      map[string]string `json:"tokens,omitempty"` // name -> secret
 }
 
 // Keys is an S3 key pair.

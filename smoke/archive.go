@@ -279,7 +279,7 @@ func (a *archiveSample) schema(ctx context.Context, id uint32) (*packet.Schema, 
 func (a *archiveSample) fetch(ctx context.Context, address string) ([]byte, error) {
 	const again = 100 * time.Millisecond
 	for {
-		got, err := a.env.get(ctx, address)
+		got, err := a.env.fetch(ctx, address)
 		if err != nil {
 			return nil, err
 		}

@@ -67,6 +67,7 @@ func All() []Check {
 		alertDecodes(),
 		visitCadence(),
 		alertDatabaseBytes(),
+		alertDatabaseScope(),
 		unknownIDs(),
 	}
 }

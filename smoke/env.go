@@ -145,6 +145,9 @@ func newClient(l kafka.Login, extra ...kgo.Opt) (*kgo.Client, error) {
 	return kafka.NewClient(l, append(opts, extra...)...)
 }
 
+// token is a secret that opens the alert database, "" when none is known or needed.
+func (e *Env) token() string { return e.Endpoints.AlertDB.Secret(e.Credentials, time.Now()) }
+
 // random gives the random source of one check in this run.
 func (e *Env) random(check string) *rand.Rand {
 	h := fnv.New64a()

@@ -43,8 +43,8 @@ type Access struct {
 // RequireScope lets a request through to next when it carries a token that has the
 // scope. It takes tokens as Gafaelfawr does, which stands before the alert database
 // at the observatory's sites: as `Authorization: Bearer TOKEN` (RFC 6750), or by
-// basic authentication as the user's name or password beside the word x-oauth-basic,
-// for clients that know nothing else.
+// basic authentication as the user's name or password, the other half being anything,
+// by custom x-oauth-basic, for clients that know nothing else.
 //
 // What is refused is answered as RFC 6750 has it, with WWW-Authenticate and the
 // reason as JSON {"detail": …}: 401 without a token, and with one that is unknown or
@@ -88,9 +88,9 @@ func RequireScope(next http.Handler, a Access) http.Handler {
 	})
 }
 
-// oauthBasic is the word that stands in the place of the other half when a token is
-// sent by basic authentication.
-const oauthBasic = "x-oauth-basic"
+// TokenPrefix begins every token, as it does Gafaelfawr's: by it a token is told from
+// the other half of basic authentication.
+const TokenPrefix = "gt-"
 
 // bearer finds the token in a request: "" when it carries none, a problem when what
 // it carries cannot be read.
@@ -118,10 +118,15 @@ func bearer(h http.Header) (token, problem string) {
 		if err != nil || !ok {
 			return "", "the credentials of basic authentication are not those of a user"
 		}
-		if user == oauthBasic {
+		switch first, second := strings.HasPrefix(user, TokenPrefix), strings.HasPrefix(password, TokenPrefix); {
+		case first && second && user != password:
+			return "", "basic authentication holds two tokens"
+		case first:
+			return user, ""
+		case second:
 			return password, ""
 		}
-		return user, "" // with oauthBasic, or anything else, for a password
+		return "", ""
 	}
 	return "", "the authentication scheme is neither Bearer nor Basic"
 }

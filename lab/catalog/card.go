@@ -31,7 +31,7 @@ func Card(desc state.Description, p *profiles.Profile, conceded []string, output
 			Subject: p.Registry.Subject, Versions: schemas.Versions()},
 		Simulator: endpoints.Simulator{StaticTopic: p.Simulator.StaticTopic, Topic: p.Simulator.Topic,
 			Interval: endpoints.Duration(p.Simulator.Interval), Alerts: p.Simulator.Alerts, Schema: p.Simulator.Schema},
-		AlertDB: endpoints.AlertDB{URL: outputs["alert-database-server"]["url"]},
+		AlertDB: endpoints.AlertDB{URL: outputs["alert-database-server"]["url"], Scope: p.AlertDatabase.Scope},
 		ObjectStore: endpoints.ObjectStore{URL: outputs["object-store"]["url"], Region: outputs["object-store"]["region"],
 			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket},
 		Concessions: conceded,
@@ -41,6 +41,11 @@ func Card(desc state.Description, p *profiles.Profile, conceded []string, output
 		card.Simulator.Schema = loaded[reservoir.SchemaOut]
 		if n, err := strconv.Atoi(loaded[reservoir.AlertsOut]); err == nil {
 			card.Simulator.Alerts = n
+		}
+	}
+	if card.AlertDB.Scope != "" {
+		for _, t := range desc.Overlay.AllTokens(p) {
+			card.AlertDB.Tokens = append(card.AlertDB.Tokens, endpoints.Token{Name: t.Name, Scopes: t.Scopes, Expires: t.Expires})
 		}
 	}
 	for _, name := range users.Names(p) {

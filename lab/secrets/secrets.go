@@ -62,6 +62,16 @@ func (s *Store) Login(bootstrap, user string) (kafka.Login, error) {
 	return kafka.Login{Bootstrap: []string{bootstrap}, User: user, Password: p, TLS: s.tls}, err
 }
 
+// Token gives the secret of a token; an error when none is kept.
+func (s *Store) Token(name string) (string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if t := s.creds.Tokens[name]; t != "" {
+		return t, nil
+	}
+	return "", fmt.Errorf("no secret is kept of the token %q", name)
+}
+
 // ObjectStore gives the object store's key pair; an error when there is none.
 func (s *Store) ObjectStore() (endpoints.Keys, error) {
 	s.mu.RLock()
