@@ -21,9 +21,9 @@ func (a *app) env() *cobra.Command {
 bootstrap address, login and password, the schema registry and the alert database.
 For the superuser, which is the default, the registry that takes writes and the
 object store come with it; a user named by --user gets what the real system gives
-to a reader. Where the alert database asks for a token, the superuser gets that of the
-lab, and another user the one of its own name, if "alertlab token add" made it. It reads what the last up wrote, so that a lab which is stopped
-answers too.`,
+to a reader. Where the alert database asks for a token, the superuser gets the lab's,
+and another user the one of its own name, if "alertlab token add" made it. It reads
+what the last up wrote, so that a lab which is stopped answers too.`,
 		Example: `  eval "$(alertlab env)"
   eval "$(alertlab env --user antares)"
   alertlab env --user lasair -o json`,

@@ -162,6 +162,8 @@ func (a *app) tokenList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the tokens, their scopes and when they expire",
+		Long: `list shows the tokens of the lab, its own and those that were added, and whether each
+opens the alert database now. It prints no secret.`,
 		Example: `  alertlab token list
   alertlab token list -o json | jq -r '.[] | select(.opens).name'`,
 		Args: cobra.NoArgs,

@@ -34,8 +34,11 @@ func Want(p *profiles.Profile) plan.Want {
 		Input:  plan.Input(in),
 		Behind: "object-store",
 	}
-	for _, b := range in.Buckets {
-		w.Holds = append(w.Holds, plan.Hold{Name: "bucket " + b, Loss: "every object in it"})
+	// By what they are for: where both are one bucket, and one moves away, the
+	// bucket stays and what it had of that is out of reach.
+	w.Holds = []plan.Hold{
+		{Name: "bucket " + p.AlertDatabase.AlertBucket + " of the alerts", Loss: "every alert in it"},
+		{Name: "bucket " + p.AlertDatabase.SchemaBucket + " of the schemas", Loss: "every schema in it"},
 	}
 	return w
 }

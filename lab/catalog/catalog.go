@@ -29,6 +29,7 @@ import (
 	"github.com/alertlab/alertlab/provider/embedded"
 	"github.com/alertlab/alertlab/provider/embedded/alertdb"
 	"github.com/alertlab/alertlab/provider/embedded/front"
+	"github.com/alertlab/alertlab/provider/embedded/hostnames"
 	"github.com/alertlab/alertlab/provider/embedded/ingester"
 	"github.com/alertlab/alertlab/provider/embedded/kafka"
 	"github.com/alertlab/alertlab/provider/embedded/loopback"
@@ -90,6 +91,7 @@ func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Par
 func entries() map[string]entry {
 	return map[string]entry{
 		"addresses/loopback":                {profile(loopback.Want), loopback.New},
+		"host-names/hosts-file":             {profile(hostnames.Want), hostnames.New},
 		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
 		"kafka-users/kafka-admin-protocol":  {readers, contents(users.New)},
 		"kafka-topics/kafka-admin-protocol": {profile(topics.Want), contents(topics.New)},

@@ -143,10 +143,24 @@ func Lost(had, wanted []Hold) []string {
 		case i < 0:
 			out = append(out, h.Name+" is not wanted any more, and "+h.Loss+" would be lost")
 		case wanted[i].Amount < h.Amount:
-			out = append(out, fmt.Sprintf("%s would shrink from %d to %d %s, and %s would be lost", h.Name, h.Amount, wanted[i].Amount, h.Unit, h.Loss))
+			out = append(out, fmt.Sprintf("%s would shrink from %s to %s, and %s would be lost", h.Name, strings.TrimSuffix(amount(h.Amount, h.Unit), " "+h.Unit), amount(wanted[i].Amount, h.Unit), h.Loss))
 		}
 	}
 	return out
+}
+
+// amount writes how much there is of a hold, bytes in the largest unit that says it
+// exactly.
+func amount(n int64, unit string) string {
+	if unit != "bytes" || n == 0 {
+		return fmt.Sprintf("%d %s", n, unit)
+	}
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	i := 0
+	for n%1024 == 0 && i < len(units)-1 {
+		n, i = n/1024, i+1
+	}
+	return fmt.Sprintf("%d %s", n, units[i])
 }
 
 // MakeDown plans the way to nothing running (Down) or nothing left (Purge).
