@@ -15,6 +15,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/alerts/simulator"
+	"github.com/alertlab/alertlab/lab/authority"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
@@ -43,6 +44,7 @@ func remedy(err error) (next string, code fault.Code) {
 		status    *archive.StatusError
 		converted *packet.ConvertError
 		source    *simulator.SourceError
+		private   *authority.FileError
 	)
 	switch {
 	case errors.As(err, &imported):
@@ -69,6 +71,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
 	case errors.As(err, &dataDir):
 		return "alertlab logs kafka   # alertlab down --purge deletes the lab with its data", fault.StepFailed
+	case errors.As(err, &private):
+		return "put the file back, or have a new authority made, which clients must then trust: rm " + private.File + " && alertlab up", fault.StepFailed
 	case errors.As(err, &mismatch):
 		return "partitions cannot be changed in place: alertlab down --purge, then alertlab up", fault.StepFailed
 	case errors.As(err, &conflict):

@@ -66,6 +66,11 @@ func readers(p *profiles.Profile, desc state.Description) plan.Want {
 	return users.Want(p, desc.Overlay.Passwords)
 }
 
+// archive is the alert database's server, with the tokens that open it.
+func archive(p *profiles.Profile, desc state.Description) plan.Want {
+	return alertdb.Want(p, desc.Overlay.AllTokens(p))
+}
+
 // disk is what the brokers' disks hold, as the profile has them before it is scaled.
 // On Kubernetes a disk can only grow. An embedded lab has none, and is held to it all
 // the same: a change that one provider takes is not refused by another.
@@ -102,7 +107,7 @@ func entries() map[string]entry {
 		"registry-front/built-in":           {profile(front.Want), front.New},
 		"reservoir/built-in":                {loaded, contents(reservoir.New)},
 		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
-		"alert-database-server/built-in":    {profile(alertdb.Want), alertdb.New},
+		"alert-database-server/built-in":    {archive, alertdb.New},
 		"simulator/built-in":                {profile(simulator.Want), simulator.New},
 	}
 }
@@ -229,6 +234,19 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 		return nil, err
 	}
 	return users.Names(p), nil
+}
+
+// Tokens implements runner.Lab.
+func (l *Lab) Tokens(desc state.Description) ([]string, error) {
+	p, err := resolved(desc)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, t := range desc.Overlay.AllTokens(p) {
+		names = append(names, t.Name)
+	}
+	return names, nil
 }
 
 // Wanted implements runner.Lab.

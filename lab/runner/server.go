@@ -48,6 +48,8 @@ var ErrChanged = errors.New("the lab was changed meanwhile")
 type Lab interface {
 	// Users lists the Kafka users that need a password.
 	Users(state.Description) ([]string, error)
+	// Tokens lists the tokens that need a secret.
+	Tokens(state.Description) ([]string, error)
 	// Wanted is pure.
 	Wanted(state.Description) (plan.Wanted, error)
 	// Parts gives the parts by key.
@@ -386,6 +388,10 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 	if err != nil {
 		return err
 	}
+	tokens, err := lab.Tokens(desc)
+	if err != nil {
+		return err
+	}
 	creds, err := s.Dir.EnsureCredentials(users)
 	if err != nil {
 		return err
@@ -405,11 +411,14 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 		return err
 	}
 	if len(change.Passwords) > 0 {
-		if creds, err = s.Dir.SetPasswords(change.Passwords); err != nil {
+		if _, err = s.Dir.SetPasswords(change.Passwords); err != nil {
 			return err
 		}
-		lab.SetCredentials(creds)
 	}
+	if creds, err = s.Dir.SetTokens(tokens); err != nil {
+		return err
+	}
+	lab.SetCredentials(creds)
 	var recorder run.Recorder = journal
 	if s.Recorder != nil {
 		recorder = s.Recorder(journal)
