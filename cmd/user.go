@@ -36,7 +36,12 @@ the lab is deleted. "alertlab overlay show" lists what was changed.`,
 // topicFlag adds --topic, which stands again for each.
 func (a *app) topicFlag(c *cobra.Command, usage string) *[]string {
 	topics := c.Flags().StringArray("topic", nil, usage)
-	must(c.MarkFlagRequired("topic"))
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if len(*topics) > 0 {
+			return nil
+		}
+		return fault.New(fault.BadInput, "no topic is named", "--topic names one, again for each", c.CommandPath()+" "+args[0]+" --topic TOPIC")
+	}
 	must(c.RegisterFlagCompletionFunc("topic", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		_, applied, err := a.wantedProfile()
 		if err != nil {
