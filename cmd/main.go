@@ -57,7 +57,7 @@ func Main(args []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator create|simulator play|alertdb get|console|support|list|user|topic|overlay|hosts)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator create|simulator play|alertdb get|console|support|user|topic|overlay|hosts)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -127,7 +127,7 @@ profile: see "alertlab up --help".`,
 		}
 		return labs, cobra.ShellCompDirectiveNoFileComp
 	}))
-	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
+	root.AddCommand(a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
 		a.user(), a.topic(), a.overlay(), a.hosts(), a.profile(), a.simulator(), a.alertdb(), a.console(), a.support(), a.version(), a.runner(), a.objectStore())
 	checkArgs(root)
 	return root
