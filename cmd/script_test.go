@@ -308,14 +308,14 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// edit FILE OLD NEW replaces the one place where OLD stands in a file; \n stands for
+// edit FILE OLD NEW replaces the one place where OLD stands in a file; %n stands for
 // the end of a line.
 func edit(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: edit FILE OLD NEW")
 	}
 	text := ts.ReadFile(args[0])
-	was, now := strings.ReplaceAll(args[1], `\n`, "\n"), strings.ReplaceAll(args[2], `\n`, "\n")
+	was, now := strings.ReplaceAll(args[1], `%n`, "\n"), strings.ReplaceAll(args[2], `%n`, "\n")
 	if n := strings.Count(text, was); n != 1 {
 		ts.Fatalf("%q stands in %s %d times", was, args[0], n)
 	}

@@ -214,6 +214,8 @@ func (a *app) userGrant() *cobra.Command {
 	return a.userTopics(&cobra.Command{
 		Use:   "grant NAME --topic TOPIC...",
 		Short: "Let a user read more topics",
+		Long: `grant adds topics to those that a user may read; '*' is every topic. A consumer that
+runs sees it with its next request.`,
 		Example: `  alertlab user grant antares --topic alert-stream-test
   alertlab user grant antares --topic '*'`,
 	}, "topic that the user may read, too, '*' for all; again for each", func(have, given []string) ([]string, error) {
@@ -232,8 +234,10 @@ func (a *app) userGrant() *cobra.Command {
 
 func (a *app) userRevoke() *cobra.Command {
 	return a.userTopics(&cobra.Command{
-		Use:     "revoke NAME --topic TOPIC...",
-		Short:   "Let a user read fewer topics",
+		Use:   "revoke NAME --topic TOPIC...",
+		Short: "Let a user read fewer topics",
+		Long: `revoke takes topics from those that a user may read. One that may read every topic
+('*') is removed and added again with those that it keeps.`,
 		Example: `  alertlab user revoke antares --topic alert-stream-test`,
 	}, "topic that the user may not read any more; again for each", func(have, given []string) ([]string, error) {
 		for _, t := range given {
@@ -334,6 +338,9 @@ func (a *app) userList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the users, what they may read, and whether they were changed",
+		Long: `list prints the users that are wanted: the superuser, those of the parts of the
+system, and the readers, each with its topics and whether the profile has it so. It
+prints no password: "alertlab user export" does.`,
 		Example: `  alertlab user list
   alertlab user list -o json | jq -r '.[] | select(.role == "reader").name'`,
 		Args: cobra.NoArgs,
