@@ -79,6 +79,7 @@ func TestScripts(t *testing.T) {
 			"secrets":    secrets,
 			"login":      login,
 			"kafkaenv":   kafkaEnv,
+			"followas":   followAs,
 			"leak":       leak,
 			"unpacked":   unpacked,
 			"malformed":  malformed,
@@ -227,9 +228,15 @@ func follow(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: follow NAME ARG...")
 	}
-	c := command(ts, append([]string{"alertlab"}, args[1:]...))
+	begin(ts, args[0], append([]string{"alertlab"}, args[1:]...))
+}
+
+// begin starts a program in the background. What it prints goes to the files
+// NAME.out and NAME.err.
+func begin(ts *testscript.TestScript, called string, argv []string) {
+	c := command(ts, argv)
 	for ext, to := range map[string]*io.Writer{".out": &c.Stdout, ".err": &c.Stderr} {
-		f, err := os.Create(ts.MkAbs(args[0] + ext))
+		f, err := os.Create(ts.MkAbs(called + ext))
 		ts.Check(err)
 		defer f.Close()
 		*to = f
@@ -237,7 +244,7 @@ func follow(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(c.Start())
 	f := &follower{cmd: c, ended: make(chan error, 1)}
 	go func() { f.ended <- c.Wait() }()
-	ts.Value(followersKey{}).(followers)[args[0]] = f
+	ts.Value(followersKey{}).(followers)[called] = f
 }
 
 func (f followers) get(ts *testscript.TestScript, name string) *follower {

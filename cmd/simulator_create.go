@@ -20,7 +20,7 @@ func (a *app) simulatorCreate() *cobra.Command {
 	var (
 		quiet, replace bool
 		schema         string
-		where          kafkaFlags
+		where          groundFlags
 	)
 	c := &cobra.Command{
 		Use:   "create FILE",
@@ -84,7 +84,7 @@ A reservoir there that holds alerts is replaced with --replace only.`,
 }
 
 // profileReservoir has up load the profile's visit again.
-func (a *app) profileReservoir(c *cobra.Command, where *kafkaFlags, schema string) error {
+func (a *app) profileReservoir(c *cobra.Command, where *groundFlags, schema string) error {
 	if where.bootstrap != "" || where.static != "" || schema != "" {
 		return fault.New(fault.BadInput, "--profile is for the lab's own reservoir", "its profile says which visit that is, and in which schema", "alertlab simulator create --profile")
 	}

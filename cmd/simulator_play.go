@@ -19,7 +19,7 @@ func (a *app) simulatorPlay() *cobra.Command {
 		input, schema string
 		interval      time.Duration
 		quiet         bool
-		where         kafkaFlags
+		where         groundFlags
 	)
 	c := &cobra.Command{
 		Use:   "play",
