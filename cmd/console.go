@@ -304,7 +304,8 @@ configuration that is not Kafka's default.
 
 The embedded brokers of a lab store every record once, at the leader of its
 partition, whatever the number of replicas says, and share one volume. Clients are
-told that one of them is the controller; with KRaft that is any broker.`,
+told that one of them is the controller; with KRaft that is any broker. A broker that
+is killed is shown as away.`,
 		Example: `  alertlab console brokers
   alertlab console brokers 0
   alertlab console brokers -o json | jq '.[].disks'`,
@@ -336,6 +337,13 @@ told that one of them is the controller; with KRaft that is any broker.`,
 		ctx, cancel := l.bound(c.Context())
 		defer cancel()
 		brokers, notes, err := l.Brokers(ctx, ids...)
+		var unknown *console.UnknownError
+		if err == nil || errors.As(err, &unknown) {
+			if missing := away(l.card, brokers, ids...); len(missing) > 0 {
+				brokers, err = append(brokers, missing...), nil
+				slices.SortFunc(brokers, func(a, b console.Broker) int { return int(a.ID) - int(b.ID) })
+			}
+		}
 		if err != nil {
 			return l.explain("alertlab console brokers", err)
 		}
@@ -351,6 +359,19 @@ told that one of them is the controller; with KRaft that is any broker.`,
 		return printBrokers(a.out, brokers)
 	}
 	return c
+}
+
+// away gives the brokers of the card that the cluster does not list, of all or of
+// those that are named: they were killed, or do not run yet.
+func away(card endpoints.Endpoints, listed []console.Broker, ids ...int32) []console.Broker {
+	var out []console.Broker
+	for _, b := range card.Kafka.Brokers {
+		there := slices.ContainsFunc(listed, func(l console.Broker) bool { return l.ID == b.ID })
+		if !there && (len(ids) == 0 || slices.Contains(ids, b.ID)) {
+			out = append(out, console.Broker{ID: b.ID, Address: b.Address, Problem: "away: the cluster does not list it"})
+		}
+	}
+	return out
 }
 
 // list makes an empty list of none, which JSON would call null.

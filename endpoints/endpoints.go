@@ -19,6 +19,9 @@ type Endpoints struct {
 	// Concessions lists the stated differences between the profile and
 	// this lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
+
+	// Handles are of this process, and no part of the card on disk.
+	Handles Handles `json:"-"`
 }
 
 // Kafka is the external listener of the cluster.
@@ -28,6 +31,9 @@ type Kafka struct {
 	Security         string   `json:"security"`         // SASL_PLAINTEXT or SASL_SSL
 	Mechanism        string   `json:"mechanism"`        // SCRAM-SHA-512
 	CAFile           string   `json:"caFile,omitempty"` // PEM file, when Security is SASL_SSL
+	// StoredOnce says that every record is stored once, whatever the number of
+	// replicas says: what a broker held is back with it, and not elsewhere.
+	StoredOnce       bool     `json:"storedOnce,omitempty"`
 	AutoCreateTopics bool     `json:"autoCreateTopics"` // what the profile wants of auto.create.topics.enable
 }
 

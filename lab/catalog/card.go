@@ -17,7 +17,7 @@ import (
 // the outputs of its parts. It is pure.
 func Card(desc state.Description, p *profiles.Profile, conceded []string, outputs map[string]map[string]string) endpoints.Endpoints {
 	kafka := endpoints.Kafka{Bootstrap: outputs["kafka"]["bootstrap"], Security: "SASL_PLAINTEXT", Mechanism: "SCRAM-SHA-512",
-		AutoCreateTopics: p.Kafka.AutoCreateTopics()}
+		AutoCreateTopics: p.Kafka.AutoCreateTopics(), StoredOnce: desc.Provider == Embedded}
 	for i := range p.Kafka.Brokers.Count {
 		id := p.Kafka.Brokers.FirstID + int32(i)
 		kafka.Brokers = append(kafka.Brokers, endpoints.Broker{ID: id, Address: outputs["kafka"][fmt.Sprintf("broker.%d", id)]})

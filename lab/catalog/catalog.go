@@ -210,6 +210,18 @@ func (l *Lab) Status() map[string]event.Activity {
 	return out
 }
 
+// Brokers gives control of the lab's brokers, nil when no part offers it or the one
+// that does has none running.
+func (l *Lab) Brokers() endpoints.BrokerControl {
+	doing := l.Status()
+	for _, key := range slices.Sorted(maps.Keys(l.parts)) {
+		if control, ok := l.parts[key].(endpoints.BrokerControl); ok && doing[key].Running {
+			return control
+		}
+	}
+	return nil
+}
+
 // Endpoints implements runner.Lab.
 func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]string) (endpoints.Endpoints, error) {
 	p, conceded, err := profileOf(desc)

@@ -40,6 +40,9 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 			continue
 		}
 		changed[want.Key] = action
+		if o.Away != "" && action == Ensure && len(o.Outputs) > 0 {
+			p.Known[want.Key] = o.Outputs
+		}
 		step := Step{Key: want.Key, Action: action, Implementation: want.Implementation, Title: want.Title,
 			Cause: cause, Input: want.Input, Outputs: want.Outputs, Gates: want.Gates}
 		// What a need that has no step needs in turn must be done first too.
@@ -84,6 +87,9 @@ func decide(want Want, o Observation, changed map[string]Action, known map[strin
 			if diff := Diff(o.Resolved, now); len(diff) > 0 {
 				return Update, "what it uses has changed: " + strings.Join(diff, "; ")
 			}
+		}
+		if o.Away != "" {
+			return Ensure, o.Away
 		}
 		return "", o.Why
 	}

@@ -39,7 +39,12 @@ func Observe(ctx context.Context, w plan.Wanted, parts map[string]plan.Part, ent
 				found[i] = behind(want, front, last[want.Key])
 				continue
 			}
-			wg.Go(func() { found[i] = look(ctx, want, parts[want.Key], last[want.Key]) })
+			wg.Go(func() {
+				found[i] = look(ctx, want, parts[want.Key], last[want.Key])
+				if found[i].State == plan.Unknown && front.Away != "" { // that may be why
+					found[i].Until = want.Behind
+				}
+			})
 		}
 		wg.Wait()
 		for i, want := range round {
