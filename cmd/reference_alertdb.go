@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/alerts/archive"
+	"github.com/alertlab/alertlab/alerts/kafka"
 )
 
 // The command lines of alert_database_ingester v4.1.0 (alertingest/bin/
@@ -22,10 +23,10 @@ func (a *app) referenceIngester() *cobra.Command {
 		topics, group, mechanism string
 		registryURL              string
 		host, user               string
+		key, certificate, ca     string
 		verbose, debug           bool
 		ignored                  int
 	)
-	k := &kafkaFlags{caFlag: "tls-server-ca-crt-location", certificateFlag: "tls-client-crt-location", keyFlag: "tls-client-key-location"}
 	s := &storeFlags{endpointFlag: "endpoint-url", alertFlag: "bucket-alerts", schemaFlag: "bucket-schemas", pathStyle: true}
 	c := &cobra.Command{
 		Use:   "alertdb-ingester",
@@ -51,9 +52,9 @@ without --endpoint-url, in AWS_ENDPOINT_URL.`,
 	f.StringVar(&group, "kafka-group", archive.DefaultGroup, "name of a Kafka consumer group to run under")
 	f.StringVar(&mechanism, "kafka-auth-mechanism", "scram", "Kafka authentication mechanism to use: mtls, scram")
 	f.StringVar(&user, "kafka-username", "kafka-admin", "username to use when connecting to Kafka, with scram")
-	f.StringVar(&k.key, "tls-client-key-location", "", "path to a client PEM key, with mtls")
-	f.StringVar(&k.certificate, "tls-client-crt-location", "", "path to a client public cert, with mtls")
-	f.StringVar(&k.ca, "tls-server-ca-crt-location", "", "path to a CA public cert used to verify the server's TLS cert, with mtls")
+	f.StringVar(&key, "tls-client-key-location", "", "path to a client PEM key, with mtls")
+	f.StringVar(&certificate, "tls-client-crt-location", "", "path to a client public cert, with mtls")
+	f.StringVar(&ca, "tls-server-ca-crt-location", "", "path to a CA public cert used to verify the server's TLS cert, with mtls")
 	f.StringVar(&registryURL, "schema-registry-address", "https://usdf-alert-schemas-dev.slac.stanford.edu", "address of a schema registry hosting schemas")
 	f.BoolVar(&verbose, "verbose", false, "log a bunch")
 	f.BoolVar(&debug, "debug", false, "log even more")
@@ -65,32 +66,34 @@ without --endpoint-url, in AWS_ENDPOINT_URL.`,
 	abbreviated(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var m mistakes
-		k.bootstrap = commaList(host)
+		login := kafka.Login{Bootstrap: []string{host}}
+		m.address("kafka-host", host)
 		switch mechanism {
 		case "scram":
-			// The reference logs in without TLS, whatever certificates are named.
-			k.protocol, k.user, k.password = "SASL_PLAINTEXT", user, a.getenv("ALERTDB_KAFKA_PASSWORD")
-			k.ca, k.certificate, k.key = "", "", ""
-			if k.password == "" {
+			// Without TLS, whatever certificates are named.
+			login.User, login.Password = user, a.getenv("ALERTDB_KAFKA_PASSWORD")
+			if login.Password == "" {
 				m.add("ALERTDB_KAFKA_PASSWORD: there is no password")
-				k.password = "-" // said once
 			}
 		case "mtls":
-			k.protocol = "SSL"
-			if k.key == "" || k.certificate == "" || k.ca == "" {
+			if key == "" || certificate == "" || ca == "" {
 				m.add("--kafka-auth-mechanism: mtls needs --tls-client-key-location, --tls-client-crt-location and --tls-server-ca-crt-location")
+				break
+			}
+			var err error
+			if login.TLS, err = kafka.TLS(ca, certificate, key); err != nil {
+				m.add("--tls-client-key-location, --tls-client-crt-location, --tls-server-ca-crt-location: %v", err)
 			}
 		default:
 			m.add("--kafka-auth-mechanism: %q is none of mtls, scram", mechanism)
-			k.protocol = "PLAINTEXT"
 		}
 		s.region = first(a.getenv("AWS_REGION"), "us-east-1")
 		log := (&logFlags{format: "text", level: referenceLevel("warn", verbose, debug)}).logger(a, &m)
-		cfg := archive.IngesterConfig{Topics: commaList(topics), Group: group, Log: log,
-			Login: k.login(a, &m), Buckets: archive.Buckets{Alerts: s.alertBucket, Schemas: s.schemaBucket},
+		cfg := archive.IngesterConfig{Topics: strings.Split(topics, ","), Group: group, Log: log,
+			Login: login, Buckets: archive.Buckets{Alerts: s.alertBucket, Schemas: s.schemaBucket},
 			Schemas: registryClient(&m, "schema-registry-address", registryURL, "", "")}
-		if len(cfg.Topics) == 0 {
-			m.add("--kafka-topics: no topic is named")
+		if slices.Contains(cfg.Topics, "") {
+			m.add("--kafka-topics: a topic has no name")
 		}
 		store := s.client(a, &m)
 		if err := m.fault(c); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,7 @@ func (r *referenceSim) login(c *cobra.Command) (kafka.Login, error) {
 	case 0:
 		l, err = r.environLogin(r.broker)
 	case 3:
-		l.Bootstrap = commaList(r.broker)
+		l.Bootstrap = strings.Split(r.broker, ",")
 		l.TLS, err = kafka.TLS(r.ca, r.crt, r.key)
 		err = fault.Wrap(fault.BadInput, "the certificates cannot be used", err, c.CommandPath()+" --help")
 	default:

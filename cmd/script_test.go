@@ -5,11 +5,14 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	ossignal "os/signal"
@@ -65,24 +68,33 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"), Setup: setup, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":      exits,
-			"eventually": eventually,
-			"follow":     follow,
-			"signal":     signal,
-			"ended":      ended,
-			"running":    running,
-			"kill9":      kill9,
-			"edit":       edit,
-			"cut":        cut,
-			"wire":       wire,
-			"validjson":  validJSON,
-			"secrets":    secrets,
-			"login":      login,
-			"kafkaenv":   kafkaEnv,
-			"followas":   followAs,
-			"leak":       leak,
-			"unpacked":   unpacked,
-			"malformed":  malformed,
+			"exits":       exits,
+			"eventually":  eventually,
+			"follow":      follow,
+			"signal":      signal,
+			"ended":       ended,
+			"running":     running,
+			"kill9":       kill9,
+			"edit":        edit,
+			"cut":         cut,
+			"wire":        wire,
+			"validjson":   validJSON,
+			"secrets":     secrets,
+			"login":       login,
+			"kafkaenv":    kafkaEnv,
+			"followas":    followAs,
+			"leak":        leak,
+			"asuser":      asUser,
+			"unpacked":    unpacked,
+			"malformed":   malformed,
+			"labenv":      labEnv,
+			"bucket":      bucket,
+			"freeport":    freePort,
+			"background":  background,
+			"answers":     answers,
+			"fetch":       fetch,
+			"certificate": certificate,
+			"backdate":    backdate,
 		},
 	})
 }
@@ -396,28 +408,117 @@ func validJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// login LAB USER logs in to the lab's Kafka with the password that is kept for a
-// user.
+// certificate LAB HOST... asserts that the lab's bootstrap address shows a
+// certificate of the lab's authority for each of the hosts.
+func certificate(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: certificate LAB HOST...")
+	}
+	card, err := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0]).Endpoints()
+	ts.Check(err)
+	trust, err := kafka.Trust([]byte(card.Kafka.CA))
+	ts.Check(err)
+	for _, host := range args[1:] {
+		trust.ServerName = host
+		conn, err := tls.Dial("tcp", card.Kafka.Bootstrap, trust)
+		if err == nil {
+			conn.Close()
+		}
+		var unknown x509.HostnameError
+		if neg && !errors.As(err, &unknown) {
+			ts.Fatalf("%s is no name that the certificate lacks: %v", host, err)
+		}
+		if !neg && err != nil {
+			ts.Fatalf("%s: %v", host, err)
+		}
+	}
+}
+
+// fetch LAB STATUS PATH [TOKEN] asserts with which status a lab's alert database
+// answers a GET, with the token of a name, or the one in a file after "file:".
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: fetch LAB STATUS PATH [TOKEN]")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	req, err := http.NewRequest(http.MethodGet, card.AlertDB.URL+args[2], nil)
+	ts.Check(err)
+	if len(args) == 4 {
+		creds, err := dir.Credentials()
+		ts.Check(err)
+		secret := creds.Tokens[args[3]]
+		if file, ok := strings.CutPrefix(args[3], "file:"); ok {
+			secret = strings.TrimSpace(ts.ReadFile(file))
+		}
+		if secret == "" {
+			ts.Fatalf("there is no token %s", args[3])
+		}
+		req.SetBasicAuth("x-oauth-basic", secret)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if fmt.Sprint(resp.StatusCode) != args[1] {
+		ts.Fatalf("%s: got %s %s", args[2], resp.Status, body)
+	}
+}
+
+// login LAB USER [plaintext] logs in to the lab's Kafka with the password that is
+// kept for a user, over TLS where the lab has it, unless plaintext is asked for.
 func login(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: login LAB USER")
+	plaintext := len(args) == 3 && args[2] == "plaintext"
+	if len(args) != 2 && !plaintext {
+		ts.Fatalf("usage: login LAB USER [plaintext]")
 	}
 	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
 	card, err := dir.Endpoints()
 	ts.Check(err)
 	creds, err := dir.Credentials()
 	ts.Check(err)
-	client, err := kafka.NewClient(kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: args[1], Password: creds.Kafka[args[1]]})
+	own := kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: args[1], Password: creds.Kafka[args[1]]}
+	if card.Kafka.CAFile != "" && !plaintext {
+		own.TLS, err = kafka.Trust([]byte(ts.ReadFile(card.Kafka.CAFile)))
+		ts.Check(err)
+	}
+	// A connection that is cut tells nothing, and is tried again.
+	client, err := kafka.NewClient(own, kgo.RequestRetries(3))
 	ts.Check(err)
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err = client.Ping(ctx)
+	if neg && plaintext { // the brokers hang up
+		if err == nil {
+			ts.Fatalf("%s got in without TLS", args[1])
+		}
+		return
+	}
 	if neg && !errors.Is(err, kerr.SaslAuthenticationFailed) {
 		ts.Fatalf("%s was not refused: %v", args[1], err)
 	}
 	if !neg && err != nil {
 		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// asUser LAB USER puts a user's way into the lab's Kafka into the environment of
+// the script, as "alertlab env" prints it.
+func asUser(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: asuser LAB USER")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	creds, err := dir.Credentials()
+	ts.Check(err)
+	for key, value := range map[string]string{"KAFKA_BOOTSTRAP_SERVERS": card.Kafka.Bootstrap, "KAFKA_SECURITY_PROTOCOL": card.Kafka.Security,
+		"KAFKA_USERNAME": args[1], "KAFKA_PASSWORD": creds.Kafka[args[1]], "SSL_CA_FILE": card.Kafka.CAFile} {
+		ts.Setenv(key, value)
 	}
 }
 
@@ -534,11 +635,15 @@ func secrets(ts *testscript.TestScript, neg bool, args []string) {
 	var creds struct {
 		Kafka       map[string]string
 		ObjectStore struct{ SecretKey string }
+		Tokens      map[string]string
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(lab, "credentials.json"))), &creds))
 	words := map[string]string{"the object store": creds.ObjectStore.SecretKey}
 	for user, password := range creds.Kafka {
 		words[user] = password
+	}
+	for name, secret := range creds.Tokens {
+		words["token "+name] = secret
 	}
 	if len(words) < 5 {
 		ts.Fatalf("the lab has only %d secrets", len(words))
@@ -570,7 +675,8 @@ func secrets(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		stored := strings.HasPrefix(path, filepath.Join(lab, "data")+"/")
 		// What the parts store lies in a directory that nobody else enters.
-		if !stored && info.Mode().Perm()&0o077 != 0 {
+		// The authority's certificate is for everybody to trust.
+		if !stored && d.Name() != "ca.pem" && info.Mode().Perm()&0o077 != 0 {
 			return fmt.Errorf("%s can be read by others: %s", path, info.Mode())
 		}
 		if !info.Mode().IsRegular() || d.Name() == "credentials.json" {

@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -66,21 +64,17 @@ func (a *app) secret(m *mistakes, flag, file, variable string) string {
 	return strings.TrimRight(string(b), "\r\n")
 }
 
-// trust reads certificates of authorities from a PEM file; "" is the system's.
-func trust(m *mistakes, flag, file string) *x509.CertPool {
+// trust makes a configuration that trusts the authorities in a PEM file, nil for the
+// system's.
+func trust(m *mistakes, flag, file string) *tls.Config {
 	if file == "" {
 		return nil
 	}
-	b, err := os.ReadFile(file)
+	config, err := kafka.TLS(file, "", "")
 	if err != nil {
 		m.add("--%s: %v", flag, err)
-		return nil
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(b) {
-		m.add("--%s: %s holds no certificate in PEM form", flag, file)
-	}
-	return pool
+	return config
 }
 
 // address checks HOST:PORT.
@@ -90,7 +84,7 @@ func (m *mistakes) address(flag, value string) {
 	}
 }
 
-// address checks a URL of HTTP.
+// url checks a URL of HTTP.
 func (m *mistakes) url(flag, value string) {
 	if u, err := url.Parse(value); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		m.add("--%s: %q is no URL that begins with http:// or https://", flag, value)
@@ -99,79 +93,46 @@ func (m *mistakes) url(flag, value string) {
 
 // kafkaFlags reach any Kafka cluster.
 type kafkaFlags struct {
-	bootstrap                        []string
-	protocol, user, passwordFile     string
-	ca, certificate, key             string
-	caFlag, certificateFlag, keyFlag string
-	password                         string // from the environment, by whoever knows its name
+	bootstrap, protocol, user, passwordFile string
+	ca, certificate, key                    string
 }
 
-// addKafkaFlags adds them under the names that "alertlab env" uses for its variables.
+// addKafkaFlags adds flags that stand for the variables that "alertlab env" prints.
 func (a *app) addKafkaFlags(c *cobra.Command) *kafkaFlags {
-	k := &kafkaFlags{caFlag: "ca", certificateFlag: "client-cert", keyFlag: "client-key"}
+	k := &kafkaFlags{}
 	f := c.Flags()
-	f.StringSliceVar(&k.bootstrap, "bootstrap", commaList(a.getenv("KAFKA_BOOTSTRAP_SERVERS")), "brokers to begin with, HOST:PORT,... (environment: KAFKA_BOOTSTRAP_SERVERS)")
-	f.StringVar(&k.protocol, "security-protocol", a.getenv("KAFKA_SECURITY_PROTOCOL"),
-		"PLAINTEXT, SASL_PLAINTEXT, SSL or SASL_SSL (environment: KAFKA_SECURITY_PROTOCOL;\ndefault: SASL with a user, SSL with a CA or a client certificate)")
-	f.StringVar(&k.user, "user", a.getenv("KAFKA_USERNAME"), "user for SASL SCRAM-SHA-512 (environment: KAFKA_USERNAME)")
+	f.StringVar(&k.bootstrap, "bootstrap", "", "brokers to begin with, HOST:PORT,... (default: environment KAFKA_BOOTSTRAP_SERVERS)")
+	f.StringVar(&k.protocol, "security-protocol", "", "PLAINTEXT, SASL_PLAINTEXT, SSL or SASL_SSL (default: environment\nKAFKA_SECURITY_PROTOCOL, else SASL with a user and SSL with a CA)")
+	f.StringVar(&k.user, "user", "", "user for SASL SCRAM-SHA-512 (default: environment KAFKA_USERNAME)")
 	f.StringVar(&k.passwordFile, "password-file", "", "file with the user's password (default: environment KAFKA_PASSWORD)")
-	f.StringVar(&k.ca, "ca", a.getenv("SSL_CA_FILE"), "PEM file of the brokers' CA (environment: SSL_CA_FILE; default: the system's)")
-	f.StringVar(&k.certificate, "client-cert", "", "PEM file of a client certificate")
+	f.StringVar(&k.ca, "ca", "", "PEM file of the brokers' CA (default: environment SSL_CA_FILE, else the system's)")
+	f.StringVar(&k.certificate, "client-cert", "", "PEM file of a client certificate, for SSL")
 	f.StringVar(&k.key, "client-key", "", "PEM file of its key")
 	return k
 }
 
-// commaList splits a comma-separated value, "" being none.
-func commaList(value string) []string {
-	if value == "" {
-		return nil
-	}
-	return strings.Split(value, ",")
-}
-
-// login turns the flags into a login.
+// login makes a login of the flags, and of the environment where they are not given.
 func (k *kafkaFlags) login(a *app, m *mistakes) kafka.Login {
-	login := kafka.Login{Bootstrap: k.bootstrap}
-	if len(k.bootstrap) == 0 {
-		m.add("--bootstrap: no broker is named")
+	given := map[string]string{"KAFKA_SECURITY_PROTOCOL": k.protocol, "KAFKA_USERNAME": k.user, "SSL_CA_FILE": k.ca}
+	if k.passwordFile != "" {
+		given["KAFKA_PASSWORD"] = a.secret(m, "password-file", k.passwordFile, "")
 	}
-	for _, b := range k.bootstrap {
+	login, err := kafka.FromEnviron(func(name string) string { return first(given[name], a.getenv(name)) }, k.bootstrap)
+	var problems *kafka.EnvironError
+	switch {
+	case errors.As(err, &problems):
+		*m = append(*m, problems.Problems...)
+	case err != nil:
+		m.add("%v", err)
+	case login.TLS == nil && (k.certificate != "" || k.key != ""):
+		m.add("--client-cert, --client-key: they are for SSL, and that is not spoken here")
+	case k.certificate != "" || k.key != "":
+		if login.TLS, err = kafka.TLS(first(k.ca, a.getenv("SSL_CA_FILE")), k.certificate, k.key); err != nil {
+			m.add("--client-cert, --client-key: %v", err)
+		}
+	}
+	for _, b := range login.Bootstrap {
 		m.address("bootstrap", b)
-	}
-	protocol := k.protocol
-	if protocol == "" {
-		protocol = "PLAINTEXT"
-		if k.ca != "" || k.certificate != "" {
-			protocol = "SSL"
-		}
-		if k.user != "" {
-			protocol = "SASL_" + protocol
-		}
-	}
-	protocols := []string{"PLAINTEXT", "SASL_PLAINTEXT", "SSL", "SASL_SSL"}
-	if !slices.Contains(protocols, protocol) {
-		m.add("--security-protocol: %q is none of %s", protocol, strings.Join(protocols, ", "))
-	}
-	if strings.HasPrefix(protocol, "SASL_") {
-		if login.User = k.user; login.User == "" {
-			m.add("--user: %s needs one", protocol)
-		}
-		if login.Password = k.password; login.Password == "" {
-			login.Password = a.secret(m, "password-file", k.passwordFile, "KAFKA_PASSWORD")
-		}
-		if login.Password == "" && k.passwordFile == "" {
-			m.add("there is no password: set KAFKA_PASSWORD, or name a file with --password-file")
-		}
-	}
-	if strings.HasSuffix(protocol, "SSL") {
-		login.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: trust(m, k.caFlag, k.ca)}
-		if k.certificate != "" || k.key != "" {
-			pair, err := tls.LoadX509KeyPair(k.certificate, k.key)
-			if err != nil {
-				m.add("--%s, --%s: %v", k.certificateFlag, k.keyFlag, err)
-			}
-			login.TLS.Certificates = []tls.Certificate{pair}
-		}
 	}
 	return login
 }
@@ -235,9 +196,7 @@ func (s *storeFlags) client(a *app, m *mistakes) objectstore.ClientConfig {
 	if cfg.SecretKey == "" && s.secretKeyFile == "" {
 		m.add("there is no secret key: set AWS_SECRET_ACCESS_KEY, or name a file with --s3-secret-key-file")
 	}
-	if pool := trust(m, "s3-ca", s.ca); pool != nil {
-		cfg.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}
-	}
+	cfg.TLS = trust(m, "s3-ca", s.ca)
 	if s.alertBucket == "" {
 		m.add("--%s: no bucket is named", s.alertFlag)
 	}
@@ -252,9 +211,9 @@ func (s *storeFlags) client(a *app, m *mistakes) objectstore.ClientConfig {
 func registryClient(m *mistakes, flag, address, caFlag, ca string) *registry.Client {
 	m.url(flag, address)
 	options := []sr.ClientOpt{}
-	if pool := trust(m, caFlag, ca); pool != nil {
+	if config := trust(m, caFlag, ca); config != nil {
 		options = append(options, sr.HTTPClient(&http.Client{Timeout: registryLimit, Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool},
+			Proxy: http.ProxyFromEnvironment, TLSClientConfig: config,
 		}}))
 	}
 	client, err := registry.NewClient(address, options...)

@@ -13,6 +13,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/simulator"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
 )
 
@@ -20,7 +21,7 @@ func (a *app) simulatorCreate() *cobra.Command {
 	var (
 		quiet, replace bool
 		schema         string
-		where          groundFlags
+		where          placeFlags
 	)
 	c := &cobra.Command{
 		Use:   "create FILE",
@@ -84,7 +85,7 @@ A reservoir there that holds alerts is replaced with --replace only.`,
 }
 
 // profileReservoir has up load the profile's visit again.
-func (a *app) profileReservoir(c *cobra.Command, where *groundFlags, schema string) error {
+func (a *app) profileReservoir(c *cobra.Command, where *placeFlags, schema string) error {
 	if where.bootstrap != "" || where.static != "" || schema != "" {
 		return fault.New(fault.BadInput, "--profile is for the lab's own reservoir", "its profile says which visit that is, and in which schema", "alertlab simulator create --profile")
 	}
@@ -92,12 +93,9 @@ func (a *app) profileReservoir(c *cobra.Command, where *groundFlags, schema stri
 	if err != nil {
 		return err
 	}
-	desc, err := dir.Describe()
-	if err != nil {
-		return err
-	}
-	desc.Reservoir = nil
-	return a.follow(c.Context(), "auto", func(ctx context.Context, sink event.Sink) error { return client.Up(ctx, desc, sink) })
+	return a.follow(c.Context(), "auto", func(ctx context.Context, sink event.Sink) error {
+		return change(ctx, dir, client, sink, func(ch *runner.Change) error { ch.Description.Reservoir = nil; return nil })
+	})
 }
 
 func (a *app) loadReservoir(ctx context.Context, file *visitFile, kafka playground, replace, quiet bool) (m simulator.Manifest, err error) {
@@ -122,10 +120,6 @@ func (a *app) keepReservoir(ctx context.Context, file *visitFile, m simulator.Ma
 	if err != nil {
 		return err
 	}
-	desc, err := dir.Describe()
-	if err != nil {
-		return err
-	}
 	path, err := filepath.Abs(file.path)
 	if err != nil {
 		return err
@@ -134,11 +128,11 @@ func (a *app) keepReservoir(ctx context.Context, file *visitFile, m simulator.Ma
 	if err != nil {
 		return err
 	}
-	desc.Reservoir = &state.Reservoir{File: path, Manifest: string(text)}
+	loaded := &state.Reservoir{File: path, Manifest: string(text)}
 	if file.to != file.from {
-		desc.Reservoir.Schema = file.to.Version().String()
+		loaded.Schema = file.to.Version().String()
 	}
-	return client.Up(ctx, desc, func(event.Event) {})
+	return change(ctx, dir, client, func(event.Event) {}, func(ch *runner.Change) error { ch.Description.Reservoir = loaded; return nil })
 }
 
 // printLoad says what was loaded, and what was lost on the way.

@@ -20,8 +20,8 @@ const (
 	siteTopic       = "alerts-simulated"
 )
 
-// groundFlags choose the Kafka that a verb of the simulator acts on.
-type groundFlags struct{ bootstrap, static, topic string }
+// placeFlags choose the Kafka that a verb of the simulator acts on.
+type placeFlags struct{ bootstrap, static, topic string }
 
 // kafkaText is what the verbs' long texts say of it.
 const kafkaText = `Without --bootstrap the Kafka is the lab's. With it, or where there is no lab and
@@ -30,7 +30,7 @@ environment, in the variables that "alertlab env" prints (KAFKA_SECURITY_PROTOCO
 KAFKA_SASL_MECHANISM, KAFKA_USERNAME, KAFKA_PASSWORD, SSL_CA_FILE). Topics are not
 created there.`
 
-func (k *groundFlags) add(c *cobra.Command, static, topic bool) {
+func (k *placeFlags) add(c *cobra.Command, static, topic bool) {
 	f := c.Flags()
 	f.StringVar(&k.bootstrap, "bootstrap", "", "bootstrap address HOST:PORT of a Kafka that is no lab's")
 	if static {
@@ -50,7 +50,7 @@ type playground struct {
 }
 
 // cluster finds the Kafka that the flags mean, and makes sure that it answers.
-func (a *app) cluster(c *cobra.Command, k *groundFlags) (playground, error) {
+func (a *app) cluster(c *cobra.Command, k *placeFlags) (playground, error) {
 	if k.bootstrap == "" && c.Flags().Changed("bootstrap") {
 		return playground{}, fault.New(fault.BadInput, "no Kafka is named", "--bootstrap is empty", c.CommandPath()+" --bootstrap HOST:PORT")
 	}

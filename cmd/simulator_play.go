@@ -19,7 +19,7 @@ func (a *app) simulatorPlay() *cobra.Command {
 		input, schema string
 		interval      time.Duration
 		quiet         bool
-		where         groundFlags
+		where         placeFlags
 	)
 	c := &cobra.Command{
 		Use:   "play",

@@ -23,7 +23,7 @@ func (a *app) simulatorPrint() *cobra.Command {
 	var (
 		limit int
 		full  bool
-		where groundFlags
+		where placeFlags
 	)
 	c := &cobra.Command{
 		Use:   "print [FILE]",
@@ -119,7 +119,7 @@ func schemaOfFile(path string) (*packet.Schema, error) {
 	return schema, source.Close()
 }
 
-func (a *app) printReservoir(c *cobra.Command, where *groundFlags, limit, depth int, show func(console.Message) error) error {
+func (a *app) printReservoir(c *cobra.Command, where *placeFlags, limit, depth int, show func(console.Message) error) error {
 	ground, err := a.cluster(c, where)
 	if err != nil {
 		return err

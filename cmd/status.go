@@ -63,6 +63,13 @@ func (a *app) printStatus(st runner.Status, width int) error {
 	if len(st.Overrides) > 0 {
 		say("of the profile the environment changed: " + strings.Join(st.Overrides, " "))
 	}
+	if len(st.Overlay) > 0 {
+		fmt.Fprintln(a.out, "changed on the lab:")
+		for _, e := range st.Overlay {
+			fmt.Fprintln(a.out, "  "+e.Text)
+		}
+		fmt.Fprintln(a.out)
+	}
 	table := render.NewTable(a.out, "COMPONENT", "STATE", "SEEN")
 	table.Fit(width)
 	for _, p := range st.Parts {

@@ -353,7 +353,7 @@ func (a *archiveSample) schema(ctx context.Context, id uint32) (*packet.Schema, 
 // fetch gets an object, giving the ingester time to store it.
 func (a *archiveSample) fetch(ctx context.Context, address string) ([]byte, error) {
 	for {
-		got, err := a.env.get(ctx, address)
+		got, err := a.env.fetch(ctx, address)
 		if err != nil {
 			return nil, err
 		}

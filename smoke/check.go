@@ -70,6 +70,7 @@ func All() []Check {
 		alertDecodes(),
 		visitCadence(),
 		alertDatabaseBytes(),
+		alertDatabaseScope(),
 		unknownIDs(),
 		brokerKilled(),
 		restartKeepsData(),

@@ -49,6 +49,9 @@ func newServerMetrics() serverMetrics {
 // observed counts the requests that a handler answers. Paths hold ids, so that the
 // route, not the path, is the label.
 func (m serverMetrics) observed(route string, next http.HandlerFunc) http.HandlerFunc {
+	// Series are there from the start, so that a first request shows as a change.
+	m.requests.WithLabelValues(route, "200")
+	m.seconds.WithLabelValues(route)
 	return func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
 		s := &statusWriter{ResponseWriter: w, status: http.StatusOK}

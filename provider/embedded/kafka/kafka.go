@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/alertlab/alertlab/alerts/broker"
 	kafkaclient "github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/lab/authority"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
@@ -28,6 +30,12 @@ type input struct {
 	Brokers   []node            `json:"brokers"`
 	Superuser string            `json:"superuser"`
 	Settings  map[string]string `json:"settings"` // broker configuration
+	TLS       *encryption       `json:"tls,omitempty"`
+}
+
+// encryption is what a listener with TLS needs beyond its addresses.
+type encryption struct {
+	Hosts []string `json:"hosts"` // names under which clients may know the brokers
 }
 
 type node struct {
@@ -48,6 +56,14 @@ func Want(p *profiles.Profile) plan.Want {
 		w.Outputs = append(w.Outputs, "broker."+id)
 	}
 	w.Title = fmt.Sprintf("%d brokers, ids %s to %s, SASL SCRAM-SHA-512", len(in.Brokers), in.Brokers[0].Name, in.Brokers[len(in.Brokers)-1].Name)
+	if l := p.Kafka.Listener; l.TLS {
+		w.Title += " over TLS"
+		w.Outputs = append(w.Outputs, "ca", "ca-file")
+		in.TLS = &encryption{Hosts: slices.Clone(l.BrokerHosts)}
+		if l.BootstrapHost != "" {
+			in.TLS.Hosts = append(in.TLS.Hosts, l.BootstrapHost)
+		}
+	}
 	w.Input = plan.Input(in)
 	w.Gates = []plan.Gate{{Name: gateAnswer, What: "every broker answers at its own address", Deadline: 10 * time.Second}}
 	return w
@@ -75,15 +91,36 @@ func New(host *embedded.Host) plan.Part {
 				}
 				cfg.Nodes = append(cfg.Nodes, broker.Node{ID: int32(id), Address: n.Address})
 			}
+			out := map[string]string{}
+			var ca []byte
+			if in.TLS != nil {
+				a, err := authority.Open(host.Dir.TLS(), "alertlab "+host.Dir.Lab(), authority.Log(cfg.Log))
+				if err != nil {
+					return nil, nil, err
+				}
+				if cfg.TLS, err = a.Server("kafka", in.hosts()); err != nil {
+					return nil, nil, err
+				}
+				ca = a.PEM()
+				out["ca"], out["ca-file"] = string(ca), a.File()
+			}
+			// From here on every login of the lab goes the way that these brokers take.
+			if err := host.Secrets.Trust(ca); err != nil {
+				return nil, nil, err
+			}
 			cluster, err := broker.Start(ctx, cfg)
 			if err != nil {
 				return nil, nil, err
 			}
-			out := map[string]string{"bootstrap": cluster.Bootstrap()}
+			out["bootstrap"] = cluster.Bootstrap()
 			for _, n := range cluster.Nodes() {
 				out["broker."+strconv.Itoa(int(n.ID))] = n.Address
 			}
-			return &process{cluster: cluster, store: store, login: kafkaclient.Login{User: in.Superuser, Password: password}}, out, nil
+			login, err := host.Secrets.Login(cluster.Bootstrap(), in.Superuser)
+			if err != nil {
+				return nil, nil, errors.Join(err, cluster.Close())
+			}
+			return &process{cluster: cluster, login: login}, out, nil
 		}}}
 }
 
@@ -122,9 +159,24 @@ func (p Part) RestartBrokers(ctx context.Context) error {
 	return p.Wait(ctx, plan.Gate{Name: gateAnswer}, plan.Order{}, func(string) {})
 }
 
+// hosts are all names and addresses under which clients may know the brokers: one
+// certificate for all, as the real cluster's external listener has it.
+func (in input) hosts() []string {
+	hosts := slices.Clone(in.TLS.Hosts)
+	add := func(address string) {
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			hosts = append(hosts, host)
+		}
+	}
+	add(in.Bootstrap)
+	for _, b := range in.Brokers {
+		add(b.Address)
+	}
+	return hosts
+}
+
 type process struct {
 	cluster *broker.Cluster
-	store   string
 	login   kafkaclient.Login
 }
 
