@@ -65,7 +65,7 @@ rig-down: ## take every cluster of the rig away
 e2e: ## test clusters of every maker and the stack's components on the rig
 	$(GO) run ./hack/rig e2e
 
-bench: ## measure, and write docs/benchmarks.md
+bench: ## measure for a quarter of an hour, and write docs/benchmarks.md
 	$(GO) run ./hack/bench -out docs/benchmarks.md
 
 rig-bench: ## measure the rig, and write its section of docs/benchmarks.md

@@ -27,5 +27,16 @@ func kafkaEnv(ts *testscript.TestScript, neg bool, args []string) {
 		"SCHEMA_REGISTRY_URL":     card.Registry.URL,
 	} {
 		ts.Setenv(key, value)
+		// Also for what the script starts in the background.
+		env := ts.Value(environKey{}).(*testscript.Env)
+		env.Vars = append(env.Vars, key+"=")
 	}
+}
+
+// followAs NAME PROGRAM ARG... is follow for a program of another name.
+func followAs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: followas NAME PROGRAM ARG...")
+	}
+	begin(ts, args[0], args[1:])
 }

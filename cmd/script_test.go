@@ -85,6 +85,7 @@ func TestScripts(t *testing.T) {
 			"secrets":     secrets,
 			"login":       login,
 			"kafkaenv":    kafkaEnv,
+			"followas":    followAs,
 			"leak":        leak,
 			"asuser":      asUser,
 			"unpacked":    unpacked,

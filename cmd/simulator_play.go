@@ -35,8 +35,8 @@ file, which is read to its end first and then directly: the reservoir stays what
 is. --schema writes the file's alerts in another version of the schema.
 
 In a lab this goes on beside the lab's own simulator; the visits of both are in the
-topic then, and smoke, which looks at the times between them, fails. "alertlab
-simulator pause" lets the lab's simulator rest meanwhile.
+topic then, and smoke tells them apart by their producers. "alertlab simulator pause"
+lets the lab's simulator rest meanwhile.
 
 ` + kafkaText,
 		Example: `  alertlab simulator play

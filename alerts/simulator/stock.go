@@ -115,6 +115,7 @@ func Departures(ctx context.Context, open Input, hand func(*kgo.Record) error) e
 // departures turns the bodies of one visit, in order, into reservoir records.
 type departures struct {
 	schema *packet.Schema
+	id     *uint32 // in the wire header; nil for the schema's own
 	n      int64
 	origin float64 // midpoint of the first alert, MJD days TAI
 }
@@ -132,8 +133,12 @@ func (d *departures) record(body []byte) (*kgo.Record, int64, error) {
 	if err != nil {
 		return nil, 0, &SourceError{d.n, err}
 	}
+	id := uint32(d.schema.ID())
+	if d.id != nil {
+		id = *d.id
+	}
 	r := &kgo.Record{
-		Value:   packet.Frame(uint32(d.schema.ID()), body),
+		Value:   packet.Frame(id, body),
 		Headers: []kgo.RecordHeader{{Key: OffsetHeader, Value: []byte(formatMicros(us))}},
 		Offset:  d.n,
 	}
