@@ -87,6 +87,7 @@ func TestScripts(t *testing.T) {
 			"background": background,
 			"answers":    answers,
 			"backdate":   backdate,
+			"append":     appendLine,
 		},
 	})
 }
