@@ -104,6 +104,7 @@ func TestScripts(t *testing.T) {
 			"equal":       equal,
 			"connect":     connect,
 			"connected":   connected,
+			"append":      appendLine,
 		},
 	})
 }

@@ -33,12 +33,14 @@ import (
 
 // Ports of the services, as in the real deployment: the Services
 // alert-schema-registry:8081 and alert-stream-broker-alert-database:3000, MinIO's
-// 9000. The front stands for the ingress.
+// 9000. The front stands for the ingress. The ingester's metrics are where exporters
+// for Prometheus have theirs.
 const (
 	registryPort    = 8081
 	frontPort       = 8080
 	alertDBPort     = 3000
 	objectStorePort = 9000
+	metricsPort     = 9100
 )
 
 // MaxBrokers is how many brokers find a place in a block: addresses .11 to .99, or
@@ -51,7 +53,7 @@ func Fit(p *profiles.Profile) error {
 	if n := p.Kafka.Brokers.Count; n > MaxBrokers {
 		return fmt.Errorf("kafka.brokers.count is %d, and a block of loopback addresses holds %d", n, MaxBrokers)
 	}
-	if port := p.Kafka.Listener.Port; slices.Contains([]int{registryPort, frontPort, alertDBPort, objectStorePort}, port) {
+	if port := p.Kafka.Listener.Port; slices.Contains([]int{registryPort, frontPort, alertDBPort, objectStorePort, metricsPort}, port) {
 		return fmt.Errorf("kafka.listener.port is %d, which another service of the lab uses at the bootstrap address", port)
 	}
 	return nil
@@ -77,7 +79,7 @@ func Want(p *profiles.Profile) plan.Want {
 	return plan.Want{
 		Title: fmt.Sprintf("%d addresses with port %d on the loopback network", in.count()+1, in.Port),
 		Input: plan.Input(in), Runs: true,
-		Outputs: append(outputs, "registry", "registry-front", "alertdb", "object-store", "block"),
+		Outputs: append(outputs, "registry", "registry-front", "alertdb", "object-store", "ingester", "block"),
 	}
 }
 
@@ -333,6 +335,7 @@ func (in input) addresses(block int) map[string]string {
 	put("registry-front", 10, frontPort, 2)
 	put("alertdb", 10, alertDBPort, 3)
 	put("object-store", 10, objectStorePort, 4)
+	put("ingester", 10, metricsPort, 5)
 	for i, id := range in.Brokers {
 		put(brokerOutput(id), 11+i, in.Port, 10+i)
 	}

@@ -130,7 +130,7 @@ func TestWant(t *testing.T) {
 	if err := json.Unmarshal(want.Input, &in); err != nil || in.Port != 9094 || fmt.Sprint(in.Brokers) != "[6 7 8 9 10 11]" {
 		t.Errorf("input %s, %v", want.Input, err)
 	}
-	if got := strings.Join(want.Outputs, " "); got != "bootstrap broker.6 broker.7 broker.8 broker.9 broker.10 broker.11 registry registry-front alertdb object-store block" {
+	if got := strings.Join(want.Outputs, " "); got != "bootstrap broker.6 broker.7 broker.8 broker.9 broker.10 broker.11 registry registry-front alertdb object-store ingester block" {
 		t.Errorf("outputs %s", got)
 	}
 	if !want.Runs || want.Stores != "" || want.Title != "7 addresses with port 9094 on the loopback network" {
