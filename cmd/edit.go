@@ -34,12 +34,24 @@ func (e *edit) newPassword(user, password string) {
 
 // editing says how an edit is carried out.
 type editing struct {
-	progress *string
+	progress     *string
+	allowDestroy *bool // nil: never
 }
 
 // editFlags adds the flags of a verb that changes the overlay.
 func editFlags(c *cobra.Command) editing {
 	return editing{progress: progressFlag(c)}
+}
+
+// withDestroy adds --allow-destroy, for a verb that may delete what is stored.
+func (how editing) withDestroy(c *cobra.Command) editing {
+	how.allowDestroy = destroyFlag(c)
+	return how
+}
+
+// destroyFlag adds --allow-destroy.
+func destroyFlag(c *cobra.Command) *bool {
+	return c.Flags().Bool("allow-destroy", false, "delete what is stored and not wanted any more; else this is refused")
 }
 
 // edit is what every verb does that changes something on a living lab: make
@@ -53,7 +65,10 @@ func (a *app) edit(c *cobra.Command, how editing, make func(*edit) error) error 
 		return err
 	}
 	err = a.follow(c.Context(), *how.progress, func(ctx context.Context, sink event.Sink) error {
-		return change(ctx, dir, client, sink, func(ch *runner.Change) error { return makeEdit(dir, ch, make) })
+		return change(ctx, dir, client, sink, func(ch *runner.Change) error {
+			ch.AllowDestroy = how.allowDestroy != nil && *how.allowDestroy
+			return makeEdit(dir, ch, make)
+		})
 	})
 	var misfit *profiles.OverlayError
 	if errors.As(err, &misfit) {

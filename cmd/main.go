@@ -57,7 +57,7 @@ func Main(argv []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|support)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|support|list|user|topic|overlay|hosts|schema)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -123,7 +123,8 @@ profile: see "alertlab up --help".`,
 		return labs, cobra.ShellCompDirectiveNoFileComp
 	}))
 	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
-		a.profile(), a.simulator(), a.alertdb(), a.registry(), a.console(), a.support(), a.version(), a.runner(), a.objectStore())
+		a.user(), a.topic(), a.overlay(), a.hosts(), a.profile(), a.simulator(), a.alertdb(), a.console(), a.support(), a.version(), a.runner(), a.objectStore(),
+		a.schema(), a.registry())
 	checkArgs(root)
 	return root
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,10 @@ goes on with its data, one that was killed is healed, and a lab that is as it
 should be is left alone. It returns when everything is ready; the lab stays in
 the background. Ctrl-C cancels and stops what was started.
 
+What would delete what the lab holds is refused and nothing is done, unless
+--allow-destroy is given: a topic or a bucket that is not wanted any more or has
+another name, fewer partitions, a smaller disk. plan shows it.
+
 The lab remembers its profile and the values that the environment gave, until
 --profile is named again:
 ` + variables(),
@@ -39,6 +44,7 @@ The lab remembers its profile and the values that the environment gave, until
 	}
 	ch.flags(c)
 	c.Flags().BoolVar(&foreground, "foreground", false, "run the lab in this process, until Ctrl-C")
+	allowDestroy := destroyFlag(c)
 	progress := progressFlag(c)
 	output := outputFlag(c, "card", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -50,6 +56,7 @@ The lab remembers its profile and the values that the environment gave, until
 		if err != nil {
 			return err
 		}
+		wish.AllowDestroy = *allowDestroy
 		if _, err := a.renderer(*progress); err != nil {
 			return err
 		}
@@ -163,8 +170,10 @@ func (a *app) printCard(dir state.Dir, output string) error {
 		render.Command{Line: "alertlab down" + suffix, Does: "stop, and keep the data"})
 }
 
-func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
+func (a *app) printJSON(v any) error { return writeJSON(a.out, v) }
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }

@@ -16,9 +16,18 @@ type Endpoints struct {
 	Simulator   Simulator   `json:"simulator"`
 	AlertDB     AlertDB     `json:"alertDatabase"`
 	ObjectStore ObjectStore `json:"objectStore"`
+	// Hosts are the host names of the profile, for whoever can have them
+	// resolved: the lab itself announces addresses.
+	Hosts []Host `json:"hosts,omitempty"`
 	// Concessions lists the stated differences between the profile and
 	// this lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
+}
+
+// Host is a host name and the address that it stands for.
+type Host struct {
+	Name    string `json:"name"`
+	Address string `json:"address"` // without a port
 }
 
 // Kafka is the external listener of the cluster.

@@ -268,7 +268,11 @@ func (o Overlay) Apply(p *Profile) (*Profile, error) {
 	fresh := strictyaml.NewReport("")
 	validate(out, fresh)
 	for _, problem := range fresh.List() {
-		fail.Problems = append(fail.Problems, OverlayProblem{o.dueTo(out, problem), problem.Message})
+		message := problem.Message
+		if at := entryOfList.FindString(problem.Path); at != "" && len(problem.Path) > len(at)+1 && !strings.HasSuffix(problem.Path, ".name") {
+			message = problem.Path[len(at)+1:] + ": " + message
+		}
+		fail.Problems = append(fail.Problems, OverlayProblem{o.dueTo(out, problem), message})
 	}
 	if len(fail.Problems) > 0 {
 		return nil, fail

@@ -236,6 +236,53 @@ func awaitLeaders(ctx context.Context, client *kadm.Client, names []string) erro
 	}
 }
 
+// DeleteTopics deletes topics with every record in them; those that are not there
+// are no error. It returns once no broker lists them. The error is a *TopicError or
+// that of the client, and Changes holds what was done all the same.
+func DeleteTopics(ctx context.Context, client *kadm.Client, topics ...string) (Changes, error) {
+	var done Changes
+	if len(topics) == 0 {
+		return done, nil
+	}
+	defer done.sort()
+	answers, err := client.DeleteTopics(ctx, topics...)
+	if err != nil {
+		return done, err
+	}
+	var failed error
+	for _, a := range answers.Sorted() {
+		switch {
+		case errors.Is(a.Err, kerr.UnknownTopicOrPartition):
+		case a.Err != nil:
+			failed = errors.Join(failed, &TopicError{a.Topic, "deleting", explain(a.Err, a.ErrMessage)})
+		default:
+			done.Removed = append(done.Removed, "topic "+a.Topic+": deleted")
+		}
+	}
+	if failed != nil {
+		return done, failed
+	}
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+		have, err := listNow(ctx, client, topics)
+		if err != nil {
+			return done, err
+		}
+		left := slices.DeleteFunc(slices.Clone(topics), func(t string) bool {
+			return !have.Has(t) || errors.Is(have[t].Err, kerr.UnknownTopicOrPartition)
+		})
+		if len(left) == 0 {
+			return done, nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return done, &TopicError{left[0], "waiting for its end", context.Cause(ctx)}
+		case <-timer.C:
+		}
+	}
+}
+
 // listNow asks the brokers: kadm answers from its cache for seconds, unless the
 // question is about what one may do.
 func listNow(ctx context.Context, client *kadm.Client, names []string) (kadm.TopicDetails, error) {

@@ -64,7 +64,7 @@ func deadly(journal run.Recorder) run.Recorder {
 	if !ok {
 		return journal
 	}
-	return recorder(func(e run.Entry) error {
+	return recorder{journal, func(e run.Entry) error {
 		if e.Step == step && when == "before" {
 			die()
 		}
@@ -73,12 +73,16 @@ func deadly(journal run.Recorder) run.Recorder {
 			die()
 		}
 		return err
-	})
+	}}
 }
 
-type recorder func(run.Entry) error
+// recorder passes what begins on, and stands before what has ended.
+type recorder struct {
+	run.Recorder
+	append func(run.Entry) error
+}
 
-func (r recorder) Append(e run.Entry) error { return r(e) }
+func (r recorder) Append(e run.Entry) error { return r.append(e) }
 
 func die() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)

@@ -2,8 +2,10 @@ package catalog
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/content/schemas"
@@ -38,6 +40,15 @@ func Card(desc state.Description, p *profiles.Profile, conceded []string, output
 		card.Simulator.Schema = loaded[reservoir.SchemaOut]
 		if n, err := strconv.Atoi(loaded[reservoir.AlertsOut]); err == nil {
 			card.Simulator.Alerts = n
+		}
+	}
+	for _, h := range p.HostNames() {
+		address := outputs["kafka"][h.Of]
+		if h.Of == profiles.RegistryHost {
+			address = strings.TrimPrefix(card.Registry.URL, "http://")
+		}
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			card.Hosts = append(card.Hosts, endpoints.Host{Name: h.Name, Address: host})
 		}
 	}
 	for _, name := range users.Names(p) {

@@ -29,6 +29,7 @@ import (
 	"github.com/alertlab/alertlab/provider/embedded"
 	"github.com/alertlab/alertlab/provider/embedded/alertdb"
 	"github.com/alertlab/alertlab/provider/embedded/front"
+	"github.com/alertlab/alertlab/provider/embedded/hostnames"
 	"github.com/alertlab/alertlab/provider/embedded/ingester"
 	"github.com/alertlab/alertlab/provider/embedded/kafka"
 	"github.com/alertlab/alertlab/provider/embedded/loopback"
@@ -70,6 +71,17 @@ func registered(p *profiles.Profile, desc state.Description) plan.Want {
 	return schemas.Want(p, desc.Overlay.Drafts)
 }
 
+// disk is what the brokers' disks hold, as the profile has them before it is scaled.
+// On Kubernetes a disk can only grow. An embedded lab has none, and is held to it all
+// the same: a change that one provider takes is not refused by another.
+func disk(p *profiles.Profile) []plan.Hold {
+	size := p.Kafka.Brokers.Storage.Size
+	if size == 0 {
+		return nil
+	}
+	return []plan.Hold{{Name: "the disk of each broker", Amount: size, Unit: "bytes", Loss: "what does not fit on it"}}
+}
+
 // contents adapts a part that needs only the lab's secrets.
 func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Part {
 	return func(h *embedded.Host) plan.Part { return part(h.Secrets) }
@@ -79,6 +91,7 @@ func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Par
 func entries() map[string]entry {
 	return map[string]entry{
 		"addresses/loopback":                {profile(loopback.Want), loopback.New},
+		"host-names/hosts-file":             {profile(hostnames.Want), hostnames.New},
 		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
 		"kafka-users/kafka-admin-protocol":  {readers, contents(users.New)},
 		"kafka-topics/kafka-admin-protocol": {profile(topics.Want), contents(topics.New)},
@@ -141,15 +154,11 @@ func find(table map[string]entry, stack *stacks.Stack, c stacks.Component, provi
 	return e, nil
 }
 
-// profileOf reads the profile that a description holds, puts on top what was
-// changed on the lab, scales it to what an embedded lab may take, and says what
-// differs.
+// profileOf gives the profile of a description, scaled to what an embedded lab may
+// take, and says what differs.
 func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
-	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
+	p, err := resolved(desc)
 	if err != nil {
-		return nil, nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
-	}
-	if p, err = desc.Overlay.Apply(p); err != nil {
 		return nil, nil, err
 	}
 	s, err := Scale(p)
@@ -159,6 +168,16 @@ func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
 	return s.Profile, s.Sentences(), nil
 }
 
+// resolved reads the profile that a description holds and puts on top what was
+// changed on the lab.
+func resolved(desc state.Description) (*profiles.Profile, error) {
+	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
+	if err != nil {
+		return nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
+	}
+	return desc.Overlay.Apply(p)
+}
+
 // Wanted says what the lab that desc describes should consist of. It is pure.
 func Wanted(desc state.Description) (plan.Wanted, error) {
 	w := plan.Wanted{Lab: desc.Name, Profile: desc.Profile, Provider: desc.Provider, Stack: desc.Stack}
@@ -166,10 +185,15 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if err != nil {
 		return w, err
 	}
-	p, conceded, err := profileOf(desc)
+	source, err := resolved(desc)
 	if err != nil {
 		return w, err
 	}
+	scaled, err := Scale(source)
+	if err != nil {
+		return w, err
+	}
+	p := scaled.Profile
 	if !slices.Contains(schemas.Versions(), p.Simulator.Schema) {
 		return w, fault.New(fault.BadInput, fmt.Sprintf("the profile's simulator.schema %q is no published alert schema version", p.Simulator.Schema),
 			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
@@ -188,10 +212,13 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 			return w, err
 		}
 		want := e.want(p, desc)
+		if c.Name == "kafka" {
+			want.Holds = append(want.Holds, disk(source)...)
+		}
 		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
 		w.Parts = append(w.Parts, want)
 	}
-	w.Concessions, w.Overlay = conceded, desc.Overlay.Sentences()
+	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
 	return w, nil
 }
 

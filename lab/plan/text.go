@@ -18,6 +18,9 @@ func (p *Plan) String() string {
 	for i, s := range p.Steps {
 		fmt.Fprintf(&b, "%3d. %-6s %s (%s): %s\n", i+1, s.Action, s.Key, s.Implementation, s.Title)
 		fmt.Fprintf(&b, "       why    %s\n", s.Cause)
+		for _, d := range s.Destroys {
+			fmt.Fprintf(&b, "       LOSES  %s\n", d)
+		}
 		if len(s.Needs) > 0 {
 			fmt.Fprintf(&b, "       after  %s\n", strings.Join(s.Needs, ", "))
 		}
@@ -40,6 +43,9 @@ func (p *Plan) String() string {
 	}
 	for _, x := range p.Blocks {
 		fmt.Fprintf(&b, "  !  blocked by %s: %s\n", x.Key, x.Why)
+	}
+	for _, d := range p.Destroys() {
+		fmt.Fprintf(&b, "  !  refused unless --allow-destroy: %s\n", d)
 	}
 	for _, o := range p.Overlay {
 		fmt.Fprintf(&b, "  +  changed on the lab: %s\n", o)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,9 @@ type Change struct {
 	// Passwords are new ones of Kafka users. They are kept together with the
 	// description, once it is sound, and never shown.
 	Passwords map[string]string `json:"passwords,omitempty"`
+	// AllowDestroy says that what is not wanted any more may be deleted. Else a
+	// change that would delete anything is refused, and nothing is done.
+	AllowDestroy bool `json:"allowDestroy,omitempty"`
 }
 
 // ErrChanged says that the lab's description is another one by now than the one
@@ -349,9 +353,11 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 		finished = event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Finished, Text: string(plan.Up),
 			Elapsed: event.Duration(time.Since(began)), Problem: s.problemOf(err)}
 	}
-	s.mu.Lock()
-	s.ready = finished.Problem == nil
-	s.mu.Unlock()
+	if p := finished.Problem; p == nil || p.Code != int(fault.BadInput) { // else nothing was done: the lab is as it was
+		s.mu.Lock()
+		s.ready = p == nil
+		s.mu.Unlock()
+	}
 	return finished
 }
 
@@ -382,7 +388,16 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 	if err != nil {
 		return err
 	}
-	// The description first: if this process ends in between, the next walk sets
+	lab.SetCredentials(creds)
+	entries := journal.Entries()
+	p, err := plan.Make(wanted, run.Observe(ctx, wanted, lab.Parts(), entries))
+	if err != nil {
+		return err
+	}
+	if err := Refused(p, change.AllowDestroy); err != nil {
+		return err
+	}
+	// From here on it is what is wanted. The description first: if this process ends in between, the next walk sets
 	// the passwords that are kept, and those are the ones that everybody knows.
 	if err := s.Dir.SetDescription(desc); err != nil {
 		return err
@@ -391,12 +406,7 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 		if creds, err = s.Dir.SetPasswords(change.Passwords); err != nil {
 			return err
 		}
-	}
-	lab.SetCredentials(creds)
-	entries := journal.Entries()
-	p, err := plan.Make(wanted, run.Observe(ctx, wanted, lab.Parts(), entries))
-	if err != nil {
-		return err
+		lab.SetCredentials(creds)
 	}
 	var recorder run.Recorder = journal
 	if s.Recorder != nil {
@@ -411,6 +421,17 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 		return err
 	}
 	return s.Dir.SetEndpoints(card)
+}
+
+// Refused says why a plan must not be carried out: it would destroy something, and
+// that was not asked for. It is nil when nothing stands against it.
+func Refused(p *plan.Plan, allowDestroy bool) error {
+	lost := p.Destroys()
+	if allowDestroy || len(lost) == 0 {
+		return nil
+	}
+	return fault.New(fault.BadInput, "this would destroy what the lab holds, and is refused; nothing was done", strings.Join(lost, "; "),
+		"alertlab plan --lab "+p.Lab+"   # shows it; the same command with --allow-destroy does it")
 }
 
 // open makes the lab and opens its journal, once.
