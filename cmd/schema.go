@@ -326,6 +326,9 @@ when sync fails or is interrupted, or when an earlier one was killed.
 				err = unsettled
 			}
 		}
+		if err != nil && c.Context().Err() != nil {
+			return errors.Join(c.Context().Err(), err)
+		}
 		var conflict *registry.ConflictError
 		if errors.As(err, &conflict) {
 			return fault.Wrap(fault.StepFailed, "the registry at "+address+" holds other content", err,
