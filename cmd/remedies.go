@@ -12,6 +12,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/broker"
+	"github.com/alertlab/alertlab/alerts/drafts"
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/alerts/simulator"
@@ -36,6 +37,7 @@ func remedy(err error) (next string, code fault.Code) {
 		dataDir   *broker.DataDirError
 		mismatch  *admin.TopicMismatch
 		conflict  *registry.ConflictError
+		draft     *drafts.Problems
 		regTopic  *registry.TopicError
 		tooLarge  *simulator.RecordTooLargeError
 		notEmpty  *simulator.NotEmptyError
@@ -77,6 +79,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "partitions cannot be changed in place: alertlab down --purge, then alertlab up", fault.StepFailed
 	case errors.As(err, &conflict):
 		return "alertlab down --purge, then alertlab up   # begins with an empty registry", fault.StepFailed
+	case errors.As(err, &draft):
+		return "correct the files, then: alertlab schema add DIR", fault.BadInput
 	case errors.As(err, &regTopic):
 		return "see to the topic and to the user's rights on it; alertlab registry serve --help lists them", fault.StepFailed
 	case errors.As(err, &tooLarge):
