@@ -21,6 +21,7 @@ import (
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/profiles/phalanx"
+	"github.com/alertlab/alertlab/provider/embedded/loopback"
 	"github.com/alertlab/alertlab/smoke"
 )
 
@@ -42,6 +43,7 @@ func remedy(err error) (next string, code fault.Code) {
 		check     *smoke.UnknownCheckError
 		status    *archive.StatusError
 		private   *authority.FileError
+		advertise *loopback.AdvertiseError
 	)
 	switch {
 	case errors.As(err, &imported):
@@ -66,6 +68,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
 	case errors.As(err, &dataDir):
 		return "alertlab logs kafka   # alertlab down --purge deletes the lab with its data", fault.StepFailed
+	case errors.As(err, &advertise):
+		return "alertlab up --advertise ADDRESS   # or ADDRESS:PORT, the first of the ports; " + onLoopback + " takes it back", fault.BadInput
 	case errors.As(err, &private):
 		return "put the file back, or have a new authority made, which clients must then trust: rm " + private.File + " && alertlab up", fault.StepFailed
 	case errors.As(err, &mismatch):

@@ -76,7 +76,7 @@ func (c *Cluster) start(ctx context.Context) error {
 			return err
 		}
 		c.nodes = append(c.nodes, &node{
-			id: n.ID, address: l.Addr().String(), socket: l, conns: make(map[*conn]struct{}),
+			id: n.ID, address: told(n.Address, l), socket: l, conns: make(map[*conn]struct{}),
 		})
 	}
 	if c.cfg.Bootstrap != "" {
@@ -228,7 +228,19 @@ func (c *Cluster) Bootstrap() string {
 	if c.bootstrap == nil {
 		return c.nodes[0].address
 	}
-	return c.bootstrap.Addr().String()
+	return told(c.cfg.Bootstrap, c.bootstrap)
+}
+
+// told is what clients are told of a listener: the host as it was configured, which
+// may be a name, and the port that is listened at, which may have been the system's
+// choice.
+func told(configured string, l net.Listener) string {
+	host, _, err := net.SplitHostPort(configured)
+	_, port, err2 := net.SplitHostPort(l.Addr().String())
+	if err != nil || err2 != nil { // neither can be: it was validated, and is listened at
+		return l.Addr().String()
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // Nodes lists every broker, dead or alive, ascending by id, with the address
