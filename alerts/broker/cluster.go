@@ -27,7 +27,9 @@ type Cluster struct {
 	nodes     []*node // ascending by id, never changes
 	bootstrap net.Listener
 	stamps    atomic.Pointer[stamps]
-	turn      atomic.Uint32 // whose turn it is at the bootstrap address
+	syncer    *syncer                             // nil when nothing is synced
+	names     atomic.Pointer[map[[16]byte]string] // of topics, by id
+	turn      atomic.Uint32                       // whose turn it is at the bootstrap address
 	closing   atomic.Bool
 	work      sync.WaitGroup
 	stop      context.CancelFunc
@@ -58,6 +60,13 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.stamps.Store(new(stamps))
+	c.names.Store(new(map[[16]byte]string))
+	if cfg.Sync {
+		c.syncer = newSyncer(cfg.DataDir, c.log)
+		if cfg.fsync != nil {
+			c.syncer.fsync = cfg.fsync
+		}
+	}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -396,9 +405,12 @@ func (c *Cluster) changed() error { return c.withTopics(c.follow) }
 // follow takes over what the topics are now. Called with the lock held.
 func (c *Cluster) follow(topics []kmsg.MetadataResponseTopic) error {
 	clear(c.topics)
+	names := make(map[[16]byte]string, len(topics))
 	for _, t := range topics {
 		c.topics[*t.Topic] = true
+		names[t.TopicID] = *t.Topic
 	}
+	c.names.Store(&names)
 	if err := c.lead(topics); err != nil {
 		return err
 	}
