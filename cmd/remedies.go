@@ -22,6 +22,7 @@ import (
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/profiles/phalanx"
+	"github.com/alertlab/alertlab/provider/embedded/loopback"
 	"github.com/alertlab/alertlab/smoke"
 )
 
@@ -47,6 +48,7 @@ func remedy(err error) (next string, code fault.Code) {
 		converted *packet.ConvertError
 		source    *simulator.SourceError
 		private   *authority.FileError
+		advertise *loopback.AdvertiseError
 	)
 	switch {
 	case errors.As(err, &imported):
@@ -73,6 +75,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
 	case errors.As(err, &dataDir):
 		return "alertlab logs kafka   # alertlab down --purge deletes the lab with its data", fault.StepFailed
+	case errors.As(err, &advertise):
+		return "alertlab up --advertise ADDRESS   # or ADDRESS:PORT, the first of the ports; " + onLoopback + " takes it back", fault.BadInput
 	case errors.As(err, &private):
 		return "put the file back, or have a new authority made, which clients must then trust: rm " + private.File + " && alertlab up", fault.StepFailed
 	case errors.As(err, &mismatch):
