@@ -278,7 +278,7 @@ func reserve(ctx context.Context, shared string, block int, in input) (*state.Lo
 	owned := ownerOf(shared, block) != ""
 	addresses := in.local(block)
 	if in.Advertise != "" { // the others were looked at already, and are the same in every block
-		addresses = map[string]string{"registry": addresses["registry"]}
+		addresses = map[string]string{"registry": addresses["registry"], "ingester": addresses["ingester"]}
 	}
 	if err := check(ctx, addresses, nil, 0, owned); err != nil {
 		if !owned {
