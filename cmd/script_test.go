@@ -83,6 +83,7 @@ func TestScripts(t *testing.T) {
 			"login":       login,
 			"kafkaenv":    kafkaEnv,
 			"followas":    followAs,
+			"freeze":      freeze,
 			"leak":        leak,
 			"asuser":      asUser,
 			"unpacked":    unpacked,
