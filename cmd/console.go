@@ -262,7 +262,8 @@ configuration that is not Kafka's default.
 
 The embedded brokers of a lab store every record once, at the leader of its
 partition, whatever the number of replicas says, and share one volume. Clients are
-told that one of them is the controller; with KRaft that is any broker.`,
+told that one of them is the controller; with KRaft that is any broker. A broker that
+is killed is shown as away.`,
 		Example: `  alertlab console brokers
   alertlab console brokers 0
   alertlab console brokers -o json | jq '.[].disks'`,
@@ -279,7 +280,15 @@ told that one of them is the controller; with KRaft that is any broker.`,
 	view := listing[console.Broker]{one: printBroker, all: printBrokers}
 	var ids []int32
 	view.verb(a, c, flags, func(ctx context.Context, l *looker, _ []string) ([]console.Broker, []string, error) {
-		return l.Brokers(ctx, ids...)
+		brokers, notes, err := l.Brokers(ctx, ids...)
+		var unknown *console.UnknownError
+		if err == nil || errors.As(err, &unknown) {
+			if missing := away(l.card, brokers, ids...); len(missing) > 0 {
+				brokers, err = append(brokers, missing...), nil
+				slices.SortFunc(brokers, func(a, b console.Broker) int { return int(a.ID) - int(b.ID) })
+			}
+		}
+		return brokers, notes, err
 	})
 	show := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -329,6 +338,19 @@ func (v listing[T]) verb(a *app, c *cobra.Command, flags *consoleFlags, ask func
 		return v.all(a.out, things)
 	}
 	return c
+}
+
+// away gives the brokers of the card that the cluster does not list, of all or of
+// those that are named: they were killed, or do not run yet.
+func away(card endpoints.Endpoints, listed []console.Broker, ids ...int32) []console.Broker {
+	var out []console.Broker
+	for _, b := range card.Kafka.Brokers {
+		there := slices.ContainsFunc(listed, func(l console.Broker) bool { return l.ID == b.ID })
+		if !there && (len(ids) == 0 || slices.Contains(ids, b.ID)) {
+			out = append(out, console.Broker{ID: b.ID, Address: b.Address, Problem: "away: the cluster does not list it"})
+		}
+	}
+	return out
 }
 
 // list makes an empty list of none, which JSON would call null.

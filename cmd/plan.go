@@ -21,13 +21,15 @@ func (a *app) plan() *cobra.Command {
 		Short: "Show what up would do, and why, without doing it",
 		Long: `plan compares what the profile says with what is there, and prints the steps that
 up would take, in their order, each with its cause, and what is kept as it is. It
-changes nothing and needs no lab.`,
+changes nothing and needs no lab. The exit code is 2 when up would refuse the plan,
+because it destroys what the lab holds; --allow-destroy shows it as up would do it.`,
 		Example: `  alertlab plan
   alertlab plan --profile my-profile.yaml
   alertlab plan -o json | jq '.steps[].key'`,
 		Args: cobra.NoArgs,
 	}
 	ch.flags(c)
+	allowDestroy := destroyFlag(c)
 	output := outputFlag(c, "text", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		dir, err := a.dir()
@@ -51,10 +53,14 @@ changes nothing and needs no lab.`,
 			return err
 		}
 		if *output == "json" {
-			return a.printJSON(p)
+			err = a.printJSON(p)
+		} else {
+			_, err = fmt.Fprint(a.out, p)
 		}
-		_, err = fmt.Fprint(a.out, p)
-		return err
+		if err != nil {
+			return err
+		}
+		return runner.Refused(p, *allowDestroy)
 	}
 	return c
 }

@@ -20,6 +20,7 @@ func (a *app) programs() map[string]func() *cobra.Command {
 	return map[string]func() *cobra.Command{
 		"alertdb-ingester": a.referenceIngester,
 		"alertdb":          a.referenceServer,
+		"rubin-alert-sim":  a.referenceSimulator,
 	}
 }
 

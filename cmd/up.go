@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,10 @@ goes on with its data, one that was killed is healed, and a lab that is as it
 should be is left alone. It returns when everything is ready; the lab stays in
 the background. Ctrl-C cancels and stops what was started.
 
+What would delete what the lab holds is refused and nothing is done, unless
+--allow-destroy is given: a topic or a bucket that is not wanted any more or has
+another name, fewer partitions, a smaller disk. plan shows it.
+
 The lab remembers its profile and the values that the environment gave, until
 --profile is named again:
 ` + variables(),
@@ -39,6 +44,7 @@ The lab remembers its profile and the values that the environment gave, until
 	}
 	ch.flags(c)
 	c.Flags().BoolVar(&foreground, "foreground", false, "run the lab in this process, until Ctrl-C")
+	allowDestroy := destroyFlag(c)
 	progress := progressFlag(c)
 	output := outputFlag(c, "card", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -46,14 +52,11 @@ The lab remembers its profile and the values that the environment gave, until
 		if err != nil {
 			return err
 		}
-		desc, err := a.describe(dir, ch)
+		wish, err := a.wish(dir, ch)
 		if err != nil {
 			return err
 		}
-		// What is wrong with the wish itself is found before anything starts.
-		if _, err := catalog.Wanted(desc); err != nil {
-			return err
-		}
+		wish.AllowDestroy = *allowDestroy
 		if _, err := a.renderer(*progress); err != nil {
 			return err
 		}
@@ -61,14 +64,14 @@ The lab remembers its profile and the values that the environment gave, until
 			return fault.Wrap(fault.BadInput, "there is no place for the lab's state", err, "export ALERTLAB_STATE_DIR=DIRECTORY   # one that you may write to")
 		}
 		if foreground {
-			return a.inForeground(c.Context(), dir, desc, *progress, *output)
+			return a.inForeground(c.Context(), dir, wish, *progress, *output)
 		}
 		err = a.follow(c.Context(), *progress, func(ctx context.Context, sink event.Sink) error {
 			client, err := a.ensureRunner(ctx, dir)
 			if err != nil {
 				return err
 			}
-			return client.Up(ctx, desc, sink)
+			return client.Change(ctx, wish, sink)
 		})
 		if errors.Is(err, errDetached) {
 			return nil
@@ -79,6 +82,21 @@ The lab remembers its profile and the values that the environment gave, until
 		return a.printCard(dir, *output)
 	}
 	return c
+}
+
+// wish is what up asks for. What is wrong with it is found here, before anything
+// starts.
+func (a *app) wish(dir state.Dir, ch choice) (runner.Change, error) {
+	var wish runner.Change
+	if before, err := dir.Describe(); err == nil {
+		wish.From = before.Digest()
+	}
+	var err error
+	if wish.Description, err = a.describe(dir, ch); err != nil {
+		return wish, err
+	}
+	_, err = catalog.Wanted(wish.Description)
+	return wish, err
 }
 
 // ensureRunner finds the lab's runner or starts one.
@@ -97,7 +115,7 @@ func (a *app) ensureRunner(ctx context.Context, dir state.Dir) (*runner.Client, 
 }
 
 // inForeground is the runner and its follower in one process.
-func (a *app) inForeground(ctx context.Context, dir state.Dir, desc state.Description, progress, output string) error {
+func (a *app) inForeground(ctx context.Context, dir state.Dir, wish runner.Change, progress, output string) error {
 	if _, err := runner.Dial(ctx, dir); err == nil {
 		return fault.New(fault.StepFailed, "lab "+dir.Lab()+" runs already", "its runner is a process of its own",
 			"alertlab down --lab "+dir.Lab()+"   # then again")
@@ -120,7 +138,7 @@ func (a *app) inForeground(ctx context.Context, dir state.Dir, desc state.Descri
 		if err != nil {
 			return err
 		}
-		return client.Up(ctx, desc, sink)
+		return client.Change(ctx, wish, sink)
 	})
 	if err == nil {
 		err = a.printCard(dir, output)
@@ -152,8 +170,10 @@ func (a *app) printCard(dir state.Dir, output string) error {
 		render.Command{Line: "alertlab down" + suffix, Does: "stop, and keep the data"})
 }
 
-func (a *app) printJSON(v any) error {
-	enc := json.NewEncoder(a.out)
+func (a *app) printJSON(v any) error { return writeJSON(a.out, v) }
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
 }

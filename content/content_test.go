@@ -132,7 +132,7 @@ func (pl *place) admin(t *testing.T) *kadm.Client {
 func TestNeverApplied(t *testing.T) {
 	t.Parallel()
 	s := &secrets.Store{}
-	for key, part := range map[string]plan.Part{"users": users.New(s), "topics": topics.New(s), "buckets": buckets.New(s), "schemas": schemas.New(), "reservoir": reservoir.New(s)} {
+	for key, part := range map[string]plan.Part{"users": users.New(s), "topics": topics.New(s), "buckets": buckets.New(s), "schemas": schemas.New(""), "reservoir": reservoir.New(s)} {
 		if o, err := part.Observe(t.Context(), plan.Look{}); err != nil || o.State != plan.Absent {
 			t.Errorf("%s: %+v, %v", key, o, err)
 		}
@@ -145,7 +145,7 @@ func TestKafka(t *testing.T) {
 	pl := newPlace(t)
 	kafkaAdmin, ctx := pl.admin(t), t.Context()
 
-	userWant, userPart := users.Want(pl.profile), users.New(pl.secrets)
+	userWant, userPart := users.Want(pl.profile, nil), users.New(pl.secrets)
 	topicWant, topicPart := topics.Want(pl.profile), topics.New(pl.secrets)
 	visitWant, visitPart := reservoir.Want(pl.profile), reservoir.New(pl.secrets)
 	for range 2 { // whatever was there
@@ -185,7 +185,7 @@ func TestKafka(t *testing.T) {
 		}
 		fewer := *pl.profile
 		fewer.Kafka.Readers = fewer.Kafka.Readers[1:] // without alerce
-		pl.apply(t, "users", users.Want(&fewer), userPart)
+		pl.apply(t, "users", users.Want(&fewer, nil), userPart)
 		accounts, err := admin.Users(ctx, kafkaAdmin)
 		if err != nil {
 			t.Fatal(err)
@@ -269,15 +269,15 @@ func TestKafka(t *testing.T) {
 func TestLoadedReservoir(t *testing.T) {
 	t.Parallel()
 	pl := newPlace(t)
-	pl.apply(t, "users", users.Want(pl.profile), users.New(pl.secrets))
+	pl.apply(t, "users", users.Want(pl.profile, nil), users.New(pl.secrets))
 	pl.apply(t, "topics", topics.Want(pl.profile), topics.New(pl.secrets))
 	file := filepath.Join(t.TempDir(), "visit.avro")
 	write(t, file, 3)
 	part := reservoir.New(pl.secrets)
 	// What is there is not what this manifest says, so the file is read.
-	pl.apply(t, "reservoir", reservoir.WantLoaded(pl.profile, file, `{"topic":"alerts-static","endOffset":99}`), part)
+	pl.apply(t, "reservoir", reservoir.WantLoaded(pl.profile, file, "", `{"topic":"alerts-static","endOffset":99}`), part)
 	manifest := pl.outputs["reservoir"]["manifest"]
-	want := reservoir.WantLoaded(pl.profile, file, manifest)
+	want := reservoir.WantLoaded(pl.profile, file, "", manifest)
 	// Somebody spoils it: it is loaded again, to other offsets, and then it is whole.
 	pl.apply(t, "reservoir", want, part)
 	admin, ctx := pl.admin(t), t.Context()
@@ -301,7 +301,7 @@ func TestLoadedReservoir(t *testing.T) {
 	}
 	pl.apply(t, "reservoir", want, part) // whole: the file is not needed
 	pl.present(t, "reservoir", want, part, "3 alerts are in alerts-static")
-	other := reservoir.WantLoaded(pl.profile, file, strings.Replace(manifest, `"endOffset":`, `"endOffset":1`, 1))
+	other := reservoir.WantLoaded(pl.profile, file, "", strings.Replace(manifest, `"endOffset":`, `"endOffset":1`, 1))
 	resolved, err := plan.Resolve(other.Input, pl.outputs)
 	if err != nil {
 		t.Fatal(err)
@@ -347,7 +347,7 @@ func write(t *testing.T, path string, alerts int) {
 func TestSchemas(t *testing.T) {
 	t.Parallel()
 	pl := newPlace(t)
-	pl.apply(t, "users", users.Want(pl.profile), users.New(pl.secrets))
+	pl.apply(t, "users", users.Want(pl.profile, nil), users.New(pl.secrets))
 	pl.apply(t, "topics", topics.Want(pl.profile), topics.New(pl.secrets))
 	login, err := pl.secrets.Login(pl.cluster.Bootstrap(), "alert-schema-registry")
 	if err != nil {
@@ -361,7 +361,7 @@ func TestSchemas(t *testing.T) {
 	server := httptest.NewServer(reg.Handler())
 	defer server.Close()
 	pl.outputs["schema-registry"] = map[string]string{"url": server.URL}
-	want, part := schemas.Want(pl.profile), schemas.New()
+	want, part := schemas.Want(pl.profile, nil), schemas.New("")
 	pl.apply(t, "schemas", want, part)
 	pl.apply(t, "schemas", want, part)
 	pl.present(t, "schemas", want, part, "15 subjects are registered")

@@ -309,14 +309,8 @@ func (p *Profile) clone() *Profile {
 	out.Concessions = slices.Clone(p.Concessions)
 	out.Kafka.Config = maps.Clone(p.Kafka.Config)
 	out.Kafka.Listener.BrokerHosts = slices.Clone(p.Kafka.Listener.BrokerHosts)
-	out.Kafka.Topics = slices.Clone(p.Kafka.Topics)
-	for i := range out.Kafka.Topics {
-		out.Kafka.Topics[i].Config = maps.Clone(out.Kafka.Topics[i].Config)
-	}
-	out.Kafka.Readers = slices.Clone(p.Kafka.Readers)
-	for i := range out.Kafka.Readers {
-		out.Kafka.Readers[i].Topics = slices.Clone(out.Kafka.Readers[i].Topics)
-	}
+	out.Kafka.Topics = cloneTopics(p.Kafka.Topics)
+	out.Kafka.Readers = cloneReaders(p.Kafka.Readers)
 	out.AlertDatabase.Topics = slices.Clone(p.AlertDatabase.Topics)
 	out.source = slices.Clone(p.source)
 	return &out

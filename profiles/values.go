@@ -144,3 +144,31 @@ func Diff(a, b *Profile) []Difference {
 	}
 	return list
 }
+
+// What a host name can stand for, besides a broker, which is "broker." and its id.
+const (
+	BootstrapHost = "bootstrap"
+	RegistryHost  = "registry"
+)
+
+// HostName is one host name of a profile.
+type HostName struct {
+	Name string
+	Of   string // BootstrapHost, RegistryHost or e.g. "broker.3"
+}
+
+// HostNames gives every host name that a profile has.
+func (p *Profile) HostNames() []HostName {
+	var list []HostName
+	add := func(name, of string) {
+		if name != "" {
+			list = append(list, HostName{name, of})
+		}
+	}
+	add(p.Kafka.Listener.BootstrapHost, BootstrapHost)
+	for i, h := range p.Kafka.Listener.BrokerHosts {
+		add(h, fmt.Sprintf("broker.%d", int(p.Kafka.Brokers.FirstID)+i))
+	}
+	add(p.Registry.Host, RegistryHost)
+	return list
+}

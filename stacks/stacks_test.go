@@ -39,6 +39,7 @@ func TestAlertsOrder(t *testing.T) {
 		b.WriteString(c.Name + " = " + c.Implementations["embedded"] + " <- " + strings.Join(c.Needs, " ") + "\n")
 	}
 	want := `addresses = loopback <- 
+host-names = hosts-file <- addresses
 kafka = kfake <- addresses
 kafka-users = kafka-admin-protocol <- kafka
 kafka-topics = kafka-admin-protocol <- kafka

@@ -23,6 +23,8 @@ type Topic struct {
 	Replicas   int16 // 0: what the brokers make by default
 	// Config holds topic configuration keys; those not named are left alone.
 	Config map[string]string
+	// Unset are keys that the topic is not to have: the brokers' default counts.
+	Unset []string
 }
 
 // TopicMismatch is the refusal to bring a topic to another number of
@@ -149,11 +151,11 @@ func create(ctx context.Context, client *kadm.Client, topics []Topic, done *Chan
 // alter brings the configuration of topics that are there to what is wanted.
 func alter(ctx context.Context, client *kadm.Client, topics []Topic, done *Changes) error {
 	var names []string
-	wanted := make(map[string]map[string]string)
+	wanted := make(map[string]Topic)
 	for _, t := range topics {
-		if len(t.Config) > 0 {
+		if len(t.Config)+len(t.Unset) > 0 {
 			names = append(names, t.Name)
-			wanted[t.Name] = t.Config
+			wanted[t.Name] = t
 		}
 	}
 	if len(names) == 0 {
@@ -169,16 +171,23 @@ func alter(ctx context.Context, client *kadm.Client, topics []Topic, done *Chang
 		if resource.Err != nil {
 			return errors.Join(&TopicError{resource.Name, "describing configuration", resource.Err}, group.Wait())
 		}
-		now := make(map[string]string)
+		now, own := make(map[string]string), make(map[string]bool)
 		for _, c := range resource.Configs {
 			if c.Value != nil {
 				now[c.Key] = *c.Value
+				own[c.Key] = c.Source == kadmTopicSource
 			}
 		}
 		var set []kadm.AlterConfig
 		var words []string
-		for _, key := range slices.Sorted(maps.Keys(wanted[resource.Name])) {
-			value := wanted[resource.Name][key]
+		for _, key := range slices.Sorted(slices.Values(wanted[resource.Name].Unset)) {
+			if own[key] {
+				set = append(set, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: key})
+				words = append(words, fmt.Sprintf("topic %s: %s from %s to the default", resource.Name, key, now[key]))
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(wanted[resource.Name].Config)) {
+			value := wanted[resource.Name].Config[key]
 			old, known := now[key]
 			if known && old == value {
 				continue
@@ -231,6 +240,53 @@ func awaitLeaders(ctx context.Context, client *kadm.Client, names []string) erro
 		case <-ctx.Done():
 			timer.Stop()
 			return errors.Join(leaderless, context.Cause(ctx))
+		case <-timer.C:
+		}
+	}
+}
+
+// DeleteTopics deletes topics with every record in them; those that are not there
+// are no error. It returns once no broker lists them. The error is a *TopicError or
+// that of the client, and Changes holds what was done all the same.
+func DeleteTopics(ctx context.Context, client *kadm.Client, topics ...string) (Changes, error) {
+	var done Changes
+	if len(topics) == 0 {
+		return done, nil
+	}
+	defer done.sort()
+	answers, err := client.DeleteTopics(ctx, topics...)
+	if err != nil {
+		return done, err
+	}
+	var failed error
+	for _, a := range answers.Sorted() {
+		switch {
+		case errors.Is(a.Err, kerr.UnknownTopicOrPartition):
+		case a.Err != nil:
+			failed = errors.Join(failed, &TopicError{a.Topic, "deleting", explain(a.Err, a.ErrMessage)})
+		default:
+			done.Removed = append(done.Removed, "topic "+a.Topic+": deleted")
+		}
+	}
+	if failed != nil {
+		return done, failed
+	}
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+		have, err := listNow(ctx, client, topics)
+		if err != nil {
+			return done, err
+		}
+		left := slices.DeleteFunc(slices.Clone(topics), func(t string) bool {
+			return !have.Has(t) || errors.Is(have[t].Err, kerr.UnknownTopicOrPartition)
+		})
+		if len(left) == 0 {
+			return done, nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return done, &TopicError{left[0], "waiting for its end", context.Cause(ctx)}
 		case <-timer.C:
 		}
 	}

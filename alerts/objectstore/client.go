@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"golang.org/x/sync/errgroup"
 )
 
 // defaultRegion is the region that every deployment of the alert database
@@ -132,6 +133,35 @@ func (c *Client) EnsureBucket(ctx context.Context, bucket string) error {
 		return nil // someone else made it between our two requests
 	}
 	return wrap(ctx, "CreateBucket", bucket, "", err)
+}
+
+// DeleteBucket deletes a bucket with every object in it; a missing one is no error.
+// Objects that are written meanwhile make it fail.
+func (c *Client) DeleteBucket(ctx context.Context, bucket string) error {
+	const side = 16 // deletions side by side: each is a round trip and little else
+	group, deleting := errgroup.WithContext(ctx)
+	group.SetLimit(side)
+	var listed error
+	for info, err := range c.List(deleting, bucket, "") {
+		if errors.Is(err, ErrNoBucket) {
+			return group.Wait()
+		}
+		if listed = err; err != nil {
+			break
+		}
+		group.Go(func() error { return c.Delete(deleting, bucket, info.Key) })
+	}
+	if err := group.Wait(); err != nil { // it ends the listing, too
+		return err
+	}
+	if listed != nil {
+		return listed
+	}
+	_, err := c.s3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket})
+	if err = wrap(ctx, "DeleteBucket", bucket, "", err); errors.Is(err, ErrNoBucket) {
+		return nil
+	}
+	return err
 }
 
 // Stat returns the size of an object in bytes. S3 gives no reason with a HEAD,

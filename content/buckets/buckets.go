@@ -1,10 +1,13 @@
-// Package buckets makes the buckets of the alert database. It never deletes one.
+// Package buckets makes the buckets of the alert database. It deletes only what its
+// order says is to be destroyed.
 package buckets
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alertlab/alertlab/alerts/objectstore"
@@ -26,11 +29,18 @@ func Want(p *profiles.Profile) plan.Want {
 	if p.AlertDatabase.SchemaBucket != p.AlertDatabase.AlertBucket {
 		in.Buckets = append(in.Buckets, p.AlertDatabase.SchemaBucket)
 	}
-	return plan.Want{
+	w := plan.Want{
 		Title:  "buckets " + strings.Join(in.Buckets, ", "),
 		Input:  plan.Input(in),
 		Behind: "object-store",
 	}
+	// By what they are for: where both are one bucket, and one moves away, the
+	// bucket stays and what it had of that is out of reach.
+	w.Holds = []plan.Hold{
+		{Name: "bucket " + p.AlertDatabase.AlertBucket + " of the alerts", Loss: "every alert in it"},
+		{Name: "bucket " + p.AlertDatabase.SchemaBucket + " of the schemas", Loss: "every schema in it"},
+	}
+	return w
 }
 
 // New makes the part.
@@ -67,8 +77,8 @@ func (p *part) look(ctx context.Context, in input, _ plan.Look) (plan.Observatio
 	return o, nil
 }
 
-// apply makes what is missing.
-func (p *part) apply(ctx context.Context, in input, _ plan.Order) (map[string]string, error) {
+// apply makes what is missing, and deletes what the order says is to be destroyed.
+func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
 	client, err := p.client(in)
 	if err != nil {
 		return nil, err
@@ -79,5 +89,30 @@ func (p *part) apply(ctx context.Context, in input, _ plan.Order) (map[string]st
 			return nil, err
 		}
 	}
+	if !order.Destroy {
+		return nil, nil
+	}
+	for _, b := range doomed(append(slices.Clone(order.Begun), order.LastInput), in) {
+		if err := client.DeleteBucket(ctx, b); err != nil {
+			return nil, err
+		}
+	}
 	return nil, nil
+}
+
+// doomed lists the buckets of earlier steps that are not wanted any more.
+func doomed(earlier []json.RawMessage, in input) []string {
+	var out []string
+	for _, text := range earlier {
+		var was input
+		if json.Unmarshal(text, &was) != nil {
+			continue // there was no step
+		}
+		for _, b := range was.Buckets {
+			if !slices.Contains(in.Buckets, b) && !slices.Contains(out, b) {
+				out = append(out, b)
+			}
+		}
+	}
+	return out
 }

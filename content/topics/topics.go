@@ -1,11 +1,14 @@
 // Package topics brings the topics of a lab to what the profile says: it creates
-// what is missing and alters what differs, and never deletes.
+// what is missing and alters what differs. It deletes only what its order says is to
+// be destroyed.
 package topics
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/content"
@@ -42,11 +45,18 @@ func Want(p *profiles.Profile) plan.Want {
 		}
 		in.Topics = append(in.Topics, topic{Name: p.Simulator.StaticTopic, Partitions: 1, Replicas: 1, Config: config})
 	}
-	return plan.Want{
+	// Their order says nothing: where a profile takes over a topic that was added to
+	// the lab, nothing changes.
+	slices.SortFunc(in.Topics, func(a, b topic) int { return strings.Compare(a.Name, b.Name) })
+	w := plan.Want{
 		Title:  fmt.Sprintf("%d topics", len(in.Topics)),
 		Input:  plan.Input(in),
 		Behind: "kafka",
 	}
+	for _, t := range in.Topics {
+		w.Holds = append(w.Holds, plan.Hold{Name: "topic " + t.Name, Amount: int64(t.Partitions), Unit: "partitions", Loss: "every record in it"})
+	}
+	return w
 }
 
 // New makes the part.
@@ -81,17 +91,65 @@ func (p *part) look(ctx context.Context, in input, _ plan.Look) (plan.Observatio
 	return o, nil
 }
 
-// apply makes what is missing.
-func (p *part) apply(ctx context.Context, in input, _ plan.Order) (map[string]string, error) {
+// apply makes what is missing, and deletes what the order says is to be destroyed.
+func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
+	earlier := append(slices.Clone(order.Begun), order.LastInput)
 	list := make([]admin.Topic, 0, len(in.Topics))
 	for _, t := range in.Topics {
-		list = append(list, admin.Topic{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Config: t.Config})
+		list = append(list, admin.Topic{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Config: t.Config, Unset: unset(earlier, t)})
 	}
 	client, err := content.Admin(p.secrets, in.Bootstrap, in.As)
 	if err != nil {
 		return nil, err
 	}
 	defer client.Close()
+	if order.Destroy {
+		if _, err := admin.DeleteTopics(ctx, client, doomed(earlier, in)...); err != nil {
+			return nil, err
+		}
+	}
 	_, err = admin.EnsureTopics(ctx, client, list)
 	return nil, err
+}
+
+// unset lists the settings that earlier steps gave a topic and that are not wanted
+// any more. Settings that others made are left alone.
+func unset(earlier []json.RawMessage, wanted topic) []string {
+	var out []string
+	for _, text := range earlier {
+		var was input
+		if json.Unmarshal(text, &was) != nil {
+			continue // there was no step
+		}
+		for _, t := range was.Topics {
+			if t.Name != wanted.Name {
+				continue
+			}
+			for key := range t.Config {
+				if _, keep := wanted.Config[key]; !keep && !slices.Contains(out, key) {
+					out = append(out, key)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// doomed lists the topics of earlier steps that are not wanted any more, or with
+// fewer partitions, which Kafka can only give to a new topic.
+func doomed(earlier []json.RawMessage, in input) []string {
+	var out []string
+	for _, text := range earlier {
+		var was input
+		if json.Unmarshal(text, &was) != nil {
+			continue // there was no step
+		}
+		for _, t := range was.Topics {
+			keep := slices.ContainsFunc(in.Topics, func(w topic) bool { return w.Name == t.Name && w.Partitions >= t.Partitions })
+			if !keep && !slices.Contains(out, t.Name) {
+				out = append(out, t.Name)
+			}
+		}
+	}
+	return out
 }

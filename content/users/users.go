@@ -24,6 +24,9 @@ type input struct {
 type user struct {
 	Name string `json:"name"`
 	ACLs []acl  `json:"acls"`
+	// Password counts how often a user was given another password, so that a
+	// plan sees it; the password itself is no part of a plan.
+	Password int `json:"password,omitempty"`
 }
 
 // acl is admin.ACL in the plan's own words.
@@ -76,9 +79,13 @@ func wanted(p *profiles.Profile) []user {
 	return list
 }
 
-// Want describes a profile's users.
-func Want(p *profiles.Profile) plan.Want {
+// Want describes a profile's users. passwords counts, by user, how often one was
+// given another password.
+func Want(p *profiles.Profile, passwords map[string]int) plan.Want {
 	in := input{Bootstrap: "${kafka.bootstrap}", As: p.Kafka.Superuser, Users: wanted(p)}
+	for i := range in.Users {
+		in.Users[i].Password = passwords[in.Users[i].Name]
+	}
 	return plan.Want{
 		Title:  fmt.Sprintf("%d users with their ACLs", len(in.Users)),
 		Input:  plan.Input(in),
@@ -144,7 +151,7 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 	if _, err := admin.EnsureUsers(ctx, client, list); err != nil {
 		return nil, err
 	}
-	gone := dropped(order.LastInput, in)
+	gone := dropped(append(slices.Clone(order.Begun), order.LastInput), in)
 	if len(gone) == 0 {
 		return nil, nil
 	}
@@ -152,17 +159,20 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 	return nil, err
 }
 
-// dropped lists the users that the last step made and that are not wanted any
-// more. Users that this lab never made are left alone.
-func dropped(last json.RawMessage, in input) []string {
-	var was input
-	if json.Unmarshal(last, &was) != nil {
-		return nil // the first step
-	}
+// dropped lists the users that the last step made, or one since may have made, and
+// that are not wanted any more. Users that this lab never made are left alone.
+func dropped(earlier []json.RawMessage, in input) []string {
 	var gone []string
-	for _, u := range was.Users {
-		if !slices.ContainsFunc(in.Users, func(w user) bool { return w.Name == u.Name }) {
-			gone = append(gone, u.Name)
+	for _, text := range earlier {
+		var was input
+		if json.Unmarshal(text, &was) != nil {
+			continue // there was no step
+		}
+		for _, u := range was.Users {
+			wanted := slices.ContainsFunc(in.Users, func(w user) bool { return w.Name == u.Name })
+			if !wanted && !slices.Contains(gone, u.Name) {
+				gone = append(gone, u.Name)
+			}
 		}
 	}
 	return gone

@@ -64,7 +64,7 @@ func deadly(journal run.Recorder) run.Recorder {
 	if !ok {
 		return journal
 	}
-	return recorder(func(e run.Entry) error {
+	return recorder{journal, func(e run.Entry) error {
 		if e.Step == step && when == "before" {
 			die()
 		}
@@ -73,12 +73,16 @@ func deadly(journal run.Recorder) run.Recorder {
 			die()
 		}
 		return err
-	})
+	}}
 }
 
-type recorder func(run.Entry) error
+// recorder passes what begins on, and stands before what has ended.
+type recorder struct {
+	run.Recorder
+	append func(run.Entry) error
+}
 
-func (r recorder) Append(e run.Entry) error { return r(e) }
+func (r recorder) Append(e run.Entry) error { return r.append(e) }
 
 func die() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
@@ -170,16 +174,19 @@ func (l *lab) must(args ...string) string {
 }
 
 // killRunner kills the runner, and one that is being started, and waits until
-// nothing of the lab lives.
-func (l *lab) killRunner() {
+// nothing of the lab lives. It gives the number of runners that it killed.
+func (l *lab) killRunner() int {
 	l.t.Helper()
+	killed := map[int]bool{}
 	l.eventually("the processes of the lab are gone", func() (bool, string) {
 		for _, p := range chaos.Running(l.state, "runner") {
 			p.Kill()
+			killed[p.PID] = true
 		}
 		left := chaos.Processes(l.state)
 		return len(left) == 0, fmt.Sprint(left)
 	})
+	return len(killed)
 }
 
 // dead waits until nothing of the lab lives: a killed process takes a moment to

@@ -122,7 +122,7 @@ func TestPlanted(t *testing.T) {
 		"lab/plan":                   {"context", "encoding/json"},
 		"lab/run":                    {"lab/plan", "lab/event", "lab/fault"},
 		"lab/runner":                 {"lab/run", "lab/state", "endpoints", "net/http"},
-		"lab/state":                  {"endpoints"},
+		"lab/state":                  {"endpoints", "profiles"},
 		"lab/secrets":                {"endpoints", "alerts/kafka"},
 		"lab/event":                  {"time"},
 		"lab/fault":                  {"context"},
@@ -166,7 +166,7 @@ func TestPlanted(t *testing.T) {
 		{"imports make profiles", "profiles/phalanx", "lab/catalog"},
 		{"leaves", "lab/event", "lab/fault"},
 		{"leaves", "endpoints", "alerts/packet"},
-		{"the state is a leaf but for endpoints", "lab/state", "lab/fault"},
+		{"the state is a leaf but for data", "lab/state", "lab/fault"},
 		{"a walk knows no component", "lab/run", "provider/embedded"},
 		{"a walk knows no component", "lab/state", "content/topics"}, // reached through lab/runner
 		{"smoke sees endpoints only", "smoke", "lab/state"},

@@ -29,6 +29,7 @@ import (
 	"github.com/alertlab/alertlab/provider/embedded"
 	"github.com/alertlab/alertlab/provider/embedded/alertdb"
 	"github.com/alertlab/alertlab/provider/embedded/front"
+	"github.com/alertlab/alertlab/provider/embedded/hostnames"
 	"github.com/alertlab/alertlab/provider/embedded/ingester"
 	"github.com/alertlab/alertlab/provider/embedded/kafka"
 	"github.com/alertlab/alertlab/provider/embedded/loopback"
@@ -55,9 +56,35 @@ func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, sta
 // loaded is the reservoir: the profile's visit, unless a user loaded another.
 func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 	if r := desc.Reservoir; r != nil {
-		return reservoir.WantLoaded(p, r.File, r.Manifest)
+		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest)
 	}
 	return reservoir.Want(p)
+}
+
+// readers are the Kafka users, with the count of each one's passwords.
+func readers(p *profiles.Profile, desc state.Description) plan.Want {
+	return users.Want(p, desc.Overlay.Passwords)
+}
+
+// archive is the alert database's server, with the tokens that open it.
+func archive(p *profiles.Profile, desc state.Description) plan.Want {
+	return alertdb.Want(p, desc.Overlay.AllTokens(p))
+}
+
+// disk is what the brokers' disks hold, as the profile has them before it is scaled.
+// On Kubernetes a disk can only grow. An embedded lab has none, and is held to it all
+// the same: a change that one provider takes is not refused by another.
+func disk(p *profiles.Profile) []plan.Hold {
+	size := p.Kafka.Brokers.Storage.Size
+	if size == 0 {
+		return nil
+	}
+	return []plan.Hold{{Name: "the disk of each broker", Amount: size, Unit: "bytes", Loss: "what does not fit on it"}}
+}
+
+// registered are the schemas, with the lab's drafts.
+func registered(p *profiles.Profile, desc state.Description) plan.Want {
+	return schemas.Want(p, desc.Overlay.Drafts)
 }
 
 // contents adapts a part that needs only the lab's secrets.
@@ -69,17 +96,18 @@ func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Par
 func entries() map[string]entry {
 	return map[string]entry{
 		"addresses/loopback":                {profile(loopback.Want), loopback.New},
+		"host-names/hosts-file":             {profile(hostnames.Want), hostnames.New},
 		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
-		"kafka-users/kafka-admin-protocol":  {profile(users.Want), contents(users.New)},
+		"kafka-users/kafka-admin-protocol":  {readers, contents(users.New)},
 		"kafka-topics/kafka-admin-protocol": {profile(topics.Want), contents(topics.New)},
 		"object-store/versitygw":            {profile(objectstore.Want), objectstore.New},
 		"buckets/s3-protocol":               {profile(buckets.Want), contents(buckets.New)},
 		"schema-registry/built-in":          {profile(registry.Want), registry.New},
-		"schemas/registry-protocol":         {profile(schemas.Want), func(*embedded.Host) plan.Part { return schemas.New() }},
+		"schemas/registry-protocol":         {registered, func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
 		"registry-front/built-in":           {profile(front.Want), front.New},
 		"reservoir/built-in":                {loaded, contents(reservoir.New)},
 		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
-		"alert-database-server/built-in":    {profile(alertdb.Want), alertdb.New},
+		"alert-database-server/built-in":    {archive, alertdb.New},
 		"simulator/built-in":                {profile(simulator.Want), simulator.New},
 	}
 }
@@ -131,18 +159,28 @@ func find(table map[string]entry, stack *stacks.Stack, c stacks.Component, provi
 	return e, nil
 }
 
-// profileOf reads the profile that a description holds, scaled to what an
-// embedded lab may take, and says what differs.
+// profileOf gives the profile of a description, scaled to what an embedded lab may
+// take, and says what differs.
 func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
-	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
+	p, err := resolved(desc)
 	if err != nil {
-		return nil, nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
+		return nil, nil, err
 	}
 	s, err := Scale(p)
 	if err != nil {
 		return nil, nil, err
 	}
 	return s.Profile, s.Sentences(), nil
+}
+
+// resolved reads the profile that a description holds and puts on top what was
+// changed on the lab.
+func resolved(desc state.Description) (*profiles.Profile, error) {
+	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
+	if err != nil {
+		return nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
+	}
+	return desc.Overlay.Apply(p)
 }
 
 // Wanted says what the lab that desc describes should consist of. It is pure.
@@ -152,10 +190,15 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if err != nil {
 		return w, err
 	}
-	p, conceded, err := profileOf(desc)
+	source, err := resolved(desc)
 	if err != nil {
 		return w, err
 	}
+	scaled, err := Scale(source)
+	if err != nil {
+		return w, err
+	}
+	p := scaled.Profile
 	if !slices.Contains(schemas.Versions(), p.Simulator.Schema) {
 		return w, fault.New(fault.BadInput, fmt.Sprintf("the profile's simulator.schema %q is no published alert schema version", p.Simulator.Schema),
 			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
@@ -174,10 +217,13 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 			return w, err
 		}
 		want := e.want(p, desc)
+		if c.Name == "kafka" {
+			want.Holds = append(want.Holds, disk(source)...)
+		}
 		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
 		w.Parts = append(w.Parts, want)
 	}
-	w.Concessions = conceded
+	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
 	return w, nil
 }
 
@@ -188,6 +234,19 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 		return nil, err
 	}
 	return users.Names(p), nil
+}
+
+// Tokens implements runner.Lab.
+func (l *Lab) Tokens(desc state.Description) ([]string, error) {
+	p, err := resolved(desc)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, t := range desc.Overlay.AllTokens(p) {
+		names = append(names, t.Name)
+	}
+	return names, nil
 }
 
 // Wanted implements runner.Lab.
@@ -208,6 +267,18 @@ func (l *Lab) Status() map[string]event.Activity {
 		}
 	}
 	return out
+}
+
+// Brokers gives control of the lab's brokers, nil when no part offers it or the one
+// that does has none running.
+func (l *Lab) Brokers() endpoints.BrokerControl {
+	doing := l.Status()
+	for _, key := range slices.Sorted(maps.Keys(l.parts)) {
+		if control, ok := l.parts[key].(endpoints.BrokerControl); ok && doing[key].Running {
+			return control
+		}
+	}
+	return nil
 }
 
 // Endpoints implements runner.Lab.

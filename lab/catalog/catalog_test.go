@@ -107,6 +107,104 @@ func TestPlanOfFreshLab(t *testing.T) {
 	golden(t, "local-purge.txt", down.String())
 }
 
+// asApplied is what is seen of a lab that is as w says.
+func asApplied(t *testing.T, w plan.Wanted) plan.Snapshot {
+	t.Helper()
+	seen := plan.Snapshot{}
+	for _, want := range w.Parts {
+		o := plan.Observation{State: plan.Present, Why: "it is there", Applied: want.Input, Holds: want.Holds, Outputs: map[string]string{}}
+		for _, name := range want.Outputs {
+			o.Outputs[name] = "the " + name + " of " + want.Key
+		}
+		seen[want.Key] = o
+	}
+	return seen
+}
+
+// The plans of every shipped profile after a change of it, as text: what differs is
+// updated and the rest kept; what would be lost is refused.
+func TestPlanOfChangedLab(t *testing.T) {
+	t.Parallel()
+	for _, info := range profiles.List() {
+		p, err := profiles.Load(info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		desc := state.Description{Name: "default", Provider: Embedded, Stack: p.Stack, Profile: info.Name, Resolved: string(p.Source())}
+		seen := asApplied(t, wanted(t, desc))
+		if same, err := plan.Make(wanted(t, desc), seen); err != nil || !same.Empty() {
+			t.Errorf("%s unchanged: %v\n%s", info.Name, err, same)
+		}
+		change := func(file string, change func(*profiles.Profile, *profiles.Overlay)) *plan.Plan {
+			t.Helper()
+			changed, err := profiles.Parse(info.Name, p.Source())
+			if err != nil {
+				t.Fatal(err)
+			}
+			after := desc
+			change(changed, &after.Overlay)
+			text, err := changed.YAML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			after.Resolved = string(text)
+			made, err := plan.Make(wanted(t, after), seen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, info.Name+"-"+file+".txt", made.String())
+			return made
+		}
+		topic := slices.IndexFunc(p.Kafka.Topics, func(topic profiles.Topic) bool { return topic.Name == p.Simulator.Topic })
+		hosts := func(suffix string, p *profiles.Profile) {
+			p.Registry.Host, p.Kafka.Listener.BootstrapHost, p.Kafka.Listener.BrokerHosts = "registry."+suffix, "kafka."+suffix, nil
+			for i := range p.Kafka.Brokers.Count {
+				p.Kafka.Listener.BrokerHosts = append(p.Kafka.Listener.BrokerHosts, fmt.Sprintf("kafka-%d.%s", i, suffix))
+			}
+		}
+		made := change("changed", func(p *profiles.Profile, o *profiles.Overlay) {
+			hosts("lab.example", p)
+			p.Kafka.Topics[topic].Config["retention.ms"] = "60000"
+			o.Topics = []profiles.Topic{{Name: "bob-in", Partitions: 1, Replicas: 1, Config: map[string]string{"retention.bytes": "1048576"}}}
+			o.SetReader(profiles.Reader{Name: "bob", Topics: []string{"bob-in"}})
+			o.RemoveReader(p.Kafka.Readers[0].Name, true)
+		})
+		var keys []string
+		for _, s := range made.Steps {
+			keys = append(keys, s.Key)
+		}
+		// With TLS the brokers have a certificate that names them, and who uses them follows.
+		if want := []string{"host-names", "kafka-users", "kafka-topics"}; !p.Kafka.Listener.TLS && !slices.Equal(keys, want) {
+			t.Errorf("%s changed: steps %v, and not %v", info.Name, keys, want)
+		}
+		if lost := made.Destroys(); len(lost) > 0 {
+			t.Errorf("%s changed loses %q", info.Name, lost)
+		}
+		made = change("refused", func(p *profiles.Profile, _ *profiles.Overlay) {
+			p.Concessions = nil
+			p.Kafka.Topics[topic].Partitions--
+			p.Registry.Topic += "-renamed"
+			i := slices.IndexFunc(p.Kafka.Topics, func(topic profiles.Topic) bool { return topic.Name+"-renamed" == p.Registry.Topic })
+			p.Kafka.Topics[i].Name = p.Registry.Topic
+			p.Simulator.StaticTopic += "-renamed"
+			p.AlertDatabase.AlertBucket += "-renamed"
+			if p.Kafka.Brokers.Storage.Size > 0 {
+				p.Kafka.Brokers.Storage.Size -= 1 << 30
+			}
+		})
+		lost := strings.Join(made.Destroys(), "\n")
+		for _, want := range []string{"topic " + p.Simulator.Topic + " would shrink from", "topic " + p.Registry.Topic + " is not wanted", "topic " + p.Simulator.StaticTopic + " is not wanted",
+			"bucket " + p.AlertDatabase.AlertBucket + " of the alerts is not wanted"} {
+			if !strings.Contains(lost, want) {
+				t.Errorf("%s refused: %q is not said:\n%s", info.Name, want, lost)
+			}
+		}
+		if (p.Kafka.Brokers.Storage.Size > 0) != strings.Contains(lost, "the disk of each broker would shrink") {
+			t.Errorf("%s refused: the disk:\n%s", info.Name, lost)
+		}
+	}
+}
+
 func TestCard(t *testing.T) {
 	t.Parallel()
 	desc, p := local(t)
@@ -370,7 +468,7 @@ func TestAbsent(t *testing.T) {
 		"compatibility: NONE", "compatibility: NONE\n  host: registry.example\n  replicas: 3",
 		"group: alertdb-ingester", "group: alertdb-ingester\n  ingesters: 24\n  purgeAfterDays: 28\n  scope: read:alertdb")
 	got := strings.Join(absent(p), "\n")
-	for _, word := range []string{"SCRAM", "not encrypted", "stored once", "Kafka 4.2.0", "no controllers", "storage class gone", "processors", "nodes of their own",
+	for _, word := range []string{"SCRAM", "own authority", "stored once", "Kafka 4.2.0", "no controllers", "storage class gone", "processors", "nodes of their own",
 		"node ports", "not announced", "one registry", "not 24", "read:alertdb", "28 days"} {
 		if !strings.Contains(got, word) {
 			t.Errorf("%q is not said:\n%s", word, got)

@@ -18,8 +18,13 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Lab: w.Lab, Profile: w.Profile, Provider: w.Provider, Stack: w.Stack, Goal: Up,
-		Concessions: w.Concessions, Known: map[string]map[string]string{}}
+		Overlay: w.Overlay, Concessions: w.Concessions, Known: map[string]map[string]string{}}
 	changed := map[string]Action{} // parts that have a step in this plan
+	byKey := map[string]Want{}
+	for _, want := range parts {
+		byKey[want.Key] = want
+	}
+	var losing []string            // parts whose steps delete something
 	needs := map[string][]string{} // of every part before this one: see Want.Needs
 	for _, want := range parts {
 		needs[want.Key] = want.Needs
@@ -28,6 +33,21 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 			o = Observation{State: Unknown, Why: "it was not looked at"}
 		}
 		action, cause := decide(want, o, changed, p.Known)
+		if i := slices.IndexFunc(losing, func(key string) bool { return reaches(byKey, want.Key, key) }); action == "" && i >= 0 {
+			// It may have open what is deleted, or know it by an identity that
+			// the next of the same name does not have.
+			action, cause = Update, losing[i]+" loses something that it may use"
+		}
+		var lost []string
+		if o.State != Absent || o.Kept {
+			lost = Lost(o.Holds, want.Holds)
+		}
+		if action == "" && o.Holds != nil && !slices.Equal(o.Holds, want.Holds) {
+			action, cause = Note, "nothing has to be touched, but what it stores is wanted otherwise"
+			if len(o.Outputs) > 0 {
+				p.Known[want.Key] = o.Outputs
+			}
+		}
 		switch action {
 		case "":
 			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: cause})
@@ -39,14 +59,71 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 			p.Blocks = append(p.Blocks, Block{Key: want.Key, Why: cause})
 			continue
 		}
-		changed[want.Key] = action
+		if action != Note { // others need not care
+			changed[want.Key] = action
+			if len(lost) > 0 {
+				losing = append(losing, want.Key)
+			}
+		}
+		if o.Away != "" && action == Ensure && len(o.Outputs) > 0 {
+			p.Known[want.Key] = o.Outputs
+		}
 		step := Step{Key: want.Key, Action: action, Implementation: want.Implementation, Title: want.Title,
-			Cause: cause, Input: want.Input, Outputs: want.Outputs, Gates: want.Gates}
+			Cause: cause, Input: want.Input, Outputs: want.Outputs, Gates: want.Gates, Holds: want.Holds, Destroys: lost}
+		if action == Note {
+			step.Gates = nil
+		}
+		for _, d := range lost {
+			if slices.ContainsFunc(o.Begun, func(b Begun) bool { return slices.Contains(b.Destroys, d) }) {
+				step.Agreed = append(step.Agreed, d)
+			}
+		}
 		// What a need that has no step needs in turn must be done first too.
 		step.Needs = nearest(want.Key, needs, changed)
 		p.Steps = append(p.Steps, step)
 	}
+	stopUsers(p, parts, byKey, seen, losing)
 	return p, nil
+}
+
+// stopUsers puts in front of each step that deletes something the ends of the parts
+// that run and may use it: else one would write into what is being deleted, or make
+// it anew. Their own steps start them again.
+func stopUsers(p *Plan, parts []Want, byKey map[string]Want, seen Snapshot, losing []string) {
+	var stops []Step
+	stopped := map[string]Action{}
+	dependents := map[string][]string{}
+	for _, want := range parts {
+		for _, need := range want.Needs {
+			dependents[need] = append(dependents[need], want.Key)
+		}
+	}
+	for _, want := range slices.Backward(parts) {
+		i := slices.IndexFunc(losing, func(key string) bool { return reaches(byKey, want.Key, key) })
+		if i < 0 || !want.Runs || seen[want.Key].State != Present {
+			continue
+		}
+		step := Step{Key: want.Key + stopSuffix, Action: Stop, Implementation: want.Implementation, Title: want.Title,
+			Cause: losing[i] + " loses something that it may use"}
+		for _, user := range nearest(want.Key, dependents, stopped) {
+			step.Needs = append(step.Needs, user+stopSuffix)
+		}
+		stopped[want.Key] = Stop
+		stops = append(stops, step)
+	}
+	for i := range p.Steps {
+		if slices.Contains(losing, p.Steps[i].Key) {
+			for _, s := range stops {
+				if reaches(byKey, PartOf(s), p.Steps[i].Key) {
+					p.Steps[i].Needs = append(p.Steps[i].Needs, s.Key)
+				}
+			}
+		}
+		if _, ok := stopped[p.Steps[i].Key]; ok { // its start comes behind its end
+			p.Steps[i].Needs = append(p.Steps[i].Needs, p.Steps[i].Key+stopSuffix)
+		}
+	}
+	p.Steps = append(stops, p.Steps...)
 }
 
 // blocked is decide's answer for a part that nothing can be decided on. It never
@@ -67,6 +144,10 @@ func decide(want Want, o Observation, changed map[string]Action, known map[strin
 		if o.Drift != "" {
 			return Update, o.Drift
 		}
+		if len(o.Begun) > 0 {
+			b := o.Begun[len(o.Begun)-1]
+			return Update, fmt.Sprintf("a step of it began at %s (%s) and did not end: what it did is not known", b.Time.Local().Format("2006-01-02 15:04:05"), b.Action)
+		}
 		if o.Applied == nil {
 			return Update, "it is there, but not known to be as wanted: " + o.Why
 		}
@@ -85,6 +166,9 @@ func decide(want Want, o Observation, changed map[string]Action, known map[strin
 				return Update, "what it uses has changed: " + strings.Join(diff, "; ")
 			}
 		}
+		if o.Away != "" {
+			return Ensure, o.Away
+		}
 		return "", o.Why
 	}
 	if o.Until == "" {
@@ -94,6 +178,36 @@ func decide(want Want, o Observation, changed map[string]Action, known map[strin
 		return blocked, fmt.Sprintf("it can only be looked at through %s, and no step starts that: %s", o.Until, o.Why)
 	}
 	return Ensure, o.Why
+}
+
+// Lost says what is lost on the way from what a part stores to what it should
+// store, a phrase each.
+func Lost(had, wanted []Hold) []string {
+	var out []string
+	for _, h := range had {
+		i := slices.IndexFunc(wanted, func(w Hold) bool { return w.Name == h.Name })
+		switch {
+		case i < 0:
+			out = append(out, h.Name+" is not wanted any more, and "+h.Loss+" would be lost")
+		case wanted[i].Amount < h.Amount:
+			out = append(out, fmt.Sprintf("%s would shrink from %s to %s, and %s would be lost", h.Name, strings.TrimSuffix(amount(h.Amount, h.Unit), " "+h.Unit), amount(wanted[i].Amount, h.Unit), h.Loss))
+		}
+	}
+	return out
+}
+
+// amount writes how much there is of a hold, bytes in the largest unit that says it
+// exactly.
+func amount(n int64, unit string) string {
+	if unit != "bytes" || n == 0 {
+		return fmt.Sprintf("%d %s", n, unit)
+	}
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	i := 0
+	for n%1024 == 0 && i < len(units)-1 {
+		n, i = n/1024, i+1
+	}
+	return fmt.Sprintf("%d %s", n, units[i])
 }
 
 // MakeDown plans the way to nothing running (Down) or nothing left (Purge).
@@ -133,7 +247,7 @@ func MakeDown(w Wanted, seen Snapshot, goal Goal) (*Plan, error) {
 		case goal != Purge:
 			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: "stored and kept: " + want.Stores})
 		default:
-			step := Step{Key: want.Key + "/data", Action: Remove, Implementation: want.Implementation, Title: want.Stores, Cause: "--purge was asked for"}
+			step := Step{Key: want.Key + dataSuffix, Action: Remove, Implementation: want.Implementation, Title: want.Stores, Cause: "--purge was asked for"}
 			for _, s := range p.Steps {
 				if s.Action == Stop {
 					step.Needs = append(step.Needs, s.Key)
@@ -145,9 +259,19 @@ func MakeDown(w Wanted, seen Snapshot, goal Goal) (*Plan, error) {
 	return p, nil
 }
 
+// The keys of steps that remove what a part stored, or that end a part which another
+// step of the same plan starts again.
+const (
+	dataSuffix = "/data"
+	stopSuffix = "/stop"
+)
+
 // PartOf gives the key of the part that a step acts on: removals have keys of
-// their own, because a part can be stopped and removed in one plan.
-func PartOf(step Step) string { return strings.TrimSuffix(step.Key, "/data") }
+// their own, because a part can be stopped and removed in one plan, and so have ends
+// of parts that are started again.
+func PartOf(step Step) string {
+	return strings.TrimSuffix(strings.TrimSuffix(step.Key, dataSuffix), stopSuffix)
+}
 
 // nearest lists the parts with a step that key reaches along links, directly or
 // through parts that have none, in the order in which they are met.

@@ -75,6 +75,38 @@ func rewanted(key, input string) plan.Wanted {
 	return w
 }
 
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.Local)
+
+func topicHold(name string, partitions int64) plan.Hold {
+	return plan.Hold{Name: "topic " + name, Amount: partitions, Unit: "partitions", Loss: "every record in it"}
+}
+
+// holding gives small with a part that is to hold something.
+func holding(key string, holds ...plan.Hold) plan.Wanted {
+	w := small()
+	i := slices.IndexFunc(w.Parts, func(p plan.Want) bool { return p.Key == key })
+	w.Parts[i].Holds = holds
+	return w
+}
+
+// holdingOther is holding, and with another input.
+func holdingOther(key, input string, holds ...plan.Hold) plan.Wanted {
+	w := holding(key, holds...)
+	i := slices.IndexFunc(w.Parts, func(p plan.Want) bool { return p.Key == key })
+	w.Parts[i].Input = json.RawMessage(input)
+	return w
+}
+
+func holds(list ...plan.Hold) func(*plan.Observation) {
+	return func(o *plan.Observation) { o.Holds = list }
+}
+
+func overlaid() plan.Wanted {
+	w := small()
+	w.Overlay = []string{"user bob reads alerts-simulated"}
+	return w
+}
+
 func fresh(w plan.Wanted) plan.Snapshot {
 	seen := plan.Snapshot{}
 	for _, want := range w.Parts {
@@ -116,6 +148,9 @@ func TestMake(t *testing.T) {
 		"changed-kafka": {rewanted("kafka", `{"bootstrap":"${addresses.bootstrap}","settings":{"log.retention.hours":"24","message.max.bytes":"4194304"}}`),
 			running(t, small())},
 		"drift": {small(), with(running(t, small()), "kafka-topics", func(o *plan.Observation) { o.Drift = "topic alerts-static is missing" })},
+		// One of several pieces is away: it is brought back, and who uses the part is
+		// left alone.
+		"away": {small(), with(running(t, small()), "kafka", func(o *plan.Observation) { o.Away = "broker 2 is killed" })},
 		// It is there, but nobody knows how it was made.
 		"unrecorded": {small(), with(running(t, small()), "object-store", func(o *plan.Observation) {
 			o.Applied, o.Resolved = nil, nil
@@ -133,6 +168,30 @@ func TestMake(t *testing.T) {
 			*o = plan.Observation{State: plan.Unknown, Until: "kafka", Why: "it cannot be seen before kafka runs"}
 		})},
 		"not-looked-at": {small(), plan.Snapshot{}},
+		// A topic goes and another has fewer partitions: that is shown, and whoever
+		// may have them open is updated behind it.
+		"loses": {holdingOther("kafka-topics", `{"bootstrap":"${kafka.bootstrap}","topics":[{"name":"alerts-simulated","partitions":6}]}`, topicHold("alerts-simulated", 6)),
+			with(running(t, small()), "kafka-topics", holds(topicHold("alerts-static", 1), topicHold("alerts-simulated", 12)))},
+		// The same when the brokers do not run.
+		"loses-stopped": {holding("kafka-topics", topicHold("alerts-static", 1)),
+			with(stopped(t), "kafka-topics", holds(topicHold("alerts-static", 1), topicHold("alerts-simulated", 12)))},
+		// A step that was allowed to lose it was cut short: it goes on.
+		"loses-agreed": {holding("kafka-topics", topicHold("alerts-static", 1)),
+			with(running(t, small()), "kafka-topics", func(o *plan.Observation) {
+				o.Holds = []plan.Hold{topicHold("alerts-static", 1), topicHold("alerts-simulated", 12)}
+				o.Begun = []plan.Begun{{Action: plan.Update, Time: noon, Destroys: plan.Lost(o.Holds, o.Holds[:1])}}
+			})},
+		// What is stored is wanted larger, and nothing has to be done for it.
+		"grows": {holding("object-store", plan.Hold{Name: "the disk", Amount: 2000, Unit: "bytes", Loss: "what does not fit"}),
+			with(running(t, small()), "object-store", holds(plan.Hold{Name: "the disk", Amount: 1000, Unit: "bytes", Loss: "what does not fit"}))},
+		"shrinks": {holding("object-store", plan.Hold{Name: "the disk", Amount: 500, Unit: "bytes", Loss: "what does not fit"}),
+			with(running(t, small()), "object-store", holds(plan.Hold{Name: "the disk", Amount: 1000, Unit: "bytes", Loss: "what does not fit"}))},
+		// What a step did that did not end is not known, though what is wanted is
+		// what was applied before it.
+		"begun": {small(), with(running(t, small()), "kafka-topics", func(o *plan.Observation) {
+			o.Begun = []plan.Begun{{Action: plan.Create, Time: noon.Add(-time.Hour)}, {Action: plan.Update, Time: noon}}
+		})},
+		"overlay": {overlaid(), running(t, small())},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -482,5 +541,43 @@ func TestDigest(t *testing.T) {
 	}
 	if digest(small()) == digest(rewanted("kafka", `{"bootstrap":"${addresses.bootstrap}"}`)) {
 		t.Error("another input, the same digest")
+	}
+}
+
+// What a plan destroys is in it as data, and equal plans have equal digests.
+func TestDestroys(t *testing.T) {
+	t.Parallel()
+	had := []plan.Hold{topicHold("alerts-static", 1), topicHold("alerts-simulated", 12)}
+	seen := with(running(t, small()), "kafka-topics", holds(had...))
+	make := func(w plan.Wanted, seen plan.Snapshot) *plan.Plan {
+		t.Helper()
+		p, err := plan.Make(w, seen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if p := make(holding("kafka-topics", had...), seen); !p.Empty() || len(p.Destroys()) > 0 {
+		t.Errorf("what is held is wanted, and the plan is\n%s", p)
+	}
+	p := make(holding("kafka-topics", had[0]), seen)
+	want := []string{"kafka-topics: topic alerts-simulated is not wanted any more, and every record in it would be lost"}
+	if got := p.Destroys(); !slices.Equal(got, want) {
+		t.Errorf("got %q", got)
+	}
+	// A lab of a version that wrote nothing of it down loses nothing unseen: it is
+	// written down with the next step.
+	if p := make(holding("kafka-topics", had[0]), running(t, small())); !p.Empty() {
+		t.Errorf("nothing is known of what is held, and the plan is\n%s", p)
+	}
+	// Nothing is lost that is not there.
+	gone := with(seen, "kafka-topics", func(o *plan.Observation) { o.State = plan.Absent })
+	if p := make(holding("kafka-topics", had[0]), gone); len(p.Destroys()) > 0 {
+		t.Errorf("got %q", p.Destroys())
+	}
+	// A purge is asked for.
+	down, err := plan.MakeDown(holding("kafka-topics", had[0]), seen, plan.Purge)
+	if err != nil || len(down.Destroys()) > 0 {
+		t.Errorf("%v, %v", down.Destroys(), err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,9 @@ type Wanted struct {
 	Provider string `json:"provider"`
 	Stack    string `json:"stack"`
 	Parts    []Want `json:"parts"`
+	// Overlay says what of Parts a user changed on the living lab, one sentence
+	// each.
+	Overlay []string `json:"overlay,omitempty"`
 	// Concessions are the stated differences between the profile and this
 	// lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
@@ -45,6 +49,21 @@ type Want struct {
 	// Stores says what the part leaves behind when it is stopped, e.g. "the
 	// records of every topic"; empty when nothing.
 	Stores string `json:"stores,omitempty"`
+	// Holds are the things that the part stores and that a change of what is
+	// wanted can destroy, each by its name.
+	Holds []Hold `json:"holds,omitempty"`
+}
+
+// Hold is one thing that a part stores. When it is not wanted any more, or less of
+// it, something is lost: that is never done unless it was asked for.
+type Hold struct {
+	Name string `json:"name"` // e.g. "topic alerts-simulated"
+	// Amount is how much of it there is, which can only grow; 0 when it cannot
+	// be measured.
+	Amount int64  `json:"amount,omitempty"`
+	Unit   string `json:"unit,omitempty"` // of Amount: partitions, bytes
+	// Loss says what is lost with it, e.g. "its records".
+	Loss string `json:"loss"`
 }
 
 // Gate is a condition that is waited for.
@@ -78,6 +97,9 @@ type Observation struct {
 	// Drift, of a present part: how it differs from what was last applied,
 	// e.g. "topic alerts-static is missing". Empty when it does not.
 	Drift string `json:"drift,omitempty"`
+	// Away, of a present part: what of it does not run while the rest does, e.g.
+	// "broker 2 is killed". Bringing it back changes none of the outputs.
+	Away string `json:"away,omitempty"`
 	// Applied is the part's input as it was last applied, with its references
 	// unresolved; nil when that is not known.
 	Applied json.RawMessage `json:"applied,omitempty"`
@@ -88,6 +110,20 @@ type Observation struct {
 	Resolved json.RawMessage `json:"resolved,omitempty"`
 	// Outputs are the part's outputs as they were last seen.
 	Outputs map[string]string `json:"outputs,omitempty"`
+	// Holds are what the part stores since the last step; nil when that is not
+	// known.
+	Holds []Hold `json:"holds,omitempty"`
+	// Begun are the steps of this part that began since, and of which no end is
+	// known: they failed, or their process died. What they did stays done.
+	Begun []Begun `json:"begun,omitempty"`
+}
+
+// Begun is a step without an end.
+type Begun struct {
+	Action Action    `json:"action"`
+	Time   time.Time `json:"time"`
+	// Destroys is what the step was allowed to destroy.
+	Destroys []string `json:"destroys,omitempty"`
 }
 
 // Snapshot is what was seen of every part, by key. A part that is missing in it
@@ -103,7 +139,8 @@ const (
 	Create Action = "create" // nothing is there
 	Start  Action = "start"  // it does not run, what it stored is there
 	Update Action = "update" // it is there and differs
-	Ensure Action = "ensure" // not known yet: look first, then add what is missing
+	Ensure Action = "ensure" // not known yet, or in part away: look first, then add what is missing
+	Note   Action = "note"   // nothing is touched: what is wanted of it is written down
 	Stop   Action = "stop"   // end what runs, keep what is stored
 	Remove Action = "remove" // delete what is stored
 )
@@ -120,6 +157,11 @@ type Step struct {
 	Input          json.RawMessage `json:"input,omitempty"`
 	Outputs        []string        `json:"outputs,omitempty"`
 	Gates          []Gate          `json:"gates,omitempty"`
+	Holds          []Hold          `json:"holds,omitempty"` // what it stores afterwards
+	// Destroys says what is lost by this step, a phrase each, and Agreed which
+	// of that an earlier step, which did not end, was allowed to destroy already.
+	Destroys []string `json:"destroys,omitempty"`
+	Agreed   []string `json:"agreed,omitempty"`
 }
 
 // Plan is what would be done, in order: a step stands behind every step that it
@@ -138,6 +180,7 @@ type Plan struct {
 	Blocks []Block `json:"blocks,omitempty"`
 	// Known are the outputs of parts that no step makes, by part and name.
 	Known       map[string]map[string]string `json:"known,omitempty"`
+	Overlay     []string                     `json:"overlay,omitempty"` // as in Wanted
 	Concessions []string                     `json:"concessions,omitempty"`
 }
 
@@ -165,6 +208,21 @@ type Block struct {
 
 // Empty says whether there is nothing to do.
 func (p *Plan) Empty() bool { return len(p.Steps) == 0 && len(p.Blocks) == 0 }
+
+// Destroys lists what the plan would destroy that nobody has allowed yet, a line for
+// each. A plan that destroys anything must not be carried out unless that was asked
+// for. What a purge deletes is not listed: that is what it is asked for.
+func (p *Plan) Destroys() []string {
+	var out []string
+	for _, s := range p.Steps {
+		for _, d := range s.Destroys {
+			if !slices.Contains(s.Agreed, d) {
+				out = append(out, s.Key+": "+d)
+			}
+		}
+	}
+	return out
+}
 
 // Digest identifies a plan: equal plans have equal digests. It is the first
 // twelve hexadecimal digits of the SHA-256 of the plan as JSON.
@@ -195,6 +253,12 @@ type Order struct {
 	// resolved input that it got; nil when there was none.
 	Last      map[string]string
 	LastInput json.RawMessage
+	// Begun holds the resolved inputs of steps of this part that began since and
+	// did not end. Some of what they say may have been done.
+	Begun []json.RawMessage
+	// Destroy says that what is not wanted any more is to be deleted; else it
+	// is left alone.
+	Destroy bool
 	// Progress reports counted work, e.g. (120, 300, "alerts"). Never nil.
 	Progress func(count, total int64, unit string)
 }

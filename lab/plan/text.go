@@ -8,7 +8,7 @@ import (
 
 // String prints the plan as a person reads it: a line for each step with its
 // cause, what it waits for, and what it gives to others; then what is kept, what
-// blocks the plan, and what the lab concedes.
+// blocks the plan, what was changed on the lab, and what it concedes.
 func (p *Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "plan to %s lab %s: profile %s, stack %s, provider %s\n", goalWords(p.Goal), p.Lab, p.Profile, p.Stack, p.Provider)
@@ -18,6 +18,9 @@ func (p *Plan) String() string {
 	for i, s := range p.Steps {
 		fmt.Fprintf(&b, "%3d. %-6s %s (%s): %s\n", i+1, s.Action, s.Key, s.Implementation, s.Title)
 		fmt.Fprintf(&b, "       why    %s\n", s.Cause)
+		for _, d := range s.Destroys {
+			fmt.Fprintf(&b, "       LOSES  %s\n", d)
+		}
 		if len(s.Needs) > 0 {
 			fmt.Fprintf(&b, "       after  %s\n", strings.Join(s.Needs, ", "))
 		}
@@ -40,6 +43,12 @@ func (p *Plan) String() string {
 	}
 	for _, x := range p.Blocks {
 		fmt.Fprintf(&b, "  !  blocked by %s: %s\n", x.Key, x.Why)
+	}
+	for _, d := range p.Destroys() {
+		fmt.Fprintf(&b, "  !  refused unless --allow-destroy: %s\n", d)
+	}
+	for _, o := range p.Overlay {
+		fmt.Fprintf(&b, "  +  changed on the lab: %s\n", o)
 	}
 	for _, c := range p.Concessions {
 		fmt.Fprintf(&b, "  ~  conceded: %s\n", c)

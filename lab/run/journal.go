@@ -2,6 +2,7 @@ package run
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 	"github.com/alertlab/alertlab/lab/plan"
 )
 
-// Entry is one finished step. It holds all that a later plan needs to know of
+// Entry is one finished step, or one that began. It holds all that a later plan needs to know of
 // it, and no secret: inputs name users, never passwords.
 type Entry struct {
 	Time     time.Time         `json:"time"`
@@ -26,9 +27,16 @@ type Entry struct {
 	Resolved json.RawMessage   `json:"resolved,omitempty"` // references resolved, as applied
 	Outputs  map[string]string `json:"outputs,omitempty"`
 	Elapsed  time.Duration     `json:"elapsed"` // nanoseconds
+	// Begun marks a step that began. It counts until the same part's next entry:
+	// a step whose end is not written down has done nobody knows what.
+	Begun bool `json:"begun,omitempty"`
+	// Holds are what the part stores, of a finished step, as planned.
+	Holds []plan.Hold `json:"holds,omitempty"`
+	// Destroys is what a step that began was allowed to destroy.
+	Destroys []string `json:"destroys,omitempty"`
 }
 
-// Journal is the file of a lab's finished steps, one JSON object a line. Safe
+// Journal is the file of a lab's steps, one JSON object a line. Safe
 // for use by many goroutines.
 type Journal struct {
 	path string
@@ -40,7 +48,7 @@ type Journal struct {
 }
 
 // OpenJournal reads the journal at path, or begins one. Of every part only the
-// last entry counts, so older ones are dropped here; a last line that was cut
+// last entry counts, and the last of a finished step, so older ones are dropped here; a last line that was cut
 // short by a crash is dropped too, since its step was never reported as done.
 func OpenJournal(path string) (*Journal, error) {
 	j := &Journal{path: path}
@@ -63,7 +71,7 @@ func OpenJournal(path string) (*Journal, error) {
 	return j, nil
 }
 
-// ReadJournal reads the last entry of every part without opening the journal for
+// ReadJournal reads what Journal.Entries gives without opening the journal for
 // writing, for a process that does not own it.
 func ReadJournal(path string) ([]Entry, error) {
 	entries, err := readJournal(path)
@@ -108,11 +116,14 @@ func parseEntry(line []byte) (Entry, error) {
 	return e, err
 }
 
-// latest keeps the last entry of each part, in order. A removed part has none.
+// latest keeps the last finished step of each part, and those that began after it,
+// in order. Of several that began alike the last one counts. A removed part has none.
 func latest(entries []Entry) []Entry {
 	var out []Entry
 	for i, e := range entries {
-		later := slices.ContainsFunc(entries[i+1:], func(o Entry) bool { return o.Step == e.Step })
+		later := slices.ContainsFunc(entries[i+1:], func(o Entry) bool {
+			return o.Step == e.Step && (!o.Begun || e.Begun && bytes.Equal(o.Resolved, e.Resolved) && slices.Equal(o.Destroys, e.Destroys))
+		})
 		if !later && e.Action != plan.Remove {
 			out = append(out, e)
 		}
@@ -140,6 +151,12 @@ func (j *Journal) rewrite() error {
 	return os.Rename(tmp.Name(), j.path)
 }
 
+// Begin adds a step whose work is about to begin.
+func (j *Journal) Begin(e Entry) error {
+	e.Begun = true
+	return j.Append(e)
+}
+
 // Append adds a finished step. When it returns, the entry survives the death of
 // the process (not that of the machine).
 func (j *Journal) Append(e Entry) error {
@@ -159,7 +176,7 @@ func (j *Journal) Append(e Entry) error {
 	return nil
 }
 
-// Entries gives the last entry of every part.
+// Entries gives the last finished step of every part, and those that began since.
 func (j *Journal) Entries() []Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -173,11 +190,26 @@ func (j *Journal) Close() error {
 	return j.file.Close()
 }
 
+// Last gives the last finished step of a part, empty when there is none, and the
+// steps that began since.
+func Last(entries []Entry, part string) (finished Entry, begun []Entry) {
+	for _, e := range entries {
+		switch {
+		case e.Step != part:
+		case e.Begun:
+			begun = append(begun, e)
+		default:
+			finished, begun = e, nil
+		}
+	}
+	return finished, begun
+}
+
 // Outputs gathers the last outputs of every part, by part and name.
 func Outputs(entries []Entry) map[string]map[string]string {
 	out := map[string]map[string]string{}
 	for _, e := range entries {
-		if len(e.Outputs) > 0 {
+		if len(e.Outputs) > 0 && !e.Begun {
 			out[e.Step] = e.Outputs
 		}
 	}

@@ -103,6 +103,72 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// A step that began counts until the end of the same part's next step, in this
+// process and in the next owner, however many began.
+func TestJournalBegun(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "journal.jsonl")
+	j := open(t, path)
+	begin := func(step string, n int) {
+		t.Helper()
+		e := entry(step, plan.Update, n)
+		e.Resolved, e.Outputs = e.Input, nil
+		if err := j.Begin(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := func(step string, action plan.Action, n int) {
+		t.Helper()
+		e := entry(step, action, n)
+		e.Resolved = e.Input
+		if err := j.Append(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin("topics", 1)
+	end("topics", plan.Create, 1)
+	begin("topics", 2) // failed, three times, with two inputs
+	begin("topics", 3)
+	begin("topics", 2)
+	begin("users", 4) // the first of its part
+	begin("store", 5)
+	end("store", plan.Remove, 5)
+	begin("kafka", 6)
+	end("kafka", plan.Create, 6)
+	check := func(what string, entries []run.Entry) {
+		t.Helper()
+		for part, want := range map[string][]string{"topics": {"1", "3", "2"}, "users": {"", "4"}, "store": {""}, "kafka": {"6"}} {
+			finished, begun := run.Last(entries, part)
+			got := []string{strings.Trim(string(finished.Resolved), `{"n":}`)}
+			for _, b := range begun {
+				if !b.Begun {
+					t.Errorf("%s: %s: %+v began and does not say so", what, part, b)
+				}
+				got = append(got, strings.Trim(string(b.Resolved), `{"n":}`))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %s: finished and begun %q, want %q", what, part, got, want)
+			}
+		}
+		if out := run.Outputs(entries); len(out) != 2 || out["topics"]["n"] != "1" {
+			t.Errorf("%s: outputs %v", what, out)
+		}
+	}
+	check("this process", j.Entries())
+	read, err := run.ReadJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check("a reader", read)
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	check("the next owner", open(t, path).Entries())
+	if text := read1(t, path); strings.Count(text, "\n") != 5 {
+		t.Errorf("the file is\n%s", text)
+	}
+}
+
 func read1(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)

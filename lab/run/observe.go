@@ -12,10 +12,6 @@ import (
 // looked at through another part are left alone while that one does not run:
 // they are absent when it was never made, and unknown until it runs otherwise.
 func Observe(ctx context.Context, w plan.Wanted, parts map[string]plan.Part, entries []Entry) plan.Snapshot {
-	last := map[string]Entry{}
-	for _, e := range entries {
-		last[e.Step] = e
-	}
 	seen := plan.Snapshot{}
 	pending := w.Parts
 	for len(pending) > 0 {
@@ -35,14 +31,25 @@ func Observe(ctx context.Context, w plan.Wanted, parts map[string]plan.Part, ent
 		var wg sync.WaitGroup
 		for i, want := range round {
 			front := seen[want.Behind]
+			last, _ := Last(entries, want.Key)
 			if want.Behind != "" && front.State != plan.Present {
-				found[i] = behind(want, front, last[want.Key])
+				found[i] = behind(want, front, last)
 				continue
 			}
-			wg.Go(func() { found[i] = look(ctx, want, parts[want.Key], last[want.Key]) })
+			wg.Go(func() {
+				found[i] = look(ctx, want, parts[want.Key], last)
+				if found[i].State == plan.Unknown && front.Away != "" { // that may be why
+					found[i].Until = want.Behind
+				}
+			})
 		}
 		wg.Wait()
 		for i, want := range round {
+			last, begun := Last(entries, want.Key)
+			found[i].Holds = last.Holds
+			for _, b := range begun {
+				found[i].Begun = append(found[i].Begun, plan.Begun{Action: b.Action, Time: b.Time, Destroys: b.Destroys})
+			}
 			seen[want.Key] = found[i]
 		}
 		pending = later

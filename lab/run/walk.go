@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,9 +14,10 @@ import (
 	"github.com/alertlab/alertlab/lab/plan"
 )
 
-// Recorder keeps finished steps; a *Journal is one.
+// Recorder keeps steps; a *Journal is one.
 type Recorder interface {
-	Append(Entry) error
+	Begin(Entry) error  // a step whose work is about to begin
+	Append(Entry) error // a finished step
 }
 
 // Walk is one carrying-out of a plan.
@@ -33,7 +35,7 @@ type Walk struct {
 
 // Run walks the plan and returns when every step is done, or when no more can be
 // done. Steps that need each other follow each other, the rest go side by side.
-// A step is done only once its work has ended well, every one of its gates is
+// The journal has every step before its work begins. A step is done only once its work has ended well, every one of its gates is
 // open and the journal has it; only then may others build on it. After a failure
 // no further step begins, and those under way are waited for. When ctx ends,
 // those under way are cancelled.
@@ -56,9 +58,11 @@ func (w *Walk) emit(e event.Event) {
 
 func (w *Walk) run(ctx context.Context) error {
 	w.emit(event.Event{Kind: event.Planned, Text: string(w.Plan.Goal), Steps: steps(w.Plan)})
+	// They are said when the lab comes up, not with every change of it.
+	comes := slices.ContainsFunc(w.Plan.Steps, func(s plan.Step) bool { return s.Action == plan.Create || s.Action == plan.Start })
 	for _, c := range w.Plan.Concessions {
-		if len(w.Plan.Steps) == 0 {
-			break // said when the lab was made
+		if !comes {
+			break
 		}
 		w.emit(event.Event{Kind: event.Note, Text: "conceded: " + c})
 	}
@@ -183,16 +187,28 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 		if err := remover.Remove(ctx); err != nil {
 			return err
 		}
+	case plan.Note:
+		last, _ := Last(w.Last, key)
+		entry.Resolved, entry.Outputs, entry.Holds = last.Resolved, last.Outputs, s.Holds
+		outputs.set(key, last.Outputs)
 	default:
 		resolved, err := plan.Resolve(s.Input, outputs.all())
 		if err != nil {
 			return err
 		}
-		last := w.last(key)
-		order := plan.Order{Action: s.Action, Input: resolved, Last: last.Outputs, LastInput: last.Resolved,
+		last, begun := Last(w.Last, key)
+		begin := entry
+		begin.Time, begin.Resolved, begin.Destroys = time.Now(), resolved, s.Destroys
+		if err := w.Journal.Begin(begin); err != nil {
+			return err
+		}
+		order := plan.Order{Action: s.Action, Input: resolved, Last: last.Outputs, LastInput: last.Resolved, Destroy: len(s.Destroys) > 0,
 			Progress: seldom(func(count, total int64, unit string) {
 				w.emit(event.Event{Kind: event.Progress, Step: s.Key, Count: count, Total: total, Unit: unit, Elapsed: event.Duration(time.Since(began))})
 			})}
+		for _, b := range begun {
+			order.Begun = append(order.Begun, b.Resolved)
+		}
 		out, err := part.Apply(ctx, order)
 		if err != nil {
 			return err
@@ -201,7 +217,7 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 			return err
 		}
 		outputs.set(key, out)
-		entry.Resolved, entry.Outputs = resolved, out
+		entry.Resolved, entry.Outputs, entry.Holds = resolved, out, s.Holds
 	}
 	entry.Time, entry.Elapsed = time.Now(), time.Since(began)
 	return w.Journal.Append(entry)
@@ -226,16 +242,6 @@ func seldom(report func(count, total int64, unit string)) func(count, total int6
 		last = now
 		report(count, total, unit)
 	}
-}
-
-// last gives the entry that an earlier walk left for a part, or an empty one.
-func (w *Walk) last(key string) Entry {
-	for _, e := range w.Last {
-		if e.Step == key {
-			return e
-		}
-	}
-	return Entry{}
 }
 
 // wait opens the gates of a step, one after the other.

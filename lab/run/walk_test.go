@@ -73,7 +73,16 @@ func (plain) Apply(context.Context, plan.Order) (map[string]string, error) { ret
 type record struct {
 	mu      sync.Mutex
 	entries []run.Entry
+	begun   []run.Entry
 	fail    map[string]error // by step
+	refuse  map[string]error // by step, of what begins
+}
+
+func (r *record) Begin(e run.Entry) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.begun = append(r.begun, e)
+	return r.refuse[e.Step]
 }
 
 func (r *record) Append(e run.Entry) error {
@@ -616,6 +625,72 @@ func TestJournalFails(t *testing.T) {
 	}
 	if got := tr.of("b"); !slices.Equal(got, []event.Kind{event.Skipped}) {
 		t.Errorf("b: %v", got)
+	}
+}
+
+// The journal has a step before its work begins, with what it may destroy, and the
+// part hears of those that did not end. Without the journal no work begins.
+func TestBegins(t *testing.T) {
+	t.Parallel()
+	rec := &record{refuse: map[string]error{"b": errors.New("no space left on device")}}
+	a, b := step("a"), step("b", "a")
+	a.Destroys, a.Holds = []string{"topic x"}, []plan.Hold{{Name: "topic y"}}
+	var got plan.Order
+	worked := false
+	w := &run.Walk{Journal: rec, Plan: &plan.Plan{Steps: []plan.Step{a, b}},
+		Last: []run.Entry{{Step: "a", Action: plan.Create, Resolved: json.RawMessage(`{"was":1}`)},
+			{Step: "a", Begun: true, Resolved: json.RawMessage(`{"was":2}`)}, {Step: "b", Begun: true, Resolved: json.RawMessage(`{"was":4}`)}},
+		Parts: map[string]plan.Part{
+			"a": &fake{apply: func(_ context.Context, o plan.Order) (map[string]string, error) {
+				got = o
+				rec.mu.Lock()
+				defer rec.mu.Unlock()
+				if len(rec.begun) != 1 || len(rec.entries) != 0 {
+					return nil, fmt.Errorf("the journal has %v and %v when the work begins", rec.begun, rec.entries)
+				}
+				return nil, nil
+			}},
+			"b": &fake{apply: func(context.Context, plan.Order) (map[string]string, error) {
+				worked = true
+				return nil, nil
+			}},
+		}}
+	err := walk(t.Context(), t, w, &trace{})
+	if err == nil || err.Error() != "step b (create) failed: no space left on device" || worked {
+		t.Errorf("got %v, worked: %v", err, worked)
+	}
+	if !got.Destroy || string(got.LastInput) != `{"was":1}` || len(got.Begun) != 1 || string(got.Begun[0]) != `{"was":2}` {
+		t.Errorf("the order was %+v", got)
+	}
+	if e := rec.begun[0]; e.Step != "a" || e.Time.IsZero() || len(e.Resolved) == 0 || !slices.Equal(e.Destroys, a.Destroys) {
+		t.Errorf("begun %+v", e)
+	}
+	if e := rec.entries[0]; !slices.Equal(e.Holds, a.Holds) || e.Destroys != nil {
+		t.Errorf("ended %+v", e)
+	}
+}
+
+// What is only written down touches no part, and keeps what was applied.
+func TestNote(t *testing.T) {
+	t.Parallel()
+	rec := &record{}
+	note, next := step("store"), step("next", "store")
+	note.Action, note.Holds = plan.Note, []plan.Hold{{Name: "the disk", Amount: 2}}
+	next.Input = json.RawMessage(`{"at":"${store.url}"}`)
+	w := &run.Walk{Journal: rec, Plan: &plan.Plan{Steps: []plan.Step{note, next}},
+		Last: []run.Entry{{Step: "store", Action: plan.Create, Resolved: json.RawMessage(`{"was":1}`), Outputs: map[string]string{"url": "http://here"}}},
+		Parts: map[string]plan.Part{"next": &fake{}, "store": &fake{apply: func(context.Context, plan.Order) (map[string]string, error) {
+			return nil, errors.New("it was touched")
+		}}}}
+	if err := walk(t.Context(), t, w, &trace{}); err != nil {
+		t.Fatal(err)
+	}
+	e := rec.entries[0]
+	if string(e.Resolved) != `{"was":1}` || e.Outputs["url"] != "http://here" || !slices.Equal(e.Holds, note.Holds) || len(rec.begun) != 1 {
+		t.Errorf("the journal has %+v, and begun %+v", e, rec.begun)
+	}
+	if string(rec.entries[1].Resolved) != `{"at":"http://here"}` {
+		t.Errorf("the next got %s", rec.entries[1].Resolved)
 	}
 }
 

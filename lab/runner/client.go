@@ -53,10 +53,17 @@ func Dial(ctx context.Context, dir state.Dir) (*Client, error) {
 	return c, nil
 }
 
-// Up has the runner bring the lab to what the description says and follows the
-// walk. When ctx ends, the walk is cancelled and followed to its end.
+// Up has the runner bring the lab to what the description says; see Change.
 func (c *Client) Up(ctx context.Context, desc state.Description, sink event.Sink) error {
-	body, err := json.Marshal(desc)
+	return c.Change(ctx, Change{Description: desc}, sink)
+}
+
+// Change has the runner bring the lab to what is asked for and follows the walk.
+// When ctx ends, the walk is cancelled and followed to its end. The error is
+// ErrChanged, and nothing was done, when the change was made of a description that
+// is not the lab's any more.
+func (c *Client) Change(ctx context.Context, change Change, sink event.Sink) error {
+	body, err := json.Marshal(change)
 	if err != nil {
 		return err
 	}
@@ -161,6 +168,10 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) (*htt
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.gone(err)
+	}
+	if resp.StatusCode == http.StatusPreconditionFailed {
+		resp.Body.Close()
+		return nil, ErrChanged
 	}
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()

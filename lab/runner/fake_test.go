@@ -54,6 +54,8 @@ func (l *fakeLab) doings() []string {
 	return did
 }
 
+func (l *fakeLab) Tokens(state.Description) ([]string, error) { return []string{"alertlab"}, nil }
+
 func (l *fakeLab) Users(state.Description) ([]string, error) { return []string{"kafka-admin"}, nil }
 
 func (l *fakeLab) Wanted(desc state.Description) (plan.Wanted, error) {
@@ -61,9 +63,14 @@ func (l *fakeLab) Wanted(desc state.Description) (plan.Wanted, error) {
 		return plan.Wanted{}, fault.New(fault.BadInput, "the profile cannot be used", "it is wrong", "alertlab profile validate wrong")
 	}
 	input := plan.Input(map[string]string{"profile": desc.Profile})
+	var holds []plan.Hold
+	for _, t := range desc.Overlay.Topics {
+		holds = append(holds, plan.Hold{Name: "topic " + t.Name, Amount: int64(t.Partitions), Unit: "partitions", Loss: "every record in it"})
+	}
 	return plan.Wanted{Lab: desc.Name, Profile: desc.Profile, Parts: []plan.Want{
 		{Key: "broker", Implementation: "fake", Input: input, Outputs: []string{"address"}, Runs: true, Stores: "records"},
-		{Key: "topics", Implementation: "fake", Needs: []string{"broker"}, Behind: "broker", Input: plan.Input(map[string]string{"at": "${broker.address}"})},
+		{Key: "topics", Implementation: "fake", Needs: []string{"broker"}, Behind: "broker", Input: plan.Input(map[string]any{"at": "${broker.address}", "stack": desc.Stack, "topics": holds}),
+			Holds: holds},
 		{Key: "registry", Implementation: "fake", Needs: []string{"topics"}, Input: plan.Input(map[string]string{"at": "${broker.address}"}), Runs: true},
 	}}, nil
 }
@@ -139,7 +146,11 @@ func (p *fakePart) Apply(ctx context.Context, order plan.Order) (map[string]stri
 			return nil, err
 		}
 	}
-	p.note(string(order.Action) + " " + p.name)
+	what := string(order.Action) + " " + p.name
+	if order.Destroy {
+		what += ", destroying"
+	}
+	p.note(what)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.there = true

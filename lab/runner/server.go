@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,13 +22,34 @@ import (
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
 )
+
+// Change is what a lab is asked to become.
+type Change struct {
+	Description state.Description `json:"description"`
+	// From is the digest of the description that this one was made of; empty
+	// when it may replace any other. See ErrChanged.
+	From string `json:"from,omitempty"`
+	// Passwords are new ones of Kafka users. They are kept together with the
+	// description, once it is sound, and never shown.
+	Passwords map[string]string `json:"passwords,omitempty"`
+	// AllowDestroy says that what is not wanted any more may be deleted. Else a
+	// change that would delete anything is refused, and nothing is done.
+	AllowDestroy bool `json:"allowDestroy,omitempty"`
+}
+
+// ErrChanged says that the lab's description is another one by now than the one
+// that a change was made of: read it again, and make the change again.
+var ErrChanged = errors.New("the lab was changed meanwhile")
 
 // Lab is what a provider makes of a description: what is wanted, who carries it
 // out, and where it answers. Its parts live as long as the runner.
 type Lab interface {
 	// Users lists the Kafka users that need a password.
 	Users(state.Description) ([]string, error)
+	// Tokens lists the tokens that need a secret.
+	Tokens(state.Description) ([]string, error)
 	// Wanted is pure.
 	Wanted(state.Description) (plan.Wanted, error)
 	// Parts gives the parts by key.
@@ -41,17 +64,18 @@ type Lab interface {
 
 // Status is what a runner says of itself.
 type Status struct {
-	Lab       string               `json:"lab"`
-	PID       int                  `json:"pid"`
-	Started   time.Time            `json:"started"`
-	Profile   string               `json:"profile"`
-	Overrides []string             `json:"overrides,omitempty"` // of the profile, NAME=VALUE
-	Provider  string               `json:"provider"`
-	Stack     string               `json:"stack"`
-	Ready     bool                 `json:"ready"`   // the last walk ended well
-	Walking   bool                 `json:"walking"` // a walk is going on
-	Parts     []PartStatus         `json:"parts"`
-	Endpoints *endpoints.Endpoints `json:"endpoints,omitempty"`
+	Lab       string                  `json:"lab"`
+	PID       int                     `json:"pid"`
+	Started   time.Time               `json:"started"`
+	Profile   string                  `json:"profile"`
+	Overrides []string                `json:"overrides,omitempty"` // of the profile, NAME=VALUE
+	Overlay   []profiles.OverlayEntry `json:"overlay,omitempty"`   // what was changed on the living lab
+	Provider  string                  `json:"provider"`
+	Stack     string                  `json:"stack"`
+	Ready     bool                    `json:"ready"`   // the last walk ended well
+	Walking   bool                    `json:"walking"` // a walk is going on
+	Parts     []PartStatus            `json:"parts"`
+	Endpoints *endpoints.Endpoints    `json:"endpoints,omitempty"`
 }
 
 // Controllable is a part that takes orders while it runs, between walks: nothing
@@ -236,6 +260,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/snapshot", s.serveSnapshot)
 	mux.HandleFunc("GET /v1/status", s.serveStatus)
 	mux.HandleFunc("POST /v1/control", s.serveControl)
+	s.handleBrokers(mux)
 	return mux
 }
 
@@ -276,8 +301,8 @@ func (s *Server) end(w *walk) {
 }
 
 func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
-	var desc state.Description
-	if err := json.NewDecoder(r.Body).Decode(&desc); err != nil {
+	var change Change
+	if err := json.NewDecoder(r.Body).Decode(&change); err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 		return
 	}
@@ -286,9 +311,16 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 		refuse(rw, err)
 		return
 	}
+	if change.From != "" {
+		if now, err := s.Dir.Describe(); err != nil || now.Digest() != change.From {
+			s.end(w)
+			http.Error(rw, ErrChanged.Error(), http.StatusPreconditionFailed)
+			return
+		}
+	}
 	events := s.hub.restart()
 	go func() {
-		finished := s.up(ctx, desc)
+		finished := s.up(ctx, change)
 		if finished.Problem != nil && !s.anythingRuns() { // nothing to own
 			s.leave(w, finished)
 			return
@@ -301,8 +333,8 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 
 // up brings the lab to what the description says and returns the walk's last
 // event, which is published only once everything that it stands for is on disk.
-func (s *Server) up(ctx context.Context, desc state.Description) event.Event {
-	began := time.Now()
+func (s *Server) up(ctx context.Context, change Change) event.Event {
+	began, desc := time.Now(), change.Description
 	var finished event.Event
 	emit := func(e event.Event) {
 		s.logEvent(e)
@@ -312,7 +344,7 @@ func (s *Server) up(ctx context.Context, desc state.Description) event.Event {
 		}
 		s.hub.publish(e)
 	}
-	err := s.bringUp(ctx, desc, emit)
+	err := s.bringUp(ctx, change, emit)
 	if err != nil && ctx.Err() != nil {
 		// An interrupted bring-up leaves nothing half up. One that was whole
 		// before the interruption came stays.
@@ -325,9 +357,11 @@ func (s *Server) up(ctx context.Context, desc state.Description) event.Event {
 		finished = event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Finished, Text: string(plan.Up),
 			Elapsed: event.Duration(time.Since(began)), Problem: s.problemOf(err)}
 	}
-	s.mu.Lock()
-	s.ready = finished.Problem == nil
-	s.mu.Unlock()
+	if p := finished.Problem; p == nil || p.Code != int(fault.BadInput) { // else nothing was done: the lab is as it was
+		s.mu.Lock()
+		s.ready = p == nil
+		s.mu.Unlock()
+	}
 	return finished
 }
 
@@ -340,7 +374,8 @@ func (s *Server) problemOf(err error) *event.Problem {
 	return p
 }
 
-func (s *Server) bringUp(ctx context.Context, desc state.Description, emit event.Sink) error {
+func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) error {
+	desc := change.Description
 	lab, journal, err := s.open(desc)
 	if err != nil {
 		return err
@@ -353,11 +388,12 @@ func (s *Server) bringUp(ctx context.Context, desc state.Description, emit event
 	if err != nil {
 		return err
 	}
-	creds, err := s.Dir.EnsureCredentials(users)
+	tokens, err := lab.Tokens(desc)
 	if err != nil {
 		return err
 	}
-	if err := s.Dir.SetDescription(desc); err != nil {
+	creds, err := s.Dir.EnsureCredentials(users)
+	if err != nil {
 		return err
 	}
 	lab.SetCredentials(creds)
@@ -366,6 +402,23 @@ func (s *Server) bringUp(ctx context.Context, desc state.Description, emit event
 	if err != nil {
 		return err
 	}
+	if err := Refused(p, change.AllowDestroy); err != nil {
+		return err
+	}
+	// From here on it is what is wanted. The description first: if this process ends in between, the next walk sets
+	// the passwords that are kept, and those are the ones that everybody knows.
+	if err := s.Dir.SetDescription(desc); err != nil {
+		return err
+	}
+	if len(change.Passwords) > 0 {
+		if _, err = s.Dir.SetPasswords(change.Passwords); err != nil {
+			return err
+		}
+	}
+	if creds, err = s.Dir.SetTokens(tokens); err != nil {
+		return err
+	}
+	lab.SetCredentials(creds)
 	var recorder run.Recorder = journal
 	if s.Recorder != nil {
 		recorder = s.Recorder(journal)
@@ -379,6 +432,17 @@ func (s *Server) bringUp(ctx context.Context, desc state.Description, emit event
 		return err
 	}
 	return s.Dir.SetEndpoints(card)
+}
+
+// Refused says why a plan must not be carried out: it would destroy something, and
+// that was not asked for. It is nil when nothing stands against it.
+func Refused(p *plan.Plan, allowDestroy bool) error {
+	lost := p.Destroys()
+	if allowDestroy || len(lost) == 0 {
+		return nil
+	}
+	return fault.New(fault.BadInput, "this would destroy what the lab holds, and is refused; nothing was done", strings.Join(lost, "; "),
+		"alertlab plan --lab "+p.Lab+"   # shows it; the same command with --allow-destroy does it")
 }
 
 // open makes the lab and opens its journal, once.
@@ -527,14 +591,12 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if desc, err := s.Dir.Describe(); err == nil && lab != nil {
 		st.Profile, st.Provider, st.Stack, st.Overrides = desc.Profile, desc.Provider, desc.Stack, desc.Overrides
+		st.Overlay = desc.Overlay.Entries()
 		if wanted, err := lab.Wanted(desc); err == nil {
 			seen, doing := run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()), lab.Status()
 			for _, want := range wanted.Parts {
 				o := seen[want.Key]
-				text := o.Why
-				if o.Drift != "" {
-					text = o.Drift
-				}
+				text := cmp.Or(o.Drift, o.Away, o.Why)
 				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
 			}
 		}

@@ -187,7 +187,7 @@ func TestFollowerBreaks(t *testing.T) {
 	g := newGate()
 	s.lab.topics.set(g.wait)
 	ctx, hangUp := context.WithCancel(patience(t))
-	resp := request(t, ctx, s.dir, http.MethodPost, "/v1/up", `{"name":"default","profile":"local"}`)
+	resp := request(t, ctx, s.dir, http.MethodPost, "/v1/up", `{"description":{"name":"default","profile":"local"}}`)
 	<-g.reached
 	hangUp()
 	if _, err := io.ReadAll(resp.Body); err == nil {

@@ -2,12 +2,16 @@ package state
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +21,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/profiles"
 )
 
 // DefaultLab is the lab that verbs mean when no --lab is given.
@@ -85,6 +90,9 @@ func (d Dir) Root() string { return d.root }
 
 // Data gives the directory in which a part keeps what it stores.
 func (d Dir) Data(part string) string { return filepath.Join(d.Path(), "data", part) }
+
+// TLS gives the folder of the lab's certificate authority.
+func (d Dir) TLS() string { return filepath.Join(d.Path(), "tls") }
 
 // Journal gives the path of the journal.
 func (d Dir) Journal() string { return filepath.Join(d.Path(), "journal.jsonl") }
@@ -209,12 +217,28 @@ type Description struct {
 	// Reservoir says what a user loaded instead of the profile's visit; nil
 	// when nothing.
 	Reservoir *Reservoir `json:"reservoir,omitempty"`
+	// Overlay is what a user changed on the living lab. It goes over Resolved.
+	Overlay profiles.Overlay `json:"overlay,omitzero"`
+}
+
+// Digest identifies a description: equal ones have equal digests. Whoever edits
+// one names the digest of what they read, so that nobody's edit is lost.
+func (d Description) Digest() string {
+	b, err := json.Marshal(d)
+	if err != nil { // a Description holds nothing that JSON cannot say
+		panic(err)
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.
 type Reservoir struct {
 	File     string `json:"file"`     // absolute path
 	Manifest string `json:"manifest"` // what was loaded, as JSON, to be verified
+	// Schema is the version in which the file's alerts were written anew; empty for
+	// the file's own.
+	Schema string `json:"schema,omitempty"`
 }
 
 // Describe reads the lab's description; fs.ErrNotExist when there is none.
@@ -269,6 +293,54 @@ func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
 	}
 	return c, writeJSON(filepath.Join(d.Path(), "credentials.json"), c, 0o600)
 }
+
+// SetPasswords gives Kafka users other passwords; those of other users are kept.
+func (d Dir) SetPasswords(passwords map[string]string) (endpoints.Credentials, error) {
+	c, err := d.Credentials()
+	if err != nil {
+		return c, err
+	}
+	for user, password := range passwords {
+		c.Kafka[user] = password
+	}
+	return c, writeJSON(filepath.Join(d.Path(), "credentials.json"), c, 0o600)
+}
+
+// SetTokens makes sure that exactly the named tokens have secrets, keeping those that
+// are there: one that was revoked and is added again is another one.
+func (d Dir) SetTokens(names []string) (endpoints.Credentials, error) {
+	c, err := d.Credentials()
+	if err != nil {
+		return c, err
+	}
+	tokens := map[string]string{}
+	for _, name := range names {
+		if tokens[name] = c.Tokens[name]; tokens[name] == "" {
+			tokens[name] = newToken()
+		}
+	}
+	if maps.Equal(tokens, c.Tokens) {
+		return c, nil
+	}
+	c.Tokens = tokens
+	return c, writeJSON(filepath.Join(d.Path(), "credentials.json"), c, 0o600)
+}
+
+// newToken makes a token in the form of Gafaelfawr's: two times 128 random bits in
+// URL-safe base64 behind gt-, with a dot between.
+func newToken() string {
+	part := func() string {
+		b := make([]byte, 16)
+		rand.Read(b) // never fails: crypto/rand
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	return "gt-" + part() + "." + part()
+}
+
+// NewPassword makes a password: 26 characters with 128 random bits, lower-case
+// letters and digits only, so that it needs no quoting in any client's
+// configuration.
+func NewPassword() string { return secret() }
 
 // secret gives 26 characters with 128 random bits, lower-case letters and digits
 // only, so that it needs no quoting in any client's configuration.

@@ -121,7 +121,16 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.reservation != nil {
-		return in.addresses(p.block), nil
+		// Another port, or another broker: what is new must be free before
+		// anything is stopped for it.
+		addresses := in.addresses(p.block)
+		if runtime.GOOS != "linux" { // nobody can say there that it is not this lab itself that listens
+			return addresses, nil
+		}
+		if err := check(ctx, addresses, order.Last, os.Getpid(), true); err != nil {
+			return nil, p.taken(err)
+		}
+		return addresses, nil
 	}
 	err := state.WithSharedTemp(func(shared string) error { return p.take(ctx, shared, order.Last["block"], in) })
 	if err != nil {
@@ -221,32 +230,92 @@ func (p *part) Activity() event.Activity {
 func reserve(ctx context.Context, shared string, block int, in input) (*state.Lock, error) {
 	lock, err := state.TryLock(lockFile(shared, block))
 	if errors.Is(err, state.ErrLocked) {
-		return nil, fmt.Errorf("block %s belongs to another running lab: %w", network(block), err)
+		whose := "another running lab"
+		if owner := ownerOf(shared, block); owner != "" {
+			whose = fmt.Sprintf("lab %s, which runs (%s)", filepath.Base(owner), owner)
+		}
+		return nil, fmt.Errorf("block %s belongs to %s: %w", network(block), whose, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	var problems []error
+	// Of a block that is a lab's already every taken address is named; else another
+	// block will do, and finding out who has each takes long.
 	owned := ownerOf(shared, block) != ""
-	addresses := in.addresses(block)
-	for _, name := range slices.Sorted(maps.Keys(addresses)) {
-		if name == "block" {
-			continue
-		}
-		if err := ports.Check(ctx, addresses[name]); err != nil {
-			problems = append(problems, err)
-			if !owned { // another block will do; finding out who has each takes long
-				break
-			}
-		}
-	}
-	if len(problems) > 0 {
+	if err := check(ctx, in.addresses(block), nil, 0, owned); err != nil {
 		if !owned {
 			os.Remove(lockFile(shared, block)) // made for this try only
 		}
-		return nil, errors.Join(append(problems, lock.Release())...)
+		return nil, errors.Join(err, lock.Release())
 	}
 	return lock, nil
+}
+
+// check says which of the addresses cannot be listened at, but for those that are
+// among had or that the process self has: all of them, or the first.
+func check(ctx context.Context, addresses, had map[string]string, self int, all bool) error {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(addresses)) {
+		if name == "block" || slices.Contains(slices.Collect(maps.Values(had)), addresses[name]) {
+			continue
+		}
+		err := ports.Check(ctx, addresses[name])
+		if err == nil {
+			continue
+		}
+		var taken *ports.TakenError
+		if errors.As(err, &taken) {
+			if self != 0 && taken.PID == self {
+				continue // from a walk that did not end
+			}
+			if lab := labOf(taken.PID); lab != "" {
+				taken.Holder += " of lab " + lab
+			}
+		}
+		problems = append(problems, err)
+		if !all {
+			break
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// labOf gives the lab that a process runs, "" when none: it stands in the command line
+// that a runner is started with, and the object store works in its lab's directory.
+func labOf(pid int) string {
+	if pid == 0 {
+		return ""
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return ""
+	}
+	args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
+	if i := slices.Index(args, "--lab"); slices.Contains(args, "runner") && i >= 0 && i+1 < len(args) {
+		return args[i+1]
+	}
+	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil {
+		return ""
+	}
+	if _, below, ok := strings.Cut(cwd, "/labs/"); ok {
+		lab, _, _ := strings.Cut(below, "/")
+		return lab
+	}
+	return ""
+}
+
+// Owners gives the directories of this user's labs that have a block, whether they run
+// or not, sorted.
+func Owners() []string {
+	var out []string
+	for b := range blocks {
+		if owner := ownerOf(state.SharedTemp(), b); owner != "" {
+			out = append(out, owner)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // addresses gives the outputs of a block. Where the system has one loopback
