@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/alertlab/alertlab/alerts/admin"
@@ -292,12 +293,16 @@ func TestKafka(t *testing.T) {
 			t.Errorf("a topic that is to have 5 partitions has %d", got)
 		}
 		set := func() string {
-			there, err := admin.Topics(ctx, kafkaAdmin, false)
+			there, err := kafkaAdmin.DescribeTopicConfigs(ctx, "alerts-simulated")
 			if err != nil {
 				t.Fatal(err)
 			}
-			i := slices.IndexFunc(there, func(topic admin.Topic) bool { return topic.Name == "alerts-simulated" })
-			return there[i].Config["retention.ms"]
+			for _, c := range there[0].Configs {
+				if c.Key == "retention.ms" && c.Source == kmsg.ConfigSourceDynamicTopicConfig {
+					return *c.Value
+				}
+			}
+			return ""
 		}
 		if set() != "604800000" {
 			t.Errorf("retention.ms is %q", set())
