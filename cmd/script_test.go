@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	ossignal "os/signal"
@@ -41,12 +44,16 @@ import (
 const patience = 90 * time.Second
 
 // TestMain makes the test binary the program itself when it is started under its
-// name: testscript puts a copy called alertlab into the path, and the runner and
-// the object store start the executable that they are.
+// name: testscript puts a copy called alertlab into the path, and one for each of
+// the programs that it stands in for; the runner and the object store start the
+// executable that they are.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"alertlab": func() { os.Exit(cmd.Main(os.Args[1:], cmd.Hooks{})) },
-	})
+	program := func() { os.Exit(cmd.Main(os.Args, cmd.Hooks{})) }
+	names := map[string]func(){"alertlab": program}
+	for _, name := range cmd.Programs() {
+		names[name] = program
+	}
+	testscript.Main(m, names)
 }
 
 // TestScripts runs the transcripts in testdata/script: what a person types and
@@ -64,28 +71,39 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"), Setup: setup, RequireExplicitExec: true, RequireUniqueNames: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":      exits,
-			"eventually": eventually,
-			"follow":     follow,
-			"signal":     signal,
-			"ended":      ended,
-			"running":    running,
-			"kill9":      kill9,
-			"edit":       edit,
-			"cut":        cut,
-			"wire":       wire,
-			"validjson":  validJSON,
-			"secrets":    secrets,
-			"login":      login,
-			"reads":      reads,
-			"private":    private,
-			"pid":        pid,
-			"equal":      equal,
-			"connect":    connect,
-			"connected":  connected,
-			"leak":       leak,
-			"unpacked":   unpacked,
-			"malformed":  malformed,
+			"exits":       exits,
+			"eventually":  eventually,
+			"follow":      follow,
+			"signal":      signal,
+			"ended":       ended,
+			"running":     running,
+			"kill9":       kill9,
+			"edit":        edit,
+			"cut":         cut,
+			"wire":        wire,
+			"validjson":   validJSON,
+			"secrets":     secrets,
+			"login":       login,
+			"kafkaenv":    kafkaEnv,
+			"followas":    followAs,
+			"leak":        leak,
+			"asuser":      asUser,
+			"unpacked":    unpacked,
+			"malformed":   malformed,
+			"labenv":      labEnv,
+			"bucket":      bucket,
+			"freeport":    freePort,
+			"background":  background,
+			"answers":     answers,
+			"fetch":       fetch,
+			"certificate": certificate,
+			"backdate":    backdate,
+			"reads":       reads,
+			"private":     private,
+			"pid":         pid,
+			"equal":       equal,
+			"connect":     connect,
+			"connected":   connected,
 		},
 	})
 }
@@ -233,9 +251,15 @@ func follow(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: follow NAME ARG...")
 	}
-	c := command(ts, append([]string{"alertlab"}, args[1:]...))
+	begin(ts, args[0], append([]string{"alertlab"}, args[1:]...))
+}
+
+// begin starts a program in the background. What it prints goes to the files
+// NAME.out and NAME.err.
+func begin(ts *testscript.TestScript, called string, argv []string) {
+	c := command(ts, argv)
 	for ext, to := range map[string]*io.Writer{".out": &c.Stdout, ".err": &c.Stderr} {
-		f, err := os.Create(ts.MkAbs(args[0] + ext))
+		f, err := os.Create(ts.MkAbs(called + ext))
 		ts.Check(err)
 		defer f.Close()
 		*to = f
@@ -243,7 +267,7 @@ func follow(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(c.Start())
 	f := &follower{cmd: c, ended: make(chan error, 1)}
 	go func() { f.ended <- c.Wait() }()
-	ts.Value(followersKey{}).(followers)[args[0]] = f
+	ts.Value(followersKey{}).(followers)[called] = f
 }
 
 func (f followers) get(ts *testscript.TestScript, name string) *follower {
@@ -397,18 +421,85 @@ func validJSON(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// certificate LAB HOST... asserts that the lab's bootstrap address shows a
+// certificate of the lab's authority for each of the hosts.
+func certificate(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: certificate LAB HOST...")
+	}
+	card, err := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0]).Endpoints()
+	ts.Check(err)
+	trust, err := kafka.Trust([]byte(card.Kafka.CA))
+	ts.Check(err)
+	for _, host := range args[1:] {
+		trust.ServerName = host
+		conn, err := tls.Dial("tcp", card.Kafka.Bootstrap, trust)
+		if err == nil {
+			conn.Close()
+		}
+		var unknown x509.HostnameError
+		if neg && !errors.As(err, &unknown) {
+			ts.Fatalf("%s is no name that the certificate lacks: %v", host, err)
+		}
+		if !neg && err != nil {
+			ts.Fatalf("%s: %v", host, err)
+		}
+	}
+}
+
+// fetch LAB STATUS PATH [TOKEN] asserts with which status a lab's alert database
+// answers a GET, with the token of a name, or the one in a file after "file:".
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: fetch LAB STATUS PATH [TOKEN]")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	req, err := http.NewRequest(http.MethodGet, card.AlertDB.URL+args[2], nil)
+	ts.Check(err)
+	if len(args) == 4 {
+		creds, err := dir.Credentials()
+		ts.Check(err)
+		secret := creds.Tokens[args[3]]
+		if file, ok := strings.CutPrefix(args[3], "file:"); ok {
+			secret = strings.TrimSpace(ts.ReadFile(file))
+		}
+		if secret == "" {
+			ts.Fatalf("there is no token %s", args[3])
+		}
+		req.SetBasicAuth("x-oauth-basic", secret)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if fmt.Sprint(resp.StatusCode) != args[1] {
+		ts.Fatalf("%s: got %s %s", args[2], resp.Status, body)
+	}
+}
+
 // clientOf makes a client of the lab's Kafka that logs in as a user, with the
-// password that is kept for it, or one that was exported to a file.
-func clientOf(ts *testscript.TestScript, lab, user string, exported []string, opts ...kgo.Opt) *kgo.Client {
+// password that is kept for it, or one that was exported to a file, over TLS where
+// the lab has it unless exported says plaintext.
+func clientOf(ts *testscript.TestScript, lab, user string, exported string, opts ...kgo.Opt) *kgo.Client {
 	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), lab)
 	card, err := dir.Endpoints()
 	ts.Check(err)
 	creds, err := dir.Credentials()
 	ts.Check(err)
 	login := kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: user, Password: creds.Kafka[user]}
-	if len(exported) > 0 {
+	if card.Kafka.CAFile != "" {
+		login.TLS, err = kafka.Trust([]byte(ts.ReadFile(card.Kafka.CAFile)))
+		ts.Check(err)
+	}
+	switch {
+	case exported == plaintext:
+		login.TLS = nil
+	case exported != "":
 		var settings struct{ Password string }
-		ts.Check(json.Unmarshal([]byte(ts.ReadFile(exported[0])), &settings))
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(exported)), &settings))
 		login.Password = settings.Password
 	}
 	client, err := kafka.NewClient(login, opts...)
@@ -422,7 +513,7 @@ func reads(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: reads LAB USER TOPIC")
 	}
-	client := clientOf(ts, args[0], args[1], nil)
+	client := clientOf(ts, args[0], args[1], "")
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -484,7 +575,7 @@ func connect(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: connect LAB USER NAME")
 	}
 	c := &connection{}
-	c.client = clientOf(ts, args[0], args[1], nil, kgo.WithHooks(c), kgo.ConsumeTopics("alerts-simulated"), kgo.ConnIdleTimeout(10*time.Minute))
+	c.client = clientOf(ts, args[0], args[1], "", kgo.WithHooks(c), kgo.ConsumeTopics("alerts-simulated"), kgo.ConnIdleTimeout(10*time.Minute))
 	ts.Value(connectionsKey{}).(map[string]*connection)[args[2]] = c
 	ts.Defer(c.client.Close)
 	c.read(ts)
@@ -512,22 +603,50 @@ func (c *connection) read(ts *testscript.TestScript) {
 	}
 }
 
-// login LAB USER [EXPORTED] logs in to the lab's Kafka with the password that is
-// kept for a user, or with one that "user export -o json" wrote to a file.
+// plaintext, in the place of a file, asks for a client without TLS.
+const plaintext = "plaintext"
+
+// login LAB USER [EXPORTED|plaintext] logs in to the lab's Kafka with the password
+// that is kept for a user, or with one that "user export -o json" wrote to a file.
 func login(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 && len(args) != 3 {
-		ts.Fatalf("usage: login LAB USER [EXPORTED]")
+		ts.Fatalf("usage: login LAB USER [EXPORTED|plaintext]")
 	}
-	client := clientOf(ts, args[0], args[1], args[2:])
+	exported := strings.Join(args[2:], "")
+	// A connection that is cut tells nothing, and is tried again.
+	client := clientOf(ts, args[0], args[1], exported, kgo.RequestRetries(3))
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	err := client.Ping(ctx)
+	if neg && exported == plaintext { // the brokers hang up
+		if err == nil {
+			ts.Fatalf("%s got in without TLS", args[1])
+		}
+		return
+	}
 	if neg && !errors.Is(err, kerr.SaslAuthenticationFailed) {
 		ts.Fatalf("%s was not refused: %v", args[1], err)
 	}
 	if !neg && err != nil {
 		ts.Fatalf("%s: %v", args[1], err)
+	}
+}
+
+// asUser LAB USER puts a user's way into the lab's Kafka into the environment of
+// the script, as "alertlab env" prints it.
+func asUser(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: asuser LAB USER")
+	}
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	card, err := dir.Endpoints()
+	ts.Check(err)
+	creds, err := dir.Credentials()
+	ts.Check(err)
+	for key, value := range map[string]string{"KAFKA_BOOTSTRAP_SERVERS": card.Kafka.Bootstrap, "KAFKA_SECURITY_PROTOCOL": card.Kafka.Security,
+		"KAFKA_USERNAME": args[1], "KAFKA_PASSWORD": creds.Kafka[args[1]], "SSL_CA_FILE": card.Kafka.CAFile} {
+		ts.Setenv(key, value)
 	}
 }
 
@@ -644,11 +763,15 @@ func secrets(ts *testscript.TestScript, neg bool, args []string) {
 	var creds struct {
 		Kafka       map[string]string
 		ObjectStore struct{ SecretKey string }
+		Tokens      map[string]string
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(filepath.Join(lab, "credentials.json"))), &creds))
 	words := map[string]string{"the object store": creds.ObjectStore.SecretKey}
 	for user, password := range creds.Kafka {
 		words[user] = password
+	}
+	for name, secret := range creds.Tokens {
+		words["token "+name] = secret
 	}
 	if len(words) < 5 {
 		ts.Fatalf("the lab has only %d secrets", len(words))
@@ -680,7 +803,8 @@ func secrets(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		stored := strings.HasPrefix(path, filepath.Join(lab, "data")+"/")
 		// What the parts store lies in a directory that nobody else enters.
-		if !stored && info.Mode().Perm()&0o077 != 0 {
+		// The authority's certificate is for everybody to trust.
+		if !stored && d.Name() != "ca.pem" && info.Mode().Perm()&0o077 != 0 {
 			return fmt.Errorf("%s can be read by others: %s", path, info.Mode())
 		}
 		if !info.Mode().IsRegular() || d.Name() == "credentials.json" {

@@ -360,3 +360,40 @@ func ensure(b *testing.B, adm *kadm.Client, topics []Topic, users []User) {
 		b.Fatal(err)
 	}
 }
+
+func TestRecreate(t *testing.T) {
+	t.Parallel()
+	c, adm := cluster(t)
+	ctx := deadline(t)
+	if err := Recreate(ctx, adm, "reservoir", 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	client := login(t, c, "kafka-admin", "secret")
+	if err := client.ProduceSync(ctx, &kgo.Record{Topic: "reservoir", Value: []byte("old")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := adm.ListTopics(ctx, "reservoir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Recreate(ctx, adm, "reservoir", 3, 1); err != nil {
+		t.Fatal(err)
+	}
+	after, err := adm.ListTopics(ctx, "reservoir")
+	if err != nil || len(after["reservoir"].Partitions) != 3 || after["reservoir"].ID == before["reservoir"].ID {
+		t.Errorf("%+v, %v", after["reservoir"], err)
+	}
+	ends, err := adm.ListEndOffsets(ctx, "reservoir")
+	if err != nil || ends.Error() != nil {
+		t.Fatal(err, ends.Error())
+	}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset != 0 {
+			t.Errorf("partition %d holds %d records of the topic before", o.Partition, o.Offset)
+		}
+	})
+	var refused *TopicError
+	if err := Recreate(ctx, adm, "copies", 1, 9); !errors.As(err, &refused) || refused.Topic != "copies" {
+		t.Errorf("%v", err)
+	}
+}

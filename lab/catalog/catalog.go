@@ -56,7 +56,7 @@ func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, sta
 // loaded is the reservoir: the profile's visit, unless a user loaded another.
 func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 	if r := desc.Reservoir; r != nil {
-		return reservoir.WantLoaded(p, r.File, r.Manifest)
+		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest)
 	}
 	return reservoir.Want(p)
 }
@@ -64,6 +64,11 @@ func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 // readers are the Kafka users, with the count of each one's passwords.
 func readers(p *profiles.Profile, desc state.Description) plan.Want {
 	return users.Want(p, desc.Overlay.Passwords)
+}
+
+// archive is the alert database's server, with the tokens that open it.
+func archive(p *profiles.Profile, desc state.Description) plan.Want {
+	return alertdb.Want(p, desc.Overlay.AllTokens(p))
 }
 
 // disk is what the brokers' disks hold, as the profile has them before it is scaled.
@@ -75,6 +80,11 @@ func disk(p *profiles.Profile) []plan.Hold {
 		return nil
 	}
 	return []plan.Hold{{Name: "the disk of each broker", Amount: size, Unit: "bytes", Loss: "what does not fit on it"}}
+}
+
+// registered are the schemas, with the lab's drafts.
+func registered(p *profiles.Profile, desc state.Description) plan.Want {
+	return schemas.Want(p, desc.Overlay.Drafts)
 }
 
 // contents adapts a part that needs only the lab's secrets.
@@ -93,11 +103,11 @@ func entries() map[string]entry {
 		"object-store/versitygw":            {profile(objectstore.Want), objectstore.New},
 		"buckets/s3-protocol":               {profile(buckets.Want), contents(buckets.New)},
 		"schema-registry/built-in":          {profile(registry.Want), registry.New},
-		"schemas/registry-protocol":         {profile(schemas.Want), func(*embedded.Host) plan.Part { return schemas.New() }},
+		"schemas/registry-protocol":         {registered, func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
 		"registry-front/built-in":           {profile(front.Want), front.New},
 		"reservoir/built-in":                {loaded, contents(reservoir.New)},
 		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
-		"alert-database-server/built-in":    {profile(alertdb.Want), alertdb.New},
+		"alert-database-server/built-in":    {archive, alertdb.New},
 		"simulator/built-in":                {profile(simulator.Want), simulator.New},
 	}
 }
@@ -226,6 +236,19 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 	return users.Names(p), nil
 }
 
+// Tokens implements runner.Lab.
+func (l *Lab) Tokens(desc state.Description) ([]string, error) {
+	p, err := resolved(desc)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, t := range desc.Overlay.AllTokens(p) {
+		names = append(names, t.Name)
+	}
+	return names, nil
+}
+
 // Wanted implements runner.Lab.
 func (l *Lab) Wanted(desc state.Description) (plan.Wanted, error) { return Wanted(desc) }
 
@@ -244,6 +267,18 @@ func (l *Lab) Status() map[string]event.Activity {
 		}
 	}
 	return out
+}
+
+// Brokers gives control of the lab's brokers, nil when no part offers it or the one
+// that does has none running.
+func (l *Lab) Brokers() endpoints.BrokerControl {
+	doing := l.Status()
+	for _, key := range slices.Sorted(maps.Keys(l.parts)) {
+		if control, ok := l.parts[key].(endpoints.BrokerControl); ok && doing[key].Running {
+			return control
+		}
+	}
+	return nil
 }
 
 // Endpoints implements runner.Lab.

@@ -65,6 +65,9 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 				losing = append(losing, want.Key)
 			}
 		}
+		if o.Away != "" && action == Ensure && len(o.Outputs) > 0 {
+			p.Known[want.Key] = o.Outputs
+		}
 		step := Step{Key: want.Key, Action: action, Implementation: want.Implementation, Title: want.Title,
 			Cause: cause, Input: want.Input, Outputs: want.Outputs, Gates: want.Gates, Holds: want.Holds, Destroys: lost}
 		if action == Note {
@@ -162,6 +165,9 @@ func decide(want Want, o Observation, changed map[string]Action, known map[strin
 			if diff := Diff(o.Resolved, now); len(diff) > 0 {
 				return Update, "what it uses has changed: " + strings.Join(diff, "; ")
 			}
+		}
+		if o.Away != "" {
+			return Ensure, o.Away
 		}
 		return "", o.Why
 	}
