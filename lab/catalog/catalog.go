@@ -66,6 +66,11 @@ func readers(p *profiles.Profile, desc state.Description) plan.Want {
 	return users.Want(p, desc.Overlay.Passwords)
 }
 
+// advertised are the addresses, where the user wants them.
+func advertised(p *profiles.Profile, desc state.Description) plan.Want {
+	return loopback.Want(p, desc.Advertise)
+}
+
 // archive is the alert database's server, with the tokens that open it.
 func archive(p *profiles.Profile, desc state.Description) plan.Want {
 	return alertdb.Want(p, desc.Overlay.AllTokens(p))
@@ -95,7 +100,7 @@ func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Par
 // entries lists every implementation by "component/implementation".
 func entries() map[string]entry {
 	return map[string]entry{
-		"addresses/loopback":                {profile(loopback.Want), loopback.New},
+		"addresses/loopback":                {advertised, loopback.New},
 		"host-names/hosts-file":             {profile(hostnames.Want), hostnames.New},
 		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
 		"kafka-users/kafka-admin-protocol":  {readers, contents(users.New)},
@@ -206,6 +211,9 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	next := "alertlab profile show " + desc.Profile + "   # and the environment, where it changes the profile"
 	if err := loopback.Fit(p); err != nil {
 		return w, fault.Wrap(fault.BadInput, "the profile does not fit an embedded lab", err, next)
+	}
+	if err := loopback.FitAdvertised(p, desc.Advertise); err != nil {
+		return w, err
 	}
 	if n := p.Simulator.Alerts; n > packet.MaxAlerts {
 		return w, fault.New(fault.BadInput, "the profile's visits are too large", fmt.Sprintf("simulator.alerts is %d, and a visit holds %d", n, packet.MaxAlerts), next)

@@ -33,12 +33,14 @@ import (
 
 // Ports of the services, as in the real deployment: the Services
 // alert-schema-registry:8081 and alert-stream-broker-alert-database:3000, MinIO's
-// 9000. The front stands for the ingress.
+// 9000. The front stands for the ingress. The ingester's metrics are where exporters
+// for Prometheus have theirs.
 const (
 	registryPort    = 8081
 	frontPort       = 8080
 	alertDBPort     = 3000
 	objectStorePort = 9000
+	metricsPort     = 9100
 )
 
 // MaxBrokers is how many brokers find a place in a block: addresses .11 to .99, or
@@ -51,7 +53,7 @@ func Fit(p *profiles.Profile) error {
 	if n := p.Kafka.Brokers.Count; n > MaxBrokers {
 		return fmt.Errorf("kafka.brokers.count is %d, and a block of loopback addresses holds %d", n, MaxBrokers)
 	}
-	if port := p.Kafka.Listener.Port; slices.Contains([]int{registryPort, frontPort, alertDBPort, objectStorePort}, port) {
+	if port := p.Kafka.Listener.Port; slices.Contains([]int{registryPort, frontPort, alertDBPort, objectStorePort, metricsPort}, port) {
 		return fmt.Errorf("kafka.listener.port is %d, which another service of the lab uses at the bootstrap address", port)
 	}
 	return nil
@@ -63,23 +65,44 @@ const blocks = 250
 type input struct {
 	Port    int     `json:"port"`    // of the external listener
 	Brokers []int32 `json:"brokers"` // ids
+	// Advertise is ADDRESS or ADDRESS:PORT, at which others reach the lab; empty
+	// for the loopback network.
+	Advertise string `json:"advertise,omitempty"`
 }
 
-// Want describes the addresses that a profile needs.
-func Want(p *profiles.Profile) plan.Want {
-	in := input{Port: p.Kafka.Listener.Port}
-	outputs := []string{"bootstrap"}
+func inputOf(p *profiles.Profile, advertise string) input {
+	in := input{Port: p.Kafka.Listener.Port, Advertise: advertise}
 	for i := range p.Kafka.Brokers.Count {
-		id := p.Kafka.Brokers.FirstID + int32(i)
-		in.Brokers = append(in.Brokers, id)
+		in.Brokers = append(in.Brokers, p.Kafka.Brokers.FirstID+int32(i))
+	}
+	return in
+}
+
+// Want describes the addresses that a profile needs: on the loopback network, or at
+// the address that is advertised, ADDRESS or ADDRESS:PORT. There the brokers are told
+// apart by their ports, and the registry that takes writes from anybody stays on the
+// loopback network.
+func Want(p *profiles.Profile, advertise string) plan.Want {
+	in := inputOf(p, advertise)
+	outputs := []string{"bootstrap"}
+	for _, id := range in.Brokers {
 		outputs = append(outputs, brokerOutput(id))
 	}
-	return plan.Want{
+	w := plan.Want{
 		Title: fmt.Sprintf("%d addresses with port %d on the loopback network", in.count()+1, in.Port),
 		Input: plan.Input(in), Runs: true,
-		Outputs: append(outputs, "registry", "registry-front", "alertdb", "object-store", "block"),
+		Outputs: append(outputs, "registry", "registry-front", "alertdb", "object-store", "ingester", "block"),
 	}
+	if advertise != "" {
+		w.Title = fmt.Sprintf("%d ports of %s for containers and other hosts", in.count()+4, advertise)
+		w.Outputs = append(w.Outputs, advertisedOutput)
+	}
+	return w
 }
+
+// advertisedOutput is the output that gives the advertised address, where there is
+// one.
+const advertisedOutput = "advertised"
 
 func (in input) count() int { return len(in.Brokers) }
 
@@ -118,6 +141,19 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if in.Advertise != "" {
+		a, err := parseAdvertised(in.Advertise)
+		if err == nil {
+			have := order.Last
+			if p.reservation == nil { // nothing of the lab listens yet
+				have = nil
+			}
+			err = a.free(ctx, in, have)
+		}
+		if err != nil {
+			return nil, p.taken(err)
+		}
+	}
 	if p.reservation != nil {
 		// Another port, or another broker: what is new must be free before
 		// anything is stopped for it.
@@ -240,7 +276,11 @@ func reserve(ctx context.Context, shared string, block int, in input) (*state.Lo
 	// Of a block that is a lab's already every taken address is named; else another
 	// block will do, and finding out who has each takes long.
 	owned := ownerOf(shared, block) != ""
-	if err := check(ctx, in.addresses(block), nil, 0, owned); err != nil {
+	addresses := in.local(block)
+	if in.Advertise != "" { // the others were looked at already, and are the same in every block
+		addresses = map[string]string{"registry": addresses["registry"], "ingester": addresses["ingester"]}
+	}
+	if err := check(ctx, addresses, nil, 0, owned); err != nil {
 		if !owned {
 			os.Remove(lockFile(shared, block)) // made for this try only
 		}
@@ -254,7 +294,7 @@ func reserve(ctx context.Context, shared string, block int, in input) (*state.Lo
 func check(ctx context.Context, addresses, had map[string]string, self int, all bool) error {
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(addresses)) {
-		if name == "block" || slices.Contains(slices.Collect(maps.Values(had)), addresses[name]) {
+		if name == "block" || name == advertisedOutput || slices.Contains(slices.Collect(maps.Values(had)), addresses[name]) {
 			continue
 		}
 		err := ports.Check(ctx, addresses[name])
@@ -316,11 +356,22 @@ func Owners() []string {
 	return out
 }
 
-// addresses gives the outputs of a block. Where the system has one loopback
+// addresses gives the outputs of a lab that holds a block.
+func (in input) addresses(block int) map[string]string {
+	out := in.local(block)
+	out["block"] = network(block)
+	if a, err := parseAdvertised(in.Advertise); in.Advertise != "" && err == nil {
+		maps.Copy(out, a.addresses(in))
+		out[advertisedOutput] = in.Advertise
+	}
+	return out
+}
+
+// local gives the addresses of a block. Where the system has one loopback
 // address only, a block is a range of a hundred ports, from 20000 on, in which
 // each address has its place.
-func (in input) addresses(block int) map[string]string {
-	out := map[string]string{"block": network(block)}
+func (in input) local(block int) map[string]string {
+	out := map[string]string{}
 	put := func(name string, host, port, place int) {
 		if runtime.GOOS == "linux" {
 			out[name] = fmt.Sprintf("127.0.%d.%d:%d", block, host, port)
@@ -333,6 +384,7 @@ func (in input) addresses(block int) map[string]string {
 	put("registry-front", 10, frontPort, 2)
 	put("alertdb", 10, alertDBPort, 3)
 	put("object-store", 10, objectStorePort, 4)
+	put("ingester", 10, metricsPort, 5)
 	for i, id := range in.Brokers {
 		put(brokerOutput(id), 11+i, in.Port, 10+i)
 	}
@@ -369,7 +421,8 @@ func CleanUp(ctx context.Context, outputs map[string]string) (left []string, err
 	}
 	defer lock.Release()
 	for name, address := range outputs {
-		if name == "block" {
+		// What was advertised may be anybody's by now: no file stands for it.
+		if name == "block" || name == advertisedOutput || outputs[advertisedOutput] != "" && name != "registry" {
 			continue
 		}
 		if err := ports.Check(ctx, address); err != nil {
