@@ -92,6 +92,7 @@ func TestScripts(t *testing.T) {
 			"listens":     listens,
 			"occupy":      occupy,
 			"release":     release,
+			"freeze":      freeze,
 			"leak":        leak,
 			"asuser":      asUser,
 			"unpacked":    unpacked,
