@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,12 +18,14 @@ import (
 func (a *app) alertdb() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "alertdb",
-		Short: "Read the alert database",
-		Long: `alertdb reads what the lab's ingester has archived: every alert of the public
-topic, under its id, with the bytes that were published.`,
-		Example: "  alertlab alertdb get 281323062375219200",
+		Short: "Read the alert database, or run its programs by themselves",
+		Long: `The alert database holds every alert of the public topic, under its id, with the
+bytes that were published. get reads it, purge deletes what is old. ingest and serve
+are its two programs, in the foreground and against any Kafka, registry and object
+store, as in a pod.`,
+		Example: "  alertlab alertdb get 281323062375219200\n  alertlab alertdb serve --help",
 	}
-	c.AddCommand(a.alertdbGet())
+	c.AddCommand(a.alertdbGet(), a.alertdbIngest(), a.alertdbServe(), a.alertdbPurge())
 	return c
 }
 
@@ -34,7 +37,8 @@ func (a *app) alertdbGet() *cobra.Command {
 		Long: `get fetches an alert and decodes it with the schema that its header names, as
 the alert database holds it. With -o wire it writes the bytes that were in Kafka:
 the Confluent header of five bytes and the Avro body. "alertlab status" shows an
-id: the one that was archived last.`,
+id: the one that was archived last. Where the lab's alert database asks for a token,
+the lab's own is used; another alert database gets that in ALERTDB_TOKEN.`,
 		Example: `  alertlab alertdb get 281323062375219200
   alertlab alertdb get 281323062375219200 -o json | jq .diaSource.psfFlux
   alertlab alertdb get 281323062375219200 -o wire > alert.bin`,
@@ -47,20 +51,21 @@ id: the one that was archived last.`,
 		if err != nil || id < 0 {
 			return fault.New(fault.BadInput, fmt.Sprintf("%q is no alert id", args[0]), "an id is a decimal number of at most 19 digits", "alertlab alertdb get ID")
 		}
-		next := "check the address: --url http://HOST:PORT"
+		next, token := "check the address: --url http://HOST:PORT; and ALERTDB_TOKEN, if it asks for a token", a.getenv("ALERTDB_TOKEN")
 		if url == "" {
 			if _, _, err := a.needRunning(c.Context()); err != nil {
 				return err
 			}
-			card, _, err := a.card()
+			card, creds, err := a.card()
 			if err != nil {
 				return err
 			}
+			token = card.AlertDB.Secret(creds, time.Now())
 			url, next = card.AlertDB.URL, "alertlab status   # shows the id that was archived last"
 		} else if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
 			return fault.New(fault.BadInput, fmt.Sprintf("%q is no address of an alert database", url), "it begins with http:// or https://", "alertlab alertdb get ID --url http://HOST:PORT")
 		}
-		client := archive.Client{URL: strings.TrimSuffix(strings.TrimSuffix(url, "/"), "/v1")}
+		client := archive.Client{Token: token, URL: strings.TrimSuffix(strings.TrimSuffix(url, "/"), "/v1")}
 		wire, err := client.Alert(c.Context(), id)
 		if err != nil {
 			return fault.Wrap(fault.StepFailed, fmt.Sprintf("alert %d could not be fetched", id), err, next)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +21,9 @@ func (a *app) env() *cobra.Command {
 bootstrap address, login and password, the schema registry and the alert database.
 For the superuser, which is the default, the registry that takes writes and the
 object store come with it; a user named by --user gets what the real system gives
-to a reader. It reads what the last up wrote, so that a lab which is stopped
-answers too.`,
+to a reader. Where the alert database asks for a token, the superuser gets the lab's,
+and another user the one of its own name, if "alertlab token add" made it. It reads
+what the last up wrote, so that a lab which is stopped answers too.`,
 		Example: `  eval "$(alertlab env)"
   eval "$(alertlab env --user antares)"
   alertlab env --user lasair -o json`,
@@ -72,6 +74,7 @@ answers too.`,
 			{"SSL_CA_FILE", card.Kafka.CAFile},
 			{"SCHEMA_REGISTRY_URL", card.Registry.URL},
 			{"ALERTDB_URL", card.AlertDB.URL},
+			{"ALERTDB_TOKEN", tokenOf(card, creds, name)},
 		}
 		if reader := slices.ContainsFunc(card.Users, func(u endpoints.User) bool { return u.Name == name && u.Role == endpoints.Reader }); !reader {
 			// What no reader has at the real sites, none gets here: a client that
@@ -103,4 +106,17 @@ answers too.`,
 		return nil
 	}
 	return c
+}
+
+// tokenOf gives the secret of a user's token for the alert database: the lab's own
+// for the superuser, for others the one of their name; "" when there is none, or none
+// is asked for.
+func tokenOf(card endpoints.Endpoints, creds endpoints.Credentials, user string) string {
+	if user == card.Superuser() {
+		return card.AlertDB.Secret(creds, time.Now())
+	}
+	if card.AlertDB.Scope == "" {
+		return ""
+	}
+	return creds.Tokens[user]
 }

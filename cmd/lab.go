@@ -2,6 +2,8 @@ package cmd
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,7 +36,15 @@ func (a *app) card() (endpoints.Endpoints, endpoints.Credentials, error) {
 
 // login is a Kafka login of the lab as one of its users.
 func login(card endpoints.Endpoints, creds endpoints.Credentials, user string) kafka.Login {
-	return kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: user, Password: creds.Kafka[user]}
+	l := kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: user, Password: creds.Kafka[user]}
+	if card.Kafka.Security == "SASL_SSL" {
+		var err error
+		if l.TLS, err = kafka.Trust([]byte(card.Kafka.CA)); err != nil {
+			// Nobody is trusted then, which the handshake says.
+			l.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+		}
+	}
+	return l
 }
 
 // needLab gives the lab's directory, or says that there is no such lab.

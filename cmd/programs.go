@@ -4,8 +4,10 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/alertlab/alertlab/lab/state"
 )
@@ -15,7 +17,11 @@ import (
 // the command that takes their command lines. Each is a root of its own, which
 // knows no verb of alertlab and no lab.
 func (a *app) programs() map[string]func() *cobra.Command {
-	return map[string]func() *cobra.Command{}
+	return map[string]func() *cobra.Command{
+		"alertdb-ingester": a.referenceIngester,
+		"alertdb":          a.referenceServer,
+		"rubin-alert-sim":  a.referenceSimulator,
+	}
 }
 
 // Programs gives the names under which this binary is another program, sorted.
@@ -38,4 +44,27 @@ func (a *app) called(argv0 string) *cobra.Command {
 	c.CompletionOptions.DisableDefaultCmd = true
 	a.dress(c)
 	return c
+}
+
+// abbreviated lets a command take a flag by any beginning of its name that no other
+// flag has, as the observatory's programs do (Python's argparse). It is called when
+// all flags are there.
+func abbreviated(c *cobra.Command) {
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, given string) pflag.NormalizedName {
+		var fit []string
+		for _, name := range names {
+			if name == given {
+				return pflag.NormalizedName(given)
+			}
+			if strings.HasPrefix(name, given) {
+				fit = append(fit, name)
+			}
+		}
+		if len(fit) == 1 {
+			given = fit[0]
+		}
+		return pflag.NormalizedName(given)
+	})
 }

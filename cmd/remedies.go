@@ -16,11 +16,13 @@ import (
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/alerts/simulator"
+	"github.com/alertlab/alertlab/lab/authority"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/profiles/phalanx"
+	"github.com/alertlab/alertlab/provider/embedded/loopback"
 	"github.com/alertlab/alertlab/smoke"
 )
 
@@ -43,6 +45,10 @@ func remedy(err error) (next string, code fault.Code) {
 		container *packet.ContainerError
 		check     *smoke.UnknownCheckError
 		status    *archive.StatusError
+		converted *packet.ConvertError
+		source    *simulator.SourceError
+		private   *authority.FileError
+		advertise *loopback.AdvertiseError
 	)
 	switch {
 	case errors.As(err, &imported):
@@ -63,10 +69,16 @@ func remedy(err error) (next string, code fault.Code) {
 		return "alertlab smoke --list", fault.BadInput
 	case errors.Is(err, packet.ErrNotContainer), errors.As(err, &container):
 		return "name an Avro object container file, e.g. one made by: alertlab simulator generate visit.avro", fault.BadInput
+	case errors.As(err, &converted), errors.As(err, &source), errors.Is(err, simulator.ErrEmptySource):
+		return "name a file of alerts, e.g. one made by: alertlab simulator generate visit.avro", fault.BadInput
 	case errors.As(err, &listen):
 		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
 	case errors.As(err, &dataDir):
 		return "alertlab logs kafka   # alertlab down --purge deletes the lab with its data", fault.StepFailed
+	case errors.As(err, &advertise):
+		return "alertlab up --advertise ADDRESS   # or ADDRESS:PORT, the first of the ports; " + onLoopback + " takes it back", fault.BadInput
+	case errors.As(err, &private):
+		return "put the file back, or have a new authority made, which clients must then trust: rm " + private.File + " && alertlab up", fault.StepFailed
 	case errors.As(err, &mismatch):
 		return "partitions cannot be changed in place: alertlab down --purge, then alertlab up", fault.StepFailed
 	case errors.As(err, &conflict):
@@ -78,7 +90,7 @@ func remedy(err error) (next string, code fault.Code) {
 	case errors.As(err, &tooLarge):
 		return "raise message.max.bytes in the profile, or make smaller packets: alertlab simulator generate --packet-size", fault.StepFailed
 	case errors.As(err, &notEmpty):
-		return "alertlab simulator create --help", fault.StepFailed
+		return "delete what it holds and load anew: alertlab simulator create FILE --replace", fault.StepFailed
 	case errors.As(err, &status):
 		return "alertlab logs alert-database-server", fault.StepFailed
 	case errors.Is(err, archive.ErrNotFound):

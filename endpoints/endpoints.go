@@ -2,6 +2,7 @@ package endpoints
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -22,6 +23,9 @@ type Endpoints struct {
 	// Concessions lists the stated differences between the profile and
 	// this lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
+
+	// Handles are of this process, and no part of the card on disk.
+	Handles Handles `json:"-"`
 }
 
 // Host is a host name and the address that it stands for.
@@ -32,12 +36,16 @@ type Host struct {
 
 // Kafka is the external listener of the cluster.
 type Kafka struct {
-	Bootstrap        string   `json:"bootstrap"` // host:port
-	Brokers          []Broker `json:"brokers"`
-	Security         string   `json:"security"`         // SASL_PLAINTEXT or SASL_SSL
-	Mechanism        string   `json:"mechanism"`        // SCRAM-SHA-512
-	CAFile           string   `json:"caFile,omitempty"` // PEM file, when Security is SASL_SSL
-	AutoCreateTopics bool     `json:"autoCreateTopics"` // what the profile wants of auto.create.topics.enable
+	Bootstrap string   `json:"bootstrap"` // host:port
+	Brokers   []Broker `json:"brokers"`
+	Security  string   `json:"security"`         // SASL_PLAINTEXT or SASL_SSL
+	Mechanism string   `json:"mechanism"`        // SCRAM-SHA-512
+	CAFile    string   `json:"caFile,omitempty"` // PEM file, when Security is SASL_SSL
+	CA        string   `json:"ca,omitempty"`     // what stands in CAFile, for clients on other hosts
+	// StoredOnce says that every record is stored once, whatever the number of
+	// replicas says: what a broker held is back with it, and not elsewhere.
+	StoredOnce       bool `json:"storedOnce,omitempty"`
+	AutoCreateTopics bool `json:"autoCreateTopics"` // what the profile wants of auto.create.topics.enable
 }
 
 // Broker is one broker at its own address.
@@ -83,6 +91,36 @@ type Simulator struct {
 // AlertDB is the alert database.
 type AlertDB struct {
 	URL string `json:"url"` // its HTTP API begins at URL/v1
+	// Scope is what a token must have to fetch anything; empty when none is
+	// asked for.
+	Scope  string  `json:"scope,omitempty"`
+	Tokens []Token `json:"tokens,omitempty"`
+}
+
+// Token is a key to the alert database without its secret.
+type Token struct {
+	Name    string    `json:"name"`
+	Scopes  []string  `json:"scopes"`
+	Expires time.Time `json:"expires,omitzero"` // zero is never
+}
+
+// Opens says whether a token lets its bearer fetch alerts at a time.
+func (a AlertDB) Opens(t Token, at time.Time) bool {
+	return slices.Contains(t.Scopes, a.Scope) && (t.Expires.IsZero() || at.Before(t.Expires))
+}
+
+// Secret gives the secret of the first token that opens the alert database at a
+// time, "" when there is none or none is asked for.
+func (a AlertDB) Secret(c Credentials, at time.Time) string {
+	if a.Scope == "" {
+		return ""
+	}
+	for _, t := range a.Tokens {
+		if c.Tokens[t.Name] != "" && a.Opens(t, at) {
+			return c.Tokens[t.Name]
+		}
+	}
+	return ""
 }
 
 // ObjectStore is the S3 server under the alert database.
@@ -98,6 +136,7 @@ type ObjectStore struct {
 type Credentials struct {
 	Kafka       map[string]string `json:"kafka"` // user -> password
 	ObjectStore Keys              `json:"objectStore"`
+	Tokens      map[string]string `json:"tokens,omitempty"` // name -> secret
 }
 
 // Keys is an S3 key pair.

@@ -44,7 +44,11 @@ func Card(w io.Writer, e endpoints.Endpoints, password string, next ...Command) 
 			row{label: "reservoir", value: s.StaticTopic})
 	}
 	if a := e.AlertDB; a.URL != "" {
-		c.section("Alert database", row{label: "url", value: a.URL + "/v1"})
+		rows := []row{{label: "url", value: a.URL + "/v1"}}
+		if a.Scope != "" {
+			rows = append(rows, row{"token", "with the scope " + a.Scope, "alertlab token add NAME"})
+		}
+		c.section("Alert database", rows...)
 	}
 	if o := e.ObjectStore; o.URL != "" {
 		rows := []row{{"url", o.URL, "S3, path style"}, {label: "region", value: o.Region}}

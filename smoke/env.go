@@ -34,22 +34,26 @@ type Env struct {
 	waiting func(what string)
 }
 
-// NewEnv prepares the clients for a card. It fails when the card names a CA
-// file that cannot be read.
+// NewEnv prepares the clients for a card. It fails when the card's CA cannot be
+// read: what stands in the card itself counts, else the file that it names.
 func NewEnv(e endpoints.Endpoints, c endpoints.Credentials, seed uint64) (*Env, error) {
 	env := &Env{Endpoints: e, Credentials: c, Seed: seed, timeout: DefaultTimeout, waiting: func(string) {}}
 	web := &tls.Config{MinVersion: tls.VersionTLS12}
-	if e.Kafka.CAFile != "" {
-		pem, err := os.ReadFile(e.Kafka.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("CA file of the lab: %w", err)
+	if e.Kafka.CA != "" || e.Kafka.CAFile != "" {
+		pem, from := []byte(e.Kafka.CA), "the connection card"
+		if len(pem) == 0 {
+			var err error
+			if pem, err = os.ReadFile(e.Kafka.CAFile); err != nil {
+				return nil, fmt.Errorf("CA file of the lab: %w", err)
+			}
+			from = e.Kafka.CAFile
 		}
 		pool, err := x509.SystemCertPool()
 		if err != nil {
 			pool = x509.NewCertPool()
 		}
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("CA file of the lab: no PEM certificate in %s", e.Kafka.CAFile)
+			return nil, fmt.Errorf("CA file of the lab: no PEM certificate in %s", from)
 		}
 		web.RootCAs = pool
 	}
@@ -140,6 +144,9 @@ func newClient(l kafka.Login, extra ...kgo.Opt) (*kgo.Client, error) {
 	}
 	return kafka.NewClient(l, append(opts, extra...)...)
 }
+
+// token is a secret that opens the alert database, "" when none is known or needed.
+func (e *Env) token() string { return e.Endpoints.AlertDB.Secret(e.Credentials, time.Now()) }
 
 // random gives the random source of one check in this run.
 func (e *Env) random(check string) *rand.Rand {

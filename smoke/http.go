@@ -43,8 +43,9 @@ func newHTTPClient(conf *tls.Config) *http.Client {
 
 // answer is a whole HTTP answer.
 type answer struct {
-	status int
-	body   []byte
+	status    int
+	body      []byte
+	challenge string // WWW-Authenticate
 }
 
 // String shows the status and the beginning of the body.
@@ -63,6 +64,15 @@ func (a answer) String() string {
 
 // do sends one request; body may be "".
 func (e *Env) do(ctx context.Context, method, address, contentType, body string) (answer, error) {
+	head := http.Header{}
+	if contentType != "" {
+		head.Set("Content-Type", contentType)
+	}
+	return e.send(ctx, method, address, head, body)
+}
+
+// send sends one request with headers; body may be "".
+func (e *Env) send(ctx context.Context, method, address string, head http.Header, body string) (answer, error) {
 	var in io.Reader
 	if body != "" {
 		in = strings.NewReader(body)
@@ -71,9 +81,7 @@ func (e *Env) do(ctx context.Context, method, address, contentType, body string)
 	if err != nil {
 		return answer{}, err
 	}
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
+	req.Header = head
 	resp, err := e.http.Do(req)
 	if err != nil {
 		return answer{}, err
@@ -86,11 +94,25 @@ func (e *Env) do(ctx context.Context, method, address, contentType, body string)
 	if len(out) > maxBody {
 		return answer{}, fmt.Errorf("%s %s: answer is longer than %d bytes", method, address, maxBody)
 	}
-	return answer{status: resp.StatusCode, body: out}, nil
+	return answer{status: resp.StatusCode, body: out, challenge: resp.Header.Get("WWW-Authenticate")}, nil
 }
 
 func (e *Env) get(ctx context.Context, address string) (answer, error) {
 	return e.do(ctx, http.MethodGet, address, "", "")
+}
+
+// fetch asks the alert database, with a token when it asks for one.
+func (e *Env) fetch(ctx context.Context, address string) (answer, error) {
+	return e.getAs(ctx, address, e.token())
+}
+
+// getAs asks with a token; none when it is "".
+func (e *Env) getAs(ctx context.Context, address, token string) (answer, error) {
+	head := http.Header{}
+	if token != "" {
+		head.Set("Authorization", "Bearer "+token)
+	}
+	return e.send(ctx, http.MethodGet, address, head, "")
 }
 
 // statusError is an answer with another status than was asked for.

@@ -129,7 +129,7 @@ func (e *Env) registryContents(ctx context.Context) (contents, error) {
 
 // forgetSubject takes away what a front let through, as far as it can.
 func (e *Env) forgetSubject(ctx context.Context, subject string) {
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.cleanupTime())
 	defer cancel()
 	for _, base := range []string{e.Endpoints.Registry.AdminURL, e.Endpoints.Registry.URL} {
 		if base == "" {
@@ -312,17 +312,18 @@ func runUnknownIDs(ctx context.Context, e *Env) (Evidence, error) {
 	schema := fmt.Sprint(2_000_000_000 + rng.Int64N(100_000_000))
 	ask := []struct {
 		what, address string
+		get           func(context.Context, string) (answer, error)
 		// says whether the 404 comes from the service itself: a wrong path
 		// behind an ingress gives 404 for everything.
 		own func(body []byte) bool
 	}{
-		{"alert " + alert + " in the alert database", under(e.Endpoints.AlertDB.URL, "v1", "alerts", alert), hasDetail("alert not found")},
-		{"schema " + schema + " in the alert database", under(e.Endpoints.AlertDB.URL, "v1", "schemas", schema), hasDetail("schema not found")},
-		{"schema " + schema + " in the registry", under(e.Endpoints.Registry.URL, "schemas", "ids", schema), hasCode(40403)},
+		{"alert " + alert + " in the alert database", under(e.Endpoints.AlertDB.URL, "v1", "alerts", alert), e.fetch, hasDetail("alert not found")},
+		{"schema " + schema + " in the alert database", under(e.Endpoints.AlertDB.URL, "v1", "schemas", schema), e.fetch, hasDetail("schema not found")},
+		{"schema " + schema + " in the registry", under(e.Endpoints.Registry.URL, "schemas", "ids", schema), e.get, hasCode(40403)},
 	}
 	var problems []string
 	for _, a := range ask {
-		got, err := e.get(ctx, a.address)
+		got, err := a.get(ctx, a.address)
 		switch {
 		case err != nil:
 			problems = append(problems, fmt.Sprintf("%s: %v", a.what, err))

@@ -69,8 +69,12 @@ type sighting struct {
 	user string
 	// mechanism is what a SaslHandshake asked for.
 	mechanism string
+	// epochs is what an OffsetForLeaderEpoch asked for.
+	epochs *kmsg.OffsetForLeaderEpochRequest
 	// at is the append time of a produce request, milliseconds since 1970.
 	at int64
+	// asIs marks an answer that is only held until what it says is on disk.
+	asIs bool
 }
 
 func newConn(c *Cluster, n *node, socket net.Conn) *conn {
@@ -139,10 +143,16 @@ func (c *conn) next() error {
 		return c.overhear()
 	case k == kmsg.DescribeUserSCRAMCredentials:
 		return c.everybody()
+	case k == kmsg.OffsetForLeaderEpoch:
+		return c.askedEpochs()
 	case k == kmsg.Fetch && !c.cluster.stamps.Load().none(),
 		k == kmsg.ApiVersions, k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas, k == kmsg.DescribeLogDirs,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
 		c.expect(c.frame)
+	case c.cluster.syncer != nil && changesState[k]:
+		only := c.frame
+		only.asIs = true
+		c.expect(only)
 	}
 	return nil
 }
@@ -216,6 +226,22 @@ func (c *conn) everybody() error {
 	return nil
 }
 
+// askedEpochs keeps what a client asks about leader epochs: the answer alone does not
+// tell.
+func (c *conn) askedEpochs() error {
+	if err := c.whole(); err != nil {
+		return err
+	}
+	seen := c.frame
+	req, err := decodeRequest(c.ready[headSize:], int16(seen.key), seen.version)
+	if err != nil {
+		return err
+	}
+	seen.epochs, _ = req.(*kmsg.OffsetForLeaderEpochRequest)
+	c.expect(seen)
+	return nil
+}
+
 // scramUser is the name in a SCRAM client-first-message (RFC 5802).
 func scramUser(message []byte) (string, bool) {
 	parts := strings.Split(string(message), ",")
@@ -250,7 +276,7 @@ func (c *conn) along(part []byte) error {
 	if err != nil {
 		return err
 	}
-	if stamped {
+	if stamped || c.cluster.syncer != nil {
 		c.frame.at = now
 		c.expect(c.frame)
 	}
@@ -280,7 +306,13 @@ func (c *conn) expected(correlation int32) (sighting, bool) {
 func (c *conn) Write(answer []byte) (int, error) {
 	if len(answer) >= 8 {
 		if s, ok := c.expected(int32(binary.BigEndian.Uint32(answer[4:]))); ok {
-			mended, err := c.mend(s, answer)
+			mended, err := answer, error(nil)
+			if !s.asIs {
+				mended, err = c.mend(s, answer)
+			}
+			if err == nil && c.cluster.syncer != nil && changesState[s.key] {
+				err = c.cluster.syncer.changed()
+			}
 			if err != nil {
 				c.cluster.log.Warn("broker cannot mend an answer", "node", c.node.id,
 					"request", kmsg.NameForKey(int16(s.key)), "err", err)
@@ -330,6 +362,9 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		}
 	case *kmsg.ProduceResponse: // producers that report the append time
 		c.cluster.stamps.Load().acknowledge(a, s.at)
+		if c.cluster.syncer != nil {
+			c.cluster.syncer.produced(a, func(id [16]byte) string { return (*c.cluster.names.Load())[id] })
+		}
 	case *kmsg.MetadataResponse: // all: the controller is hidden
 		a.ControllerID = c.cluster.controller()
 		if err := c.cluster.notice(a); err != nil {
@@ -370,6 +405,8 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		if err := secureFiles(c.cluster.cfg.DataDir); err != nil {
 			return nil, err
 		}
+	case *kmsg.OffsetForLeaderEpochResponse: // our own ingester, whose brokers were killed
+		c.cluster.endsOfEpochs(s.epochs, a)
 	case *kmsg.DescribeLogDirsResponse: // consoles that show the disk of each broker
 		c.cluster.disks(a, c.node.id)
 	case *kmsg.DescribeClientQuotasResponse: // Java AdminClient wants a list
@@ -410,17 +447,28 @@ func (c *conn) Close() error {
 		refused = &c.expects[n-1]
 	}
 	c.mu.Unlock()
-	if refused != nil && !c.cluster.closing.Load() {
+	if refused == nil || c.cluster.closing.Load() {
+		return c.cut()
+	}
+	// Not here: kfake waits.
+	last := *refused
+	time.AfterFunc(refusalDelay, func() {
 		why := "Authentication failed during authentication due to invalid credentials with SASL mechanism " + mechanism
 		a := kmsg.NewPtrSASLAuthenticateResponse()
-		a.Version = refused.version
+		a.Version = last.version
 		a.ErrorCode = kerr.SaslAuthenticationFailed.Code
 		a.ErrorMessage = &why
-		c.SetWriteDeadline(time.Now().Add(time.Second)) // a client that does not read must not hold kfake
-		c.Conn.Write(encodeAnswer(a, refused.correlation))
-	}
-	return c.cut()
+		c.SetWriteDeadline(time.Now().Add(time.Second)) // a client that does not read holds nothing for long
+		c.Conn.Write(encodeAnswer(a, last.correlation))
+		c.cut()
+	})
+	return nil
 }
+
+// refusalDelay is how long a refused login waits for its answer, so that passwords
+// cannot be tried in quick succession, nor a client that tries again for ever take all
+// there is: Kafka's connection.failed.authentication.delay.ms, by default.
+const refusalDelay = 100 * time.Millisecond
 
 // cut ends the connection at once.
 func (c *conn) cut() error {

@@ -1,7 +1,8 @@
-// Package front stands before the schema registry where the outside world
-// reaches it, and lets it be read and not be changed. At the observatory's sites
-// an ingress controller does this by a snippet of its configuration; here it
-// holds behind any controller, or none.
+// Package front stands before services where the outside world reaches them, as an
+// ingress does at the observatory's sites: before the schema registry, which may be
+// read there and not changed, and before the alert database, which asks for a token
+// with a scope. At the sites a controller's configuration does this; here it holds
+// behind any controller, or none.
 //
-// It knows of the registry only its address and its form of an error.
+// It knows of a service only its address or handler, and its form of an error.
 package front

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -38,4 +39,14 @@ func NewClient(l Login, extra ...kgo.Opt) (*kgo.Client, error) {
 		return nil, errors.New("no bootstrap address")
 	}
 	return kgo.NewClient(append(l.Options(), extra...)...)
+}
+
+// Trust is the TLS side of a Login to listeners whose certificates are signed by the
+// authorities in pem, and by no others. It fails when pem holds no certificate.
+func Trust(pem []byte) (*tls.Config, error) {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("no certificate authority: not a PEM certificate")
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
 }

@@ -32,6 +32,13 @@ type CreateConfig struct {
 	// source's first alert is read before anything is deleted. A manifest
 	// of the earlier content is void from the moment of this call.
 	Replace bool
+	// Append leaves what is in the topic and adds to it, whatever its number of
+	// partitions, as the reference does. A load that fails leaves its part there,
+	// and the manifest's offsets mean nothing.
+	Append bool
+	// SchemaID, when not nil, goes into the wire header instead of the schema's own
+	// id.
+	SchemaID *uint32
 	// Total is the number of alerts to expect, for Progress only; 0 if unknown.
 	Total int64
 	// Progress, if set, is told of every acknowledged alert, by one goroutine
@@ -62,15 +69,20 @@ func Create(ctx context.Context, cfg CreateConfig) (Manifest, error) {
 		return Manifest{}, err
 	}
 	defer w.close()
-	if err := makeRoom(ctx, w, cfg.Replace); err != nil {
-		return Manifest{}, err
+	if !cfg.Append {
+		if err := makeRoom(ctx, w, cfg.Replace); err != nil {
+			return Manifest{}, err
+		}
 	}
 
 	l := newLoad(ctx, w, cfg)
 	err = l.run(ctx, first)
 	manifest := l.manifest()
-	if err == nil && manifest.EndOffset-manifest.StartOffset != manifest.Alerts {
+	if err == nil && !cfg.Append && manifest.EndOffset-manifest.StartOffset != manifest.Alerts {
 		err = &ForeignWriteError{cfg.Topic, manifest.Alerts, manifest.StartOffset, manifest.EndOffset - 1}
+	}
+	if err != nil && cfg.Append {
+		return Manifest{}, err
 	}
 	if err != nil {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
@@ -185,7 +197,7 @@ func (l *load) run(ctx context.Context, body []byte) error {
 }
 
 func (l *load) send(body []byte, values chan<- []byte) error {
-	departures := departures{schema: l.cfg.Schema}
+	departures := departures{schema: l.cfg.Schema, id: l.cfg.SchemaID}
 	for {
 		record, id, err := departures.record(body)
 		if err != nil {
@@ -248,6 +260,9 @@ func (l *load) manifest() Manifest {
 		Alerts:      l.acked,
 		Bytes:       l.bytes,
 		SchemaID:    l.cfg.Schema.ID(),
+	}
+	if id := l.cfg.SchemaID; id != nil {
+		m.SchemaID = int(*id)
 	}
 	m.SHA256 = fmt.Sprintf("%x", l.digest.Sum(nil))
 	return m

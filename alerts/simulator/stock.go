@@ -76,38 +76,46 @@ func (f fileStock) look(context.Context) (any, error) { return true, nil }
 
 func (f fileStock) read(ctx context.Context, _ any) *pass {
 	return startPass(ctx, f.ahead, func(ctx context.Context, hand func(*kgo.Record) error) error {
-		source, schema, err := f.open()
+		return Departures(ctx, f.open, hand)
+	})
+}
+
+// Departures reads a visit and hands over its alerts as records of a reservoir: wire
+// format, time offset in the header, the index as offset. Errors are open's,
+// *SourceError, ErrEmptySource, or hand's.
+func Departures(ctx context.Context, open Input, hand func(*kgo.Record) error) error {
+	source, schema, err := open()
+	if err != nil {
+		return err
+	}
+	if c, ok := source.(io.Closer); ok {
+		defer c.Close()
+	}
+	d := departures{schema: schema}
+	for {
+		body, err := source.Next(ctx)
+		switch {
+		case errors.Is(err, io.EOF) && d.n == 0:
+			return ErrEmptySource
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return &SourceError{d.n, err}
+		}
+		r, _, err := d.record(body)
 		if err != nil {
 			return err
 		}
-		if c, ok := source.(io.Closer); ok {
-			defer c.Close()
+		if err := hand(r); err != nil {
+			return err
 		}
-		departures := departures{schema: schema}
-		for {
-			body, err := source.Next(ctx)
-			switch {
-			case errors.Is(err, io.EOF) && departures.n == 0:
-				return ErrEmptySource
-			case errors.Is(err, io.EOF):
-				return nil
-			case err != nil:
-				return &SourceError{departures.n, err}
-			}
-			r, _, err := departures.record(body)
-			if err != nil {
-				return err
-			}
-			if err := hand(r); err != nil {
-				return err
-			}
-		}
-	})
+	}
 }
 
 // departures turns the bodies of one visit, in order, into reservoir records.
 type departures struct {
 	schema *packet.Schema
+	id     *uint32 // in the wire header; nil for the schema's own
 	n      int64
 	origin float64 // midpoint of the first alert, MJD days TAI
 }
@@ -125,8 +133,12 @@ func (d *departures) record(body []byte) (*kgo.Record, int64, error) {
 	if err != nil {
 		return nil, 0, &SourceError{d.n, err}
 	}
+	id := uint32(d.schema.ID())
+	if d.id != nil {
+		id = *d.id
+	}
 	r := &kgo.Record{
-		Value:   packet.Frame(uint32(d.schema.ID()), body),
+		Value:   packet.Frame(id, body),
 		Headers: []kgo.RecordHeader{{Key: OffsetHeader, Value: []byte(formatMicros(us))}},
 		Offset:  d.n,
 	}

@@ -19,7 +19,10 @@ import (
 // the outputs of its parts. It is pure.
 func Card(desc state.Description, p *profiles.Profile, conceded []string, outputs map[string]map[string]string) endpoints.Endpoints {
 	kafka := endpoints.Kafka{Bootstrap: outputs["kafka"]["bootstrap"], Security: "SASL_PLAINTEXT", Mechanism: "SCRAM-SHA-512",
-		AutoCreateTopics: p.Kafka.AutoCreateTopics()}
+		AutoCreateTopics: p.Kafka.AutoCreateTopics(), StoredOnce: desc.Provider == Embedded}
+	if p.Kafka.Listener.TLS {
+		kafka.Security, kafka.CAFile, kafka.CA = "SASL_SSL", outputs["kafka"]["ca-file"], outputs["kafka"]["ca"]
+	}
 	for i := range p.Kafka.Brokers.Count {
 		id := p.Kafka.Brokers.FirstID + int32(i)
 		kafka.Brokers = append(kafka.Brokers, endpoints.Broker{ID: id, Address: outputs["kafka"][fmt.Sprintf("broker.%d", id)]})
@@ -30,7 +33,7 @@ func Card(desc state.Description, p *profiles.Profile, conceded []string, output
 			Subject: p.Registry.Subject, Versions: schemas.Versions()},
 		Simulator: endpoints.Simulator{StaticTopic: p.Simulator.StaticTopic, Topic: p.Simulator.Topic,
 			Interval: endpoints.Duration(p.Simulator.Interval), Alerts: p.Simulator.Alerts, Schema: p.Simulator.Schema},
-		AlertDB: endpoints.AlertDB{URL: outputs["alert-database-server"]["url"]},
+		AlertDB: endpoints.AlertDB{URL: outputs["alert-database-server"]["url"], Scope: p.AlertDatabase.Scope},
 		ObjectStore: endpoints.ObjectStore{URL: outputs["object-store"]["url"], Region: outputs["object-store"]["region"],
 			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket},
 		Concessions: conceded,
@@ -40,6 +43,11 @@ func Card(desc state.Description, p *profiles.Profile, conceded []string, output
 		card.Simulator.Schema = loaded[reservoir.SchemaOut]
 		if n, err := strconv.Atoi(loaded[reservoir.AlertsOut]); err == nil {
 			card.Simulator.Alerts = n
+		}
+	}
+	if card.AlertDB.Scope != "" {
+		for _, t := range desc.Overlay.AllTokens(p) {
+			card.AlertDB.Tokens = append(card.AlertDB.Tokens, endpoints.Token{Name: t.Name, Scopes: t.Scopes, Expires: t.Expires})
 		}
 	}
 	for _, h := range p.HostNames() {

@@ -56,7 +56,7 @@ func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, sta
 // loaded is the reservoir: the profile's visit, unless a user loaded another.
 func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 	if r := desc.Reservoir; r != nil {
-		return reservoir.WantLoaded(p, r.File, r.Manifest)
+		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest)
 	}
 	return reservoir.Want(p)
 }
@@ -66,9 +66,14 @@ func readers(p *profiles.Profile, desc state.Description) plan.Want {
 	return users.Want(p, desc.Overlay.Passwords)
 }
 
-// registered are the schemas, with the lab's drafts.
-func registered(p *profiles.Profile, desc state.Description) plan.Want {
-	return schemas.Want(p, desc.Overlay.Drafts)
+// advertised are the addresses, where the user wants them.
+func advertised(p *profiles.Profile, desc state.Description) plan.Want {
+	return loopback.Want(p, desc.Advertise)
+}
+
+// archive is the alert database's server, with the tokens that open it.
+func archive(p *profiles.Profile, desc state.Description) plan.Want {
+	return alertdb.Want(p, desc.Overlay.AllTokens(p))
 }
 
 // disk is what the brokers' disks hold, as the profile has them before it is scaled.
@@ -82,6 +87,11 @@ func disk(p *profiles.Profile) []plan.Hold {
 	return []plan.Hold{{Name: "the disk of each broker", Amount: size, Unit: "bytes", Loss: "what does not fit on it"}}
 }
 
+// registered are the schemas, with the lab's drafts.
+func registered(p *profiles.Profile, desc state.Description) plan.Want {
+	return schemas.Want(p, desc.Overlay.Drafts)
+}
+
 // contents adapts a part that needs only the lab's secrets.
 func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Part {
 	return func(h *embedded.Host) plan.Part { return part(h.Secrets) }
@@ -90,7 +100,7 @@ func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Par
 // entries lists every implementation by "component/implementation".
 func entries() map[string]entry {
 	return map[string]entry{
-		"addresses/loopback":                {profile(loopback.Want), loopback.New},
+		"addresses/loopback":                {advertised, loopback.New},
 		"host-names/hosts-file":             {profile(hostnames.Want), hostnames.New},
 		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
 		"kafka-users/kafka-admin-protocol":  {readers, contents(users.New)},
@@ -102,7 +112,7 @@ func entries() map[string]entry {
 		"registry-front/built-in":           {profile(front.Want), front.New},
 		"reservoir/built-in":                {loaded, contents(reservoir.New)},
 		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
-		"alert-database-server/built-in":    {profile(alertdb.Want), alertdb.New},
+		"alert-database-server/built-in":    {archive, alertdb.New},
 		"simulator/built-in":                {profile(simulator.Want), simulator.New},
 	}
 }
@@ -202,6 +212,9 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if err := loopback.Fit(p); err != nil {
 		return w, fault.Wrap(fault.BadInput, "the profile does not fit an embedded lab", err, next)
 	}
+	if err := loopback.FitAdvertised(p, desc.Advertise); err != nil {
+		return w, err
+	}
 	if n := p.Simulator.Alerts; n > packet.MaxAlerts {
 		return w, fault.New(fault.BadInput, "the profile's visits are too large", fmt.Sprintf("simulator.alerts is %d, and a visit holds %d", n, packet.MaxAlerts), next)
 	}
@@ -231,6 +244,19 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 	return users.Names(p), nil
 }
 
+// Tokens implements runner.Lab.
+func (l *Lab) Tokens(desc state.Description) ([]string, error) {
+	p, err := resolved(desc)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, t := range desc.Overlay.AllTokens(p) {
+		names = append(names, t.Name)
+	}
+	return names, nil
+}
+
 // Wanted implements runner.Lab.
 func (l *Lab) Wanted(desc state.Description) (plan.Wanted, error) { return Wanted(desc) }
 
@@ -249,6 +275,18 @@ func (l *Lab) Status() map[string]event.Activity {
 		}
 	}
 	return out
+}
+
+// Brokers gives control of the lab's brokers, nil when no part offers it or the one
+// that does has none running.
+func (l *Lab) Brokers() endpoints.BrokerControl {
+	doing := l.Status()
+	for _, key := range slices.Sorted(maps.Keys(l.parts)) {
+		if control, ok := l.parts[key].(endpoints.BrokerControl); ok && doing[key].Running {
+			return control
+		}
+	}
+	return nil
 }
 
 // Endpoints implements runner.Lab.

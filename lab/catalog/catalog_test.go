@@ -468,7 +468,7 @@ func TestAbsent(t *testing.T) {
 		"compatibility: NONE", "compatibility: NONE\n  host: registry.example\n  replicas: 3",
 		"group: alertdb-ingester", "group: alertdb-ingester\n  ingesters: 24\n  purgeAfterDays: 28\n  scope: read:alertdb")
 	got := strings.Join(absent(p), "\n")
-	for _, word := range []string{"SCRAM", "not encrypted", "stored once", "Kafka 4.2.0", "no controllers", "storage class gone", "processors", "nodes of their own",
+	for _, word := range []string{"SCRAM", "own authority", "stored once", "Kafka 4.2.0", "no controllers", "storage class gone", "processors", "nodes of their own",
 		"node ports", "not announced", "one registry", "not 24", "read:alertdb", "28 days"} {
 		if !strings.Contains(got, word) {
 			t.Errorf("%q is not said:\n%s", word, got)

@@ -50,7 +50,7 @@ func absent(p *profiles.Profile) []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	add(k.Listener.TLS, "connections are not encrypted, though the profile's listener has TLS: nothing leaves this machine")
+	add(k.Listener.TLS, "certificates are signed by the lab's own authority, not by a public one: clients are told to trust it")
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return t.Replicas > 1 }),
 		"topics are stored once whatever their number of replicas says: a broker that is killed comes back with its data, the data is not elsewhere")
 	add(k.Version != "", "no Apache Kafka %s runs: the brokers are inside this program and speak its protocol", k.Version)
@@ -59,10 +59,14 @@ func absent(p *profiles.Profile) []string {
 	add(k.Brokers.Resources != (profiles.Resources{}), "brokers have no processors and memory of their own: all share those of one process")
 	add(k.Brokers.NodePool != (profiles.NodePool{}) || k.Brokers.AntiAffinity, "brokers are on no nodes of their own: all are on this machine")
 	add(k.Listener.Type == "nodeport", "there are no node ports: every broker has an address of its own")
-	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
+	names := "host names of the source are not announced: brokers and registry are known by their addresses"
+	if k.Listener.TLS {
+		names += "; the certificate names those of the brokers too"
+	}
+	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "%s", names)
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
 	add(p.AlertDatabase.Ingesters > 1, "one ingester runs with parallel workers, not %d", p.AlertDatabase.Ingesters)
-	add(p.AlertDatabase.Scope != "", "the alert database asks for no token with the scope %s", p.AlertDatabase.Scope)
+	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
 	add(p.AlertDatabase.PurgeAfterDays > 0, "stored alerts are not deleted after %d days: alertlab down --purge deletes them", p.AlertDatabase.PurgeAfterDays)
 	return out
 }

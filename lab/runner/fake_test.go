@@ -54,6 +54,8 @@ func (l *fakeLab) doings() []string {
 	return did
 }
 
+func (l *fakeLab) Tokens(state.Description) ([]string, error) { return []string{"alertlab"}, nil }
+
 func (l *fakeLab) Users(state.Description) ([]string, error) { return []string{"kafka-admin"}, nil }
 
 func (l *fakeLab) Wanted(desc state.Description) (plan.Wanted, error) {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,6 +48,8 @@ var ErrChanged = errors.New("the lab was changed meanwhile")
 type Lab interface {
 	// Users lists the Kafka users that need a password.
 	Users(state.Description) ([]string, error)
+	// Tokens lists the tokens that need a secret.
+	Tokens(state.Description) ([]string, error)
 	// Wanted is pure.
 	Wanted(state.Description) (plan.Wanted, error)
 	// Parts gives the parts by key.
@@ -257,6 +260,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/snapshot", s.serveSnapshot)
 	mux.HandleFunc("GET /v1/status", s.serveStatus)
 	mux.HandleFunc("POST /v1/control", s.serveControl)
+	s.handleBrokers(mux)
 	return mux
 }
 
@@ -384,6 +388,10 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 	if err != nil {
 		return err
 	}
+	tokens, err := lab.Tokens(desc)
+	if err != nil {
+		return err
+	}
 	creds, err := s.Dir.EnsureCredentials(users)
 	if err != nil {
 		return err
@@ -403,11 +411,14 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 		return err
 	}
 	if len(change.Passwords) > 0 {
-		if creds, err = s.Dir.SetPasswords(change.Passwords); err != nil {
+		if _, err = s.Dir.SetPasswords(change.Passwords); err != nil {
 			return err
 		}
-		lab.SetCredentials(creds)
 	}
+	if creds, err = s.Dir.SetTokens(tokens); err != nil {
+		return err
+	}
+	lab.SetCredentials(creds)
 	var recorder run.Recorder = journal
 	if s.Recorder != nil {
 		recorder = s.Recorder(journal)
@@ -585,10 +596,7 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 			seen, doing := run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()), lab.Status()
 			for _, want := range wanted.Parts {
 				o := seen[want.Key]
-				text := o.Why
-				if o.Drift != "" {
-					text = o.Drift
-				}
+				text := cmp.Or(o.Drift, o.Away, o.Why)
 				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
 			}
 		}

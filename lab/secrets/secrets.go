@@ -4,6 +4,7 @@
 package secrets
 
 import (
+	"crypto/tls"
 	"fmt"
 	"sync"
 
@@ -16,6 +17,7 @@ import (
 type Store struct {
 	mu    sync.RWMutex
 	creds endpoints.Credentials
+	tls   *tls.Config // of the Kafka listener, nil while it is plaintext
 }
 
 // Set replaces the secrets.
@@ -35,10 +37,39 @@ func (s *Store) Password(user string) (string, error) {
 	return "", fmt.Errorf("no password is kept for the Kafka user %q", user)
 }
 
+// Trust says how logins reach the brokers from now on: over TLS under the authority
+// in pem, or in plaintext when it is empty. Whoever starts the brokers says so, since
+// the listener may change with the profile while the lab lives.
+func (s *Store) Trust(pem []byte) error {
+	var conf *tls.Config
+	if len(pem) > 0 {
+		var err error
+		if conf, err = kafka.Trust(pem); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tls = conf
+	return nil
+}
+
 // Login is the login of a user at a bootstrap address.
 func (s *Store) Login(bootstrap, user string) (kafka.Login, error) {
 	p, err := s.Password(user)
-	return kafka.Login{Bootstrap: []string{bootstrap}, User: user, Password: p}, err
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return kafka.Login{Bootstrap: []string{bootstrap}, User: user, Password: p, TLS: s.tls}, err
+}
+
+// Token gives the secret of a token; an error when none is kept.
+func (s *Store) Token(name string) (string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if t := s.creds.Tokens[name]; t != "" {
+		return t, nil
+	}
+	return "", fmt.Errorf("no secret is kept of the token %q", name)
 }
 
 // ObjectStore gives the object store's key pair; an error when there is none.
@@ -55,5 +86,6 @@ func (s *Store) ObjectStore() (endpoints.Keys, error) {
 // the lab's keys.
 func (s *Store) ObjectStoreAt(endpoint, region string) (objectstore.ClientConfig, error) {
 	keys, err := s.ObjectStore()
-	return objectstore.ClientConfig{Endpoint: endpoint, Region: region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}, err
+	// The lab's store knows checksums, and makes a slower one where none is sent.
+	return objectstore.ClientConfig{Endpoint: endpoint, Region: region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey, Checksum: true}, err
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/lab/authority"
 	"github.com/alertlab/alertlab/lab/secrets"
 )
 
@@ -31,6 +32,28 @@ func TestStore(t *testing.T) {
 	login, err := s.Login("127.0.0.10:9094", "alerce")
 	if err != nil || login.User != "alerce" || login.Password != "hunter2" || login.Bootstrap[0] != "127.0.0.10:9094" {
 		t.Errorf("got user %q at %v, %v", login.User, login.Bootstrap, err)
+	}
+	if login.TLS != nil {
+		t.Error("TLS, before anybody said so")
+	}
+	if err := s.Trust([]byte("no certificate")); err == nil {
+		t.Error("trust in what is no certificate")
+	}
+	a, err := authority.Open(t.TempDir(), "alertlab test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Trust(a.PEM()); err != nil {
+		t.Fatal(err)
+	}
+	if login, err := s.Login("127.0.0.10:9094", "alerce"); err != nil || login.TLS == nil || login.TLS.RootCAs == nil {
+		t.Errorf("no TLS: %+v, %v", login.TLS, err)
+	}
+	if err := s.Trust(nil); err != nil {
+		t.Fatal(err)
+	}
+	if login, err := s.Login("127.0.0.10:9094", "alerce"); err != nil || login.TLS != nil {
+		t.Errorf("TLS for brokers in plaintext: %v", err)
 	}
 	keys, err := s.ObjectStore()
 	if err != nil || keys.SecretKey != "hunter3" {

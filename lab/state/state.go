@@ -4,12 +4,14 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -88,6 +90,9 @@ func (d Dir) Root() string { return d.root }
 
 // Data gives the directory in which a part keeps what it stores.
 func (d Dir) Data(part string) string { return filepath.Join(d.Path(), "data", part) }
+
+// TLS gives the folder of the lab's certificate authority.
+func (d Dir) TLS() string { return filepath.Join(d.Path(), "tls") }
 
 // Journal gives the path of the journal.
 func (d Dir) Journal() string { return filepath.Join(d.Path(), "journal.jsonl") }
@@ -209,6 +214,9 @@ type Description struct {
 	// Overrides are the values of the profile that the environment gave, as
 	// NAME=VALUE; they hold until a profile is named again.
 	Overrides []string `json:"overrides,omitempty"`
+	// Advertise is the address, ADDRESS or ADDRESS:PORT, at which containers and
+	// other hosts reach the lab; empty when nothing but this machine shall.
+	Advertise string `json:"advertise,omitempty"`
 	// Reservoir says what a user loaded instead of the profile's visit; nil
 	// when nothing.
 	Reservoir *Reservoir `json:"reservoir,omitempty"`
@@ -231,6 +239,9 @@ func (d Description) Digest() string {
 type Reservoir struct {
 	File     string `json:"file"`     // absolute path
 	Manifest string `json:"manifest"` // what was loaded, as JSON, to be verified
+	// Schema is the version in which the file's alerts were written anew; empty for
+	// the file's own.
+	Schema string `json:"schema,omitempty"`
 }
 
 // Describe reads the lab's description; fs.ErrNotExist when there is none.
@@ -296,6 +307,37 @@ func (d Dir) SetPasswords(passwords map[string]string) (endpoints.Credentials, e
 		c.Kafka[user] = password
 	}
 	return c, writeJSON(filepath.Join(d.Path(), "credentials.json"), c, 0o600)
+}
+
+// SetTokens makes sure that exactly the named tokens have secrets, keeping those that
+// are there: one that was revoked and is added again is another one.
+func (d Dir) SetTokens(names []string) (endpoints.Credentials, error) {
+	c, err := d.Credentials()
+	if err != nil {
+		return c, err
+	}
+	tokens := map[string]string{}
+	for _, name := range names {
+		if tokens[name] = c.Tokens[name]; tokens[name] == "" {
+			tokens[name] = newToken()
+		}
+	}
+	if maps.Equal(tokens, c.Tokens) {
+		return c, nil
+	}
+	c.Tokens = tokens
+	return c, writeJSON(filepath.Join(d.Path(), "credentials.json"), c, 0o600)
+}
+
+// newToken makes a token in the form of Gafaelfawr's: two times 128 random bits in
+// URL-safe base64 behind gt-, with a dot between.
+func newToken() string {
+	part := func() string {
+		b := make([]byte, 16)
+		rand.Read(b) // never fails: crypto/rand
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	return "gt-" + part() + "." + part()
 }
 
 // NewPassword makes a password: 26 characters with 128 random bits, lower-case

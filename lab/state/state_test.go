@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -251,6 +253,48 @@ func TestCredentials(t *testing.T) {
 	if k := more.ObjectStore; !strings.HasPrefix(k.AccessKey, "alertlab-") || len(k.SecretKey) != 26 || strings.Contains(k.SecretKey, k.AccessKey) {
 		t.Errorf("key pair %s", k)
 	}
+}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	dir := create(t, t.TempDir(), "default")
+	if _, err := dir.SetTokens([]string{"alertlab"}); err == nil {
+		t.Error("tokens of a lab that has no credentials")
+	}
+	if _, err := dir.EnsureCredentials([]string{"alerce"}); err != nil {
+		t.Fatal(err)
+	}
+	set := func(names ...string) map[string]string {
+		t.Helper()
+		c, err := dir.SetTokens(names)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := dir.Credentials()
+		if err != nil || !maps.Equal(read.Tokens, c.Tokens) || len(c.Tokens) != len(names) || read.Kafka["alerce"] == "" {
+			t.Fatalf("%d tokens, %d kept: %v", len(c.Tokens), len(read.Tokens), err)
+		}
+		return c.Tokens
+	}
+	first := set("alertlab", "antares")
+	for name, secret := range first {
+		if !regexp.MustCompile(`^gt-[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{22}$`).MatchString(secret) {
+			t.Errorf("%s is not in the form of Gafaelfawr's: %d characters", name, len(secret))
+		}
+	}
+	if first["alertlab"] == first["antares"] {
+		t.Error("two tokens are one")
+	}
+	if again := set("alertlab", "antares"); !maps.Equal(first, again) {
+		t.Error("a second call gave others")
+	}
+	if set("alertlab")["alertlab"] != first["alertlab"] {
+		t.Error("what stays is another one")
+	}
+	if set("alertlab", "antares")["antares"] == first["antares"] {
+		t.Error("added again it is the one that was revoked")
+	}
+	set()
 }
 
 // Broken credentials are left for a person to mend: clients have the passwords

@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/alertlab/alertlab/alerts/archive"
+	"github.com/alertlab/alertlab/alerts/front"
 	"github.com/alertlab/alertlab/alerts/objectstore"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -19,14 +20,29 @@ type input struct {
 	Region       string `json:"region"`
 	AlertBucket  string `json:"alertBucket"`
 	SchemaBucket string `json:"schemaBucket"`
+	// Scope is what a token must have; empty when none is asked for.
+	Scope  string           `json:"scope,omitempty"`
+	Tokens []profiles.Token `json:"tokens,omitempty"`
 }
 
-// Want describes a profile's alert database server.
-func Want(p *profiles.Profile) plan.Want {
+// open are the paths that Kubernetes and Prometheus ask at the service itself, not
+// through the ingress that asks for a token: nobody's alerts stand there.
+var open = []string{"/v1/health", "/v1/ready", "/metrics"}
+
+// Want describes a profile's alert database server, with the tokens of the lab.
+func Want(p *profiles.Profile, tokens []profiles.Token) plan.Want {
+	title := "HTTP API of the alert database"
+	scope := p.AlertDatabase.Scope
+	if scope == "" {
+		tokens = nil
+	} else {
+		title += ", for tokens with the scope " + scope
+	}
 	return plan.Want{
-		Title: "HTTP API of the alert database",
+		Title: title,
 		Input: plan.Input(input{Address: "${addresses.alertdb}", ObjectStore: "${object-store.url}", Region: "${object-store.region}",
-			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket}),
+			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket,
+			Scope: scope, Tokens: tokens}),
 		Outputs: []string{"url"}, Runs: true,
 	}
 }
@@ -43,6 +59,17 @@ func New(host *embedded.Host) plan.Part {
 			objects := objectstore.NewClient(store)
 			handler := archive.NewServer(archive.ServerConfig{Objects: objects,
 				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Log: log})
+			if in.Scope != "" {
+				access := front.Access{Scope: in.Scope, Realm: "alertlab " + host.Dir.Lab(), Open: open}
+				for _, t := range in.Tokens {
+					secret, err := host.Secrets.Token(t.Name)
+					if err != nil {
+						return nil, nil, err
+					}
+					access.Tokens = append(access.Tokens, front.Token{Name: t.Name, Secret: secret, Scopes: t.Scopes, Expires: t.Expires})
+				}
+				handler = front.RequireScope(handler, access)
+			}
 			server := &embedded.HTTPServer{
 				About: func() []event.Fact { return []event.Fact{{Name: "url", Value: url}} },
 				// Idle connections would hold the store's own end up.
