@@ -61,8 +61,9 @@ func alertObjects() Check {
 
 func runAlertObjects(ctx context.Context, e *Env) (Evidence, error) {
 	store := e.Endpoints.ObjectStore
-	objects := objectstore.NewClient(objectstore.ClientConfig{Endpoint: store.URL, Region: store.Region, Transport: e.http.Transport,
+	objects := objectstore.NewClient(objectstore.ClientConfig{Endpoint: store.URL, Region: store.Region,
 		AccessKey: e.Credentials.ObjectStore.AccessKey, SecretKey: e.Credentials.ObjectStore.SecretKey})
+	defer objects.Close()
 	seen, err := e.compareVisit(ctx, "alert-objects", objectSample, func(ctx context.Context, id int64) (packed []byte, missing, err error) {
 		packed, err = objects.Bytes(ctx, store.AlertBucket, objectKey(id))
 		if errors.Is(err, objectstore.ErrNotFound) {
