@@ -8,4 +8,4 @@ import (
 	"github.com/alertlab/alertlab/cmd"
 )
 
-func main() { os.Exit(cmd.Main(os.Args[1:], cmd.Hooks{})) }
+func main() { os.Exit(cmd.Main(os.Args, cmd.Hooks{})) }

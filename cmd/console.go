@@ -225,31 +225,10 @@ those on the disks of all brokers together, as far as the brokers tell them.`,
   alertlab console topics -o json | jq '.[] | {name, records}'`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(flags, topicNames),
 	}
-	output := outputFlag(c, "table", "json")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		l, err := a.look(c, flags)
-		if err != nil {
-			return err
-		}
-		defer l.close()
-		ctx, cancel := l.bound(c.Context())
-		defer cancel()
-		topics, notes, err := l.Topics(ctx, args...)
-		if err != nil {
-			return l.explain(strings.Join(append([]string{"alertlab console topics"}, args...), " "), err)
-		}
-		a.missing(l, notes)
-		switch {
-		case *output == "json" && len(args) == 1:
-			return a.printJSON(topics[0])
-		case *output == "json":
-			return a.printJSON(list(topics))
-		case len(args) == 1:
-			return printTopic(a.out, topics[0])
-		}
-		return printTopics(a.out, topics)
-	}
-	return c
+	view := listing[console.Topic]{one: printTopic, all: printTopics}
+	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.Topic, []string, error) {
+		return l.Topics(ctx, args...)
+	})
 }
 
 func (a *app) consoleGroups(flags *consoleFlags) *cobra.Command {
@@ -267,31 +246,10 @@ where the group has committed nothing.`,
   alertlab console groups -o json | jq '.[] | {name, lag}'`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(flags, groupNames),
 	}
-	output := outputFlag(c, "table", "json")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		l, err := a.look(c, flags)
-		if err != nil {
-			return err
-		}
-		defer l.close()
-		ctx, cancel := l.bound(c.Context())
-		defer cancel()
-		groups, notes, err := l.Groups(ctx, args...)
-		if err != nil {
-			return l.explain(strings.Join(append([]string{"alertlab console groups"}, args...), " "), err)
-		}
-		a.missing(l, notes)
-		switch {
-		case *output == "json" && len(args) == 1:
-			return a.printJSON(groups[0])
-		case *output == "json":
-			return a.printJSON(list(groups))
-		case len(args) == 1:
-			return printGroup(a.out, groups[0])
-		}
-		return printGroups(a.out, groups)
-	}
-	return c
+	view := listing[console.Group]{one: printGroup, all: printGroups}
+	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.Group, []string, error) {
+		return l.Groups(ctx, args...)
+	})
 }
 
 func (a *app) consoleBrokers(flags *consoleFlags) *cobra.Command {
@@ -304,7 +262,8 @@ configuration that is not Kafka's default.
 
 The embedded brokers of a lab store every record once, at the leader of its
 partition, whatever the number of replicas says, and share one volume. Clients are
-told that one of them is the controller; with KRaft that is any broker.`,
+told that one of them is the controller; with KRaft that is any broker. A broker that
+is killed is shown as away.`,
 		Example: `  alertlab console brokers
   alertlab console brokers 0
   alertlab console brokers -o json | jq '.[].disks'`,
@@ -318,9 +277,21 @@ told that one of them is the controller; with KRaft that is any broker.`,
 		}
 		return ids, err
 	})
-	output := outputFlag(c, "table", "json")
+	view := listing[console.Broker]{one: printBroker, all: printBrokers}
+	var ids []int32
+	view.verb(a, c, flags, func(ctx context.Context, l *looker, _ []string) ([]console.Broker, []string, error) {
+		brokers, notes, err := l.Brokers(ctx, ids...)
+		var unknown *console.UnknownError
+		if err == nil || errors.As(err, &unknown) {
+			if missing := away(l.card, brokers, ids...); len(missing) > 0 {
+				brokers, err = append(brokers, missing...), nil
+				slices.SortFunc(brokers, func(a, b console.Broker) int { return int(a.ID) - int(b.ID) })
+			}
+		}
+		return brokers, notes, err
+	})
+	show := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
-		var ids []int32
 		for _, arg := range args {
 			id, err := console.ParseBroker(arg)
 			if err != nil {
@@ -328,6 +299,22 @@ told that one of them is the controller; with KRaft that is any broker.`,
 			}
 			ids = append(ids, id)
 		}
+		return show(c, args)
+	}
+	return c
+}
+
+// listing shows all things of a kind, or the one that is named.
+type listing[T any] struct {
+	one func(io.Writer, T) error
+	all func(io.Writer, []T) error
+}
+
+// verb completes c by its output and by what it does: ask is given the verb's
+// arguments, and answers with notes on what could not be seen.
+func (v listing[T]) verb(a *app, c *cobra.Command, flags *consoleFlags, ask func(context.Context, *looker, []string) ([]T, []string, error)) *cobra.Command {
+	output := outputFlag(c, "table", "json")
+	c.RunE = func(c *cobra.Command, args []string) error {
 		l, err := a.look(c, flags)
 		if err != nil {
 			return err
@@ -335,22 +322,35 @@ told that one of them is the controller; with KRaft that is any broker.`,
 		defer l.close()
 		ctx, cancel := l.bound(c.Context())
 		defer cancel()
-		brokers, notes, err := l.Brokers(ctx, ids...)
+		things, notes, err := ask(ctx, l, args)
 		if err != nil {
-			return l.explain("alertlab console brokers", err)
+			return l.explain(strings.Join(append([]string{c.CommandPath()}, args...), " "), err)
 		}
 		a.missing(l, notes)
 		switch {
 		case *output == "json" && len(args) == 1:
-			return a.printJSON(brokers[0])
+			return a.printJSON(things[0])
 		case *output == "json":
-			return a.printJSON(list(brokers))
+			return a.printJSON(list(things))
 		case len(args) == 1:
-			return printBroker(a.out, brokers[0])
+			return v.one(a.out, things[0])
 		}
-		return printBrokers(a.out, brokers)
+		return v.all(a.out, things)
 	}
 	return c
+}
+
+// away gives the brokers of the card that the cluster does not list, of all or of
+// those that are named: they were killed, or do not run yet.
+func away(card endpoints.Endpoints, listed []console.Broker, ids ...int32) []console.Broker {
+	var out []console.Broker
+	for _, b := range card.Kafka.Brokers {
+		there := slices.ContainsFunc(listed, func(l console.Broker) bool { return l.ID == b.ID })
+		if !there && (len(ids) == 0 || slices.Contains(ids, b.ID)) {
+			out = append(out, console.Broker{ID: b.ID, Address: b.Address, Problem: "away: the cluster does not list it"})
+		}
+	}
+	return out
 }
 
 // list makes an empty list of none, which JSON would call null.

@@ -25,10 +25,10 @@ type Hooks struct {
 	Recorder func(run.Recorder) run.Recorder
 }
 
-// Main runs the command line and gives the exit code. The first SIGINT or SIGTERM
-// cancels what goes on and lets it end cleanly, the second ends the process at
-// once.
-func Main(args []string, hooks Hooks) int {
+// Main runs a command line, whose first word is the name that the program was
+// called by, and gives the exit code. The first SIGINT or SIGTERM cancels what goes
+// on and lets it end cleanly, the second ends the process at once.
+func Main(argv []string, hooks Hooks) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 2)
@@ -41,8 +41,8 @@ func Main(args []string, hooks Hooks) int {
 		os.Exit(int(fault.Interrupted))
 	}()
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, hooks: hooks}
-	root := a.root()
-	root.SetArgs(args)
+	root := a.called(argv[0])
+	root.SetArgs(argv[1:])
 	err := root.ExecuteContext(ctx)
 	err = remedied(err)
 	var r reported
@@ -57,7 +57,7 @@ func Main(args []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator create|simulator play|alertdb get|console|support|list|user|topic|overlay|hosts)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -105,12 +105,7 @@ profile: see "alertlab up --help".`,
   alertlab down                  # stop it, keep its data`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.SetIn(a.in)
-	root.SetOut(a.out)
-	root.SetErr(a.err)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fault.Wrap(fault.BadInput, "the command line cannot be read", err, c.CommandPath()+" --help")
-	})
+	a.dress(root)
 	lab := a.getenv("ALERTLAB_LAB")
 	if lab == "" {
 		lab = state.DefaultLab
@@ -127,10 +122,35 @@ profile: see "alertlab up --help".`,
 		}
 		return labs, cobra.ShellCompDirectiveNoFileComp
 	}))
-	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
-		a.user(), a.topic(), a.token(), a.overlay(), a.hosts(), a.profile(), a.simulator(), a.alertdb(), a.console(), a.support(), a.version(), a.runner(), a.objectStore())
+	for _, g := range []struct {
+		title string
+		verbs []*cobra.Command
+	}{
+		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.hosts(), a.logs(), a.support()}},
+		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
+		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
+		{"Environments:", []*cobra.Command{a.profile()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, verb := range g.verbs {
+			verb.GroupID = g.title
+			root.AddCommand(verb)
+		}
+	}
+	root.AddCommand(a.version(), a.runner(), a.objectStore())
 	checkArgs(root)
 	return root
+}
+
+// dress gives a root what every command line has: the streams, and faults for what
+// cannot be read.
+func (a *app) dress(root *cobra.Command) {
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fault.Wrap(fault.BadInput, "the command line cannot be read", err, c.CommandPath()+" --help")
+	})
 }
 
 // checkArgs makes wrong arguments bad input, for a command and all below it.

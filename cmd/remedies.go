@@ -12,6 +12,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/broker"
+	"github.com/alertlab/alertlab/alerts/drafts"
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/alerts/simulator"
@@ -37,11 +38,15 @@ func remedy(err error) (next string, code fault.Code) {
 		dataDir   *broker.DataDirError
 		mismatch  *admin.TopicMismatch
 		conflict  *registry.ConflictError
+		draft     *drafts.Problems
+		regTopic  *registry.TopicError
 		tooLarge  *simulator.RecordTooLargeError
 		notEmpty  *simulator.NotEmptyError
 		container *packet.ContainerError
 		check     *smoke.UnknownCheckError
 		status    *archive.StatusError
+		converted *packet.ConvertError
+		source    *simulator.SourceError
 		private   *authority.FileError
 		advertise *loopback.AdvertiseError
 	)
@@ -64,6 +69,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "alertlab smoke --list", fault.BadInput
 	case errors.Is(err, packet.ErrNotContainer), errors.As(err, &container):
 		return "name an Avro object container file, e.g. one made by: alertlab simulator generate visit.avro", fault.BadInput
+	case errors.As(err, &converted), errors.As(err, &source), errors.Is(err, simulator.ErrEmptySource):
+		return "name a file of alerts, e.g. one made by: alertlab simulator generate visit.avro", fault.BadInput
 	case errors.As(err, &listen):
 		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
 	case errors.As(err, &dataDir):
@@ -76,10 +83,14 @@ func remedy(err error) (next string, code fault.Code) {
 		return "partitions cannot be changed in place: alertlab down --purge, then alertlab up", fault.StepFailed
 	case errors.As(err, &conflict):
 		return "alertlab down --purge, then alertlab up   # begins with an empty registry", fault.StepFailed
+	case errors.As(err, &draft):
+		return "correct the files, then: alertlab schema add DIR", fault.BadInput
+	case errors.As(err, &regTopic):
+		return "see to the topic and to the user's rights on it; alertlab registry serve --help lists them", fault.StepFailed
 	case errors.As(err, &tooLarge):
 		return "raise message.max.bytes in the profile, or make smaller packets: alertlab simulator generate --packet-size", fault.StepFailed
 	case errors.As(err, &notEmpty):
-		return "alertlab simulator create --help", fault.StepFailed
+		return "delete what it holds and load anew: alertlab simulator create FILE --replace", fault.StepFailed
 	case errors.As(err, &status):
 		return "alertlab logs alert-database-server", fault.StepFailed
 	case errors.Is(err, archive.ErrNotFound):

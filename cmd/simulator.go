@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +19,6 @@ import (
 	"github.com/alertlab/alertlab/content/schemas"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
-	"github.com/alertlab/alertlab/lab/runner"
-	"github.com/alertlab/alertlab/lab/state"
 )
 
 func (a *app) simulator() *cobra.Command {
@@ -36,7 +33,7 @@ a visit, put another one into the reservoir, and play it beside the lab.`,
   alertlab simulator create visit.avro
   alertlab simulator play`,
 	}
-	c.AddCommand(a.simulatorGenerate(), a.simulatorCreate(), a.simulatorPlay())
+	c.AddCommand(a.simulatorGenerate(), a.simulatorCreate(), a.simulatorPlay(), a.simulatorPause(), a.simulatorResume(), a.simulatorPrint())
 	return c
 }
 
@@ -58,7 +55,7 @@ FITS stamps. The same arguments make the same file content.`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := c.Flags()
-	f.StringVar(&schema, "schema", "11.0", "alert schema version")
+	f.StringVar(&schema, "schema", "11.0", "alert schema version, also a draft of the lab")
 	f.IntVar(&cfg.Alerts, "alerts", 300, "number of alerts")
 	f.IntVar(&cfg.PacketBytes, "packet-size", packet.DefaultPacketBytes, "mean size of a packet in bytes")
 	f.Uint64Var(&cfg.Seed, "seed", 1, "another seed makes other alerts")
@@ -75,12 +72,9 @@ FITS stamps. The same arguments make the same file content.`,
 		if !slices.Contains(codecs, codec) {
 			return fault.New(fault.BadInput, fmt.Sprintf("%q is no codec", codec), "there are "+strings.Join(codecs, ", "), "alertlab simulator generate --codec null FILE")
 		}
-		version, err := packet.ParseVersion(schema)
-		if err == nil {
-			cfg.Schema, err = packet.Published(version)
-		}
-		if err != nil {
-			return fault.Wrap(fault.BadInput, "the schema cannot be used", fmt.Errorf("%w (there are %s)", err, strings.Join(schemas.Versions(), ", ")), "alertlab simulator generate --schema 11.0 FILE")
+		var err error
+		if cfg.Schema, err = a.schemaOf(schema); err != nil {
+			return fault.Wrap(fault.BadInput, "the schema cannot be used", fmt.Errorf("%w (there are %s)", err, strings.Join(append(schemas.Versions(), a.draftVersions()...), ", ")), "alertlab simulator generate --schema 11.0 FILE")
 		}
 		visit, err := packet.NewVisit(cfg)
 		if err != nil {
@@ -91,7 +85,7 @@ FITS stamps. The same arguments make the same file content.`,
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "%s: %d alerts of schema %s, %d bytes, in %.1f s\n", args[0], visit.Len(), version, size, time.Since(began).Seconds())
+		_, err = fmt.Fprintf(a.out, "%s: %d alerts of schema %s, %d bytes, in %.1f s\n", args[0], visit.Len(), cfg.Schema.Version(), size, time.Since(began).Seconds())
 		return err
 	}
 	return c
@@ -171,156 +165,4 @@ func (a *app) showing(ctx context.Context, quiet bool, key, title string, work f
 		emit(event.Event{Kind: event.Finished, Text: key})
 		return nil
 	})
-}
-
-func (a *app) simulatorCreate() *cobra.Command {
-	var quiet bool
-	c := &cobra.Command{
-		Use:   "create FILE",
-		Short: "Load the lab's reservoir from an Avro object container file",
-		Long: `create replaces what the lab's simulator replays by the alerts of a file: one
-visit, in the order of the file, each encoded as the file has it, with the schema
-id of the file's own schema. The simulator plays it from its next visit on, and up
-keeps it. "alertlab simulator create --profile" goes back to the visit of the
-profile.`,
-		Example: `  alertlab simulator create visit.avro
-  alertlab simulator create --profile`,
-		Args: cobra.MaximumNArgs(1),
-	}
-	back := c.Flags().Bool("profile", false, "load the profile's own synthetic visit again")
-	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "show no progress")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if (len(args) == 1) == *back {
-			return fault.New(fault.BadInput, "a file or --profile is needed, and not both", "each says what to load", "alertlab simulator create FILE")
-		}
-		dir, client, err := a.needRunning(c.Context())
-		if err != nil {
-			return err
-		}
-		if *back {
-			return a.follow(c.Context(), "auto", func(ctx context.Context, sink event.Sink) error {
-				return change(ctx, dir, client, sink, func(ch *runner.Change) error { ch.Description.Reservoir = nil; return nil })
-			})
-		}
-		m, err := a.loadReservoir(c.Context(), args[0], quiet)
-		if err != nil {
-			return err
-		}
-		// Written down as wanted, so that the next up does not undo it.
-		file, err := filepath.Abs(args[0])
-		if err != nil {
-			return err
-		}
-		text, err := json.Marshal(m)
-		if err != nil {
-			return err
-		}
-		loaded := &state.Reservoir{File: file, Manifest: string(text)}
-		err = change(c.Context(), dir, client, func(event.Event) {}, func(ch *runner.Change) error { ch.Description.Reservoir = loaded; return nil })
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(a.out, "%s holds %d alerts of %s now (schema id %d, %d bytes)\n", m.Topic, m.Alerts, args[0], m.SchemaID, m.Bytes)
-		return err
-	}
-	return c
-}
-
-func (a *app) loadReservoir(ctx context.Context, path string, quiet bool) (m simulator.Manifest, err error) {
-	card, creds, err := a.card()
-	if err != nil {
-		return m, err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return m, fault.Wrap(fault.BadInput, "the file cannot be read", err, "alertlab simulator generate "+path)
-	}
-	defer f.Close()
-	container, err := packet.NewContainerReader(f)
-	if err != nil {
-		return m, fmt.Errorf("%s: %w", path, err)
-	}
-	err = a.showing(ctx, quiet, "create", "load "+path+" into "+card.Simulator.StaticTopic, func(ctx context.Context, progress func(done, total int64, unit string)) error {
-		m, err = simulator.Create(ctx, simulator.CreateConfig{Login: login(card, creds, card.Superuser()), Topic: card.Simulator.StaticTopic,
-			Source: simulator.Container(container), Schema: container.Schema(), Replace: true,
-			Progress: func(done, total, _ int64) { progress(done, total, "alerts") }})
-		return err
-	})
-	return m, err
-}
-
-func (a *app) simulatorPlay() *cobra.Command {
-	var (
-		source, topic string
-		interval      time.Duration
-	)
-	c := &cobra.Command{
-		Use:   "play",
-		Short: "Play the reservoir into a topic, once or at an interval",
-		Long: `play plays the lab's reservoir beside the lab's own simulator: once, or with
---interval again and again until Ctrl-C. The visits of both are in the topic then,
-and smoke, which looks at the times between them, fails.`,
-		Example: `  alertlab simulator play
-  alertlab simulator play --interval 10s`,
-		Args: cobra.NoArgs,
-	}
-	c.Flags().StringVar(&source, "source", "", "topic that holds the reservoir (default: the lab's)")
-	c.Flags().StringVar(&topic, "topic", "", "topic to play to (default: the lab's)")
-	c.Flags().DurationVar(&interval, "interval", -1, "time between the starts of two visits; 0 without a pause, negative once (the default)")
-	output := outputFlag(c, "text", "json")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if _, _, err := a.needRunning(c.Context()); err != nil {
-			return err
-		}
-		card, creds, err := a.card()
-		if err != nil {
-			return err
-		}
-		var last error
-		player, err := simulator.NewPlayer(simulator.PlayConfig{Login: login(card, creds, card.Superuser()),
-			Source: first(source, card.Simulator.StaticTopic), Destination: first(topic, card.Simulator.Topic), Interval: interval,
-			Observe: func(cycle simulator.Cycle) { last = a.printCycle(cycle, *output) }})
-		if err != nil {
-			return fault.Wrap(fault.BadInput, "this cannot be played", err, "alertlab simulator play --help")
-		}
-		_, err = player.Run(c.Context())
-		if interval >= 0 && c.Context().Err() != nil {
-			return nil // Ctrl-C is how such a play ends
-		}
-		if err != nil {
-			return err
-		}
-		return last
-	}
-	return c
-}
-
-func (a *app) printCycle(cycle simulator.Cycle, output string) error {
-	took := cycle.Finished.Sub(cycle.Started)
-	if output == "json" {
-		line := struct {
-			Visit    int            `json:"visit"`
-			Due      time.Time      `json:"due"`
-			Started  time.Time      `json:"started"`
-			Took     event.Duration `json:"took"`
-			Lateness event.Duration `json:"lateness"`
-			Alerts   int64          `json:"alerts"`
-			Bytes    int64          `json:"bytes"`
-			Missed   int            `json:"missed"`
-			Error    string         `json:"error,omitempty"`
-		}{cycle.N, cycle.Due, cycle.Started, event.Duration(took), event.Duration(cycle.Lateness), cycle.Alerts, cycle.Bytes, cycle.Missed, ""}
-		if cycle.Err != nil {
-			line.Error = cycle.Err.Error()
-		}
-		return json.NewEncoder(a.out).Encode(line)
-	}
-	text := fmt.Sprintf("visit %d: %d alerts, %d bytes, in %.2f s", cycle.N+1, cycle.Alerts, cycle.Bytes, took.Seconds())
-	if cycle.Missed > 0 {
-		text += fmt.Sprintf(", %d visits missed", cycle.Missed)
-	}
-	if cycle.Err != nil {
-		text += ": " + cycle.Err.Error()
-	}
-	_, err := fmt.Fprintln(a.out, text)
-	return err
 }

@@ -5,10 +5,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/render"
+	"github.com/alertlab/alertlab/render/style"
 )
 
 func (a *app) status() *cobra.Command {
@@ -36,12 +38,13 @@ if there is no lab or it does not run.`,
 		if *output == "json" {
 			return a.printJSON(st)
 		}
-		return a.printStatus(st)
+		return a.printStatus(st, style.Width(a.out))
 	}
 	return c
 }
 
-func (a *app) printStatus(st runner.Status) error {
+// printStatus fits a terminal of so many columns, 0 for any.
+func (a *app) printStatus(st runner.Status, width int) error {
 	word := "ready"
 	switch {
 	case st.Walking:
@@ -49,10 +52,16 @@ func (a *app) printStatus(st runner.Status) error {
 	case !st.Ready:
 		word = "not ready: its last bring-up failed"
 	}
-	fmt.Fprintf(a.out, "lab %s is %s: profile %s, provider %s, up since %s (%s), process %d\n\n", st.Lab, word, st.Profile, st.Provider,
-		st.Started.Local().Format("2006-01-02 15:04:05"), time.Since(st.Started).Round(time.Second), st.PID)
+	say := func(text string) {
+		if width > 0 {
+			text = ansi.Wordwrap(text, width, "")
+		}
+		fmt.Fprintf(a.out, "%s\n\n", text)
+	}
+	say(fmt.Sprintf("lab %s is %s: profile %s, provider %s, up since %s (%s), process %d", st.Lab, word, st.Profile, st.Provider,
+		st.Started.Local().Format("2006-01-02 15:04:05"), time.Since(st.Started).Round(time.Second), st.PID))
 	if len(st.Overrides) > 0 {
-		fmt.Fprintf(a.out, "of the profile the environment changed: %s\n\n", strings.Join(st.Overrides, " "))
+		say("of the profile the environment changed: " + strings.Join(st.Overrides, " "))
 	}
 	if len(st.Overlay) > 0 {
 		fmt.Fprintln(a.out, "changed on the lab:")
@@ -62,6 +71,7 @@ func (a *app) printStatus(st runner.Status) error {
 		fmt.Fprintln(a.out)
 	}
 	table := render.NewTable(a.out, "COMPONENT", "STATE", "SEEN")
+	table.Fit(width)
 	for _, p := range st.Parts {
 		var facts []string
 		for _, f := range p.Facts {

@@ -132,7 +132,7 @@ func (pl *place) admin(t *testing.T) *kadm.Client {
 func TestNeverApplied(t *testing.T) {
 	t.Parallel()
 	s := &secrets.Store{}
-	for key, part := range map[string]plan.Part{"users": users.New(s), "topics": topics.New(s), "buckets": buckets.New(s), "schemas": schemas.New(), "reservoir": reservoir.New(s)} {
+	for key, part := range map[string]plan.Part{"users": users.New(s), "topics": topics.New(s), "buckets": buckets.New(s), "schemas": schemas.New(""), "reservoir": reservoir.New(s)} {
 		if o, err := part.Observe(t.Context(), plan.Look{}); err != nil || o.State != plan.Absent {
 			t.Errorf("%s: %+v, %v", key, o, err)
 		}
@@ -275,9 +275,9 @@ func TestLoadedReservoir(t *testing.T) {
 	write(t, file, 3)
 	part := reservoir.New(pl.secrets)
 	// What is there is not what this manifest says, so the file is read.
-	pl.apply(t, "reservoir", reservoir.WantLoaded(pl.profile, file, `{"topic":"alerts-static","endOffset":99}`), part)
+	pl.apply(t, "reservoir", reservoir.WantLoaded(pl.profile, file, "", `{"topic":"alerts-static","endOffset":99}`), part)
 	manifest := pl.outputs["reservoir"]["manifest"]
-	want := reservoir.WantLoaded(pl.profile, file, manifest)
+	want := reservoir.WantLoaded(pl.profile, file, "", manifest)
 	// Somebody spoils it: it is loaded again, to other offsets, and then it is whole.
 	pl.apply(t, "reservoir", want, part)
 	admin, ctx := pl.admin(t), t.Context()
@@ -301,7 +301,7 @@ func TestLoadedReservoir(t *testing.T) {
 	}
 	pl.apply(t, "reservoir", want, part) // whole: the file is not needed
 	pl.present(t, "reservoir", want, part, "3 alerts are in alerts-static")
-	other := reservoir.WantLoaded(pl.profile, file, strings.Replace(manifest, `"endOffset":`, `"endOffset":1`, 1))
+	other := reservoir.WantLoaded(pl.profile, file, "", strings.Replace(manifest, `"endOffset":`, `"endOffset":1`, 1))
 	resolved, err := plan.Resolve(other.Input, pl.outputs)
 	if err != nil {
 		t.Fatal(err)
@@ -361,7 +361,7 @@ func TestSchemas(t *testing.T) {
 	server := httptest.NewServer(reg.Handler())
 	defer server.Close()
 	pl.outputs["schema-registry"] = map[string]string{"url": server.URL}
-	want, part := schemas.Want(pl.profile), schemas.New()
+	want, part := schemas.Want(pl.profile, nil), schemas.New("")
 	pl.apply(t, "schemas", want, part)
 	pl.apply(t, "schemas", want, part)
 	pl.present(t, "schemas", want, part, "15 subjects are registered")

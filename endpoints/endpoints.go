@@ -23,6 +23,9 @@ type Endpoints struct {
 	// Concessions lists the stated differences between the profile and
 	// this lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
+
+	// Handles are of this process, and no part of the card on disk.
+	Handles Handles `json:"-"`
 }
 
 // Host is a host name and the address that it stands for.
@@ -33,13 +36,16 @@ type Host struct {
 
 // Kafka is the external listener of the cluster.
 type Kafka struct {
-	Bootstrap        string   `json:"bootstrap"` // host:port
-	Brokers          []Broker `json:"brokers"`
-	Security         string   `json:"security"`         // SASL_PLAINTEXT or SASL_SSL
-	Mechanism        string   `json:"mechanism"`        // SCRAM-SHA-512
-	CAFile           string   `json:"caFile,omitempty"` // PEM file, when Security is SASL_SSL
-	CA               string   `json:"ca,omitempty"`     // what stands in CAFile, for clients on other hosts
-	AutoCreateTopics bool     `json:"autoCreateTopics"` // what the profile wants of auto.create.topics.enable
+	Bootstrap string   `json:"bootstrap"` // host:port
+	Brokers   []Broker `json:"brokers"`
+	Security  string   `json:"security"`         // SASL_PLAINTEXT or SASL_SSL
+	Mechanism string   `json:"mechanism"`        // SCRAM-SHA-512
+	CAFile    string   `json:"caFile,omitempty"` // PEM file, when Security is SASL_SSL
+	CA        string   `json:"ca,omitempty"`     // what stands in CAFile, for clients on other hosts
+	// StoredOnce says that every record is stored once, whatever the number of
+	// replicas says: what a broker held is back with it, and not elsewhere.
+	StoredOnce       bool `json:"storedOnce,omitempty"`
+	AutoCreateTopics bool `json:"autoCreateTopics"` // what the profile wants of auto.create.topics.enable
 }
 
 // Broker is one broker at its own address.

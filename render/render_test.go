@@ -388,3 +388,40 @@ func TestTable(t *testing.T) {
 		t.Errorf("Flush gives %v, want %v", err, errFull)
 	}
 }
+
+func TestTableFits(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	table := NewTable(&out, "component", "state", "seen")
+	table.Fit(60)
+	table.Row("schema-registry", "present", "127.0.1.10:8081; 14 schemas; leader since 12:00:00")
+	table.Row("simulator", "present", "published: 300 alerts")
+	table.Row("x", "absent", strings.Repeat("a", 70))
+	if err := table.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	want := `COMPONENT        STATE    SEEN
+schema-registry  present  127.0.1.10:8081; 14 schemas;
+                          leader since 12:00:00
+simulator        present  published: 300 alerts
+x                absent   ` + strings.Repeat("a", 34) + `
+                          ` + strings.Repeat("a", 34) + `
+                          aa
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(strings.TrimRight(line, "\n")) > 60 {
+			t.Errorf("%q is wider than the terminal", line)
+		}
+	}
+	// A terminal that is hopelessly narrow still shows words.
+	out.Reset()
+	table = NewTable(&out, "component", "state", "seen")
+	table.Fit(10)
+	table.Row("schema-registry", "present", "it runs since 12:00:00")
+	if err := table.Flush(); err != nil || !strings.Contains(out.String(), "it runs since 12:00:00") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}

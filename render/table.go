@@ -6,6 +6,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/charmbracelet/x/ansi"
+
 	"github.com/alertlab/alertlab/render/phrase"
 )
 
@@ -15,6 +17,18 @@ type Table struct {
 	w       *tabwriter.Writer
 	columns int
 	err     error
+	width   int        // 0: as wide as it comes
+	rows    [][]string // held back while there is a width
+}
+
+// leastRoom is the room, in columns, that the last column of a fitted table has at
+// least: below it words are cut more often than not.
+const leastRoom = 24
+
+// Fit breaks the last column into lines, so that the table is no wider than so many
+// columns. It comes before the first row; 0 changes nothing.
+func (t *Table) Fit(width int) {
+	t.width = width
 }
 
 // NewTable begins a table with its column headings.
@@ -24,7 +38,7 @@ func NewTable(w io.Writer, headings ...string) *Table {
 	for i, h := range headings {
 		upper[i] = strings.ToUpper(h)
 	}
-	t.write(upper)
+	t.rows = append(t.rows, upper)
 	return t
 }
 
@@ -45,14 +59,49 @@ func (t *Table) Row(cells ...any) {
 
 // Flush writes the table and gives the first error of the writer.
 func (t *Table) Flush() error {
+	room := 0
+	if t.width > 0 {
+		widths := make([]int, t.columns)
+		for _, cells := range t.rows {
+			for i, cell := range cells[:t.columns-1] {
+				widths[i] = max(widths[i], ansi.StringWidth(cell)+2)
+			}
+		}
+		room = t.width
+		for _, w := range widths {
+			room -= w
+		}
+		room = max(room, leastRoom)
+	}
+	for _, cells := range t.rows {
+		t.lines(cells, room)
+	}
+	t.rows = nil
 	if t.err != nil {
 		return t.err
 	}
 	return t.w.Flush()
 }
 
-func (t *Table) write(cells []string) {
-	if t.err == nil {
-		_, t.err = fmt.Fprintln(t.w, strings.Join(cells, "\t"))
+func (t *Table) write(cells []string) { t.rows = append(t.rows, cells) }
+
+// lines writes a row, whose last cell may take several lines of so many columns.
+func (t *Table) lines(cells []string, room int) {
+	last := len(cells) - 1
+	texts := []string{cells[last]}
+	if room > 0 {
+		texts = strings.Split(ansi.Wrap(cells[last], room, ""), "\n")
+	}
+	for i, text := range texts {
+		if t.err != nil {
+			return
+		}
+		line := strings.Join(cells[:last], "\t") + "\t" + text
+		if i > 0 {
+			line = strings.Repeat("\t", last) + text
+		} else if last == 0 {
+			line = text
+		}
+		_, t.err = fmt.Fprintln(t.w, line)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -25,6 +26,11 @@ const (
 	// half of the check's time when that is less, which leaves the other half
 	// for comparing.
 	ingestPatience = 15 * time.Second
+	// fetchAgain is the pause before the alert database is asked again.
+	fetchAgain = 100 * time.Millisecond
+	// maxObject bounds what one object unpacks to, in bytes: more than a broker
+	// takes as one batch at any site.
+	maxObject = 64 << 20
 )
 
 func alertDatabaseBytes() Check {
@@ -58,7 +64,8 @@ func runAlertDatabaseBytes(ctx context.Context, e *Env) (Evidence, error) {
 		}
 	}
 
-	a := &archiveSample{env: e, log: log, schemas: make(map[uint32]*packet.Schema)}
+	a := &archiveSample{env: e, log: log, visit: visit, schemas: make(map[uint32]*packet.Schema)}
+	defer a.close()
 	a.patience = min(ingestPatience, e.timeout/2)
 	problems := make([]error, len(picks))
 	var group errgroup.Group
@@ -93,6 +100,9 @@ func runAlertDatabaseBytes(ctx context.Context, e *Env) (Evidence, error) {
 	lag := "no ingest lag seen"
 	if a.lag > 0 {
 		lag = fmt.Sprintf("waited %s for the ingester", round(a.lag))
+	}
+	if a.later > 0 {
+		lag += fmt.Sprintf("; %d were published again since, and are stored as they were then", a.later)
 	}
 	return evidence("%s, seed %d, %.1f MB equal, %s", of, e.Seed, float64(a.bytes)/1e6, lag), nil
 }
@@ -214,6 +224,7 @@ func pick(rng *rand.Rand, spans []span, n int) []place {
 type archiveSample struct {
 	env      *Env
 	log      *topicLog
+	visit    visit
 	patience time.Duration
 
 	mu      sync.Mutex
@@ -221,6 +232,13 @@ type archiveSample struct {
 	bytes   int64
 	lag     time.Duration // the longest wait for an alert
 	since   time.Time     // when an alert was found missing first
+	later   int           // alerts that were published again with other bytes
+
+	// What was published since the sampled visit began, looked at only when the
+	// bytes of an alert differ.
+	tailing   sync.Mutex
+	tail      *tail
+	published map[int64][][sha256.Size]byte // digests of the values, by alert id
 }
 
 func (a *archiveSample) compare(ctx context.Context, p place) error {
@@ -237,13 +255,70 @@ func (a *archiveSample) compare(ctx context.Context, p place) error {
 	if err != nil {
 		return fmt.Errorf("alert %d (partition %d offset %d): %w", id, p.partition, p.offset, err)
 	}
-	if err := sameAsRecord(packed, rec.Value); err != nil {
-		return fmt.Errorf("alert %d (partition %d offset %d): %w", id, p.partition, p.offset, err)
+	for {
+		stored, err := unpack(packed)
+		if err == nil && bytes.Equal(stored, rec.Value) {
+			break
+		}
+		if err == nil {
+			err = differ(stored, rec.Value)
+		}
+		// An id that is published twice with other bytes is stored as the
+		// later one, and until that is archived as the earlier one.
+		if again, lookErr := a.publishedLater(ctx, id, stored); lookErr != nil {
+			return fmt.Errorf("alert %d: %w", id, lookErr)
+		} else if again {
+			a.mu.Lock()
+			a.later++
+			a.mu.Unlock()
+			return nil
+		}
+		if waited := a.missing(); waited >= a.patience {
+			return fmt.Errorf("alert %d (partition %d offset %d): %w", id, p.partition, p.offset, err)
+		}
+		a.env.Waiting("the ingester to store alert %d as it was published last", id)
+		if err := pause(ctx, fetchAgain); err != nil {
+			return err
+		}
+		if packed, err = a.fetch(ctx, address); err != nil {
+			return fmt.Errorf("alert %d (partition %d offset %d): %w", id, p.partition, p.offset, err)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bytes += int64(len(rec.Value))
 	return nil
+}
+
+// publishedLater says whether an id was published with these bytes in the sampled
+// visit or after it.
+func (a *archiveSample) publishedLater(ctx context.Context, id int64, stored []byte) (bool, error) {
+	a.tailing.Lock()
+	defer a.tailing.Unlock()
+	if a.tail == nil {
+		from, _, err := a.log.after(ctx, a.visit.start)
+		if err != nil {
+			return false, err
+		}
+		if a.tail, err = a.env.newTail(a.log, a.env.streamReader(), from); err != nil {
+			return false, err
+		}
+		a.published = map[int64][][sha256.Size]byte{}
+	}
+	err := a.tail.read(ctx, func(r *kgo.Record) {
+		if other, err := a.alertID(ctx, r); err == nil { // else it is no alert
+			if sum := sha256.Sum256(r.Value); !slices.Contains(a.published[other], sum) {
+				a.published[other] = append(a.published[other], sum)
+			}
+		}
+	})
+	return slices.Contains(a.published[id], sha256.Sum256(stored)), err
+}
+
+func (a *archiveSample) close() {
+	if a.tail != nil {
+		a.tail.close()
+	}
 }
 
 // alertID reads the id under which the ingester stores a record.
@@ -277,7 +352,6 @@ func (a *archiveSample) schema(ctx context.Context, id uint32) (*packet.Schema, 
 
 // fetch gets an object, giving the ingester time to store it.
 func (a *archiveSample) fetch(ctx context.Context, address string) ([]byte, error) {
-	const again = 100 * time.Millisecond
 	for {
 		got, err := a.env.fetch(ctx, address)
 		if err != nil {
@@ -294,7 +368,7 @@ func (a *archiveSample) fetch(ctx context.Context, address string) ([]byte, erro
 			return nil, fmt.Errorf("after %s of waiting for the ingester: %w", round(waited), &statusError{address: address, answer: got})
 		}
 		a.env.Waiting("the ingester to store alerts of the last complete visit")
-		if err := pause(ctx, again); err != nil {
+		if err := pause(ctx, fetchAgain); err != nil {
 			return nil, err
 		}
 	}
@@ -312,27 +386,27 @@ func (a *archiveSample) missing() time.Duration {
 	return a.lag
 }
 
-// sameAsRecord compares a gzipped object with a record's value.
-func sameAsRecord(packed, value []byte) error {
+// unpack takes a gzipped object apart.
+func unpack(packed []byte) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
-		return fmt.Errorf("the object of %d bytes is not gzip: %w", len(packed), err)
+		return nil, fmt.Errorf("the object of %d bytes is not gzip: %w", len(packed), err)
 	}
-	// One byte more than expected tells a longer object from an equal one.
-	stored, err := io.ReadAll(io.LimitReader(z, int64(len(value))+1))
-	if err != nil {
-		return fmt.Errorf("the object of %d bytes does not unpack: %w", len(packed), err)
+	stored, err := io.ReadAll(io.LimitReader(z, maxObject+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the object of %d bytes does not unpack: %w", len(packed), err)
+	case len(stored) > maxObject:
+		return nil, fmt.Errorf("the object of %d bytes unpacks to more than any broker takes", len(packed))
 	}
-	if bytes.Equal(stored, value) {
-		return nil
-	}
+	return stored, nil
+}
+
+// differ says where two values differ.
+func differ(stored, published []byte) error {
 	at := 0
-	for at < len(stored) && at < len(value) && stored[at] == value[at] {
+	for at < len(stored) && at < len(published) && stored[at] == published[at] {
 		at++
 	}
-	size := strconv.Itoa(len(stored))
-	if len(stored) > len(value) {
-		size = "more than " + strconv.Itoa(len(value))
-	}
-	return fmt.Errorf("%s bytes stored, %d published, the first difference is at byte %d", size, len(value), at)
+	return fmt.Errorf("%d bytes stored, %d published, the first difference is at byte %d", len(stored), len(published), at)
 }

@@ -68,7 +68,7 @@ func runBrokersAnswer(ctx context.Context, e *Env) (Evidence, error) {
 		}
 		seen = append(seen, problems[i])
 		if silent[i] && ask[i].id >= 0 {
-			failure.Next = "alertlab logs kafka"
+			failure.Next = "alertlab up   # brings back what was killed; alertlab logs kafka"
 		}
 	}
 	if len(seen) > 0 {

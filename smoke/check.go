@@ -14,6 +14,9 @@ type Check struct {
 	Sentence string
 	// Needs are looked at before Run; the first that is missing skips the check.
 	Needs []Need
+	// Disruptive says that the check takes parts of the lab away. Such checks run
+	// only when Options.Disruptive allows it, after all others, one at a time.
+	Disruptive bool
 	// Wait, when set, is how long the check may rightly wait for the lab to
 	// do something by itself, on top of Options.Timeout.
 	Wait func(*Env) time.Duration
@@ -69,6 +72,8 @@ func All() []Check {
 		alertDatabaseBytes(),
 		alertDatabaseScope(),
 		unknownIDs(),
+		brokerKilled(),
+		restartKeepsData(),
 	}
 }
 

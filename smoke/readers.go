@@ -107,7 +107,7 @@ func runReaderReads(ctx context.Context, e *Env) (_ Evidence, err error) {
 	if err := cl.CommitRecords(ctx, rec); err != nil {
 		return "", &Failure{Expected: expected + " and to commit its offset", Seen: err.Error(), Next: next, Err: err}
 	}
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.cleanupTime())
 	defer cancel()
 	if err := leaveGroup(clean, cl, group); err != nil {
 		return "", &Failure{Expected: u.Name + " to delete its group " + group, Seen: err.Error(), Next: next, Err: err}
@@ -179,7 +179,7 @@ func runReaderRefused(ctx context.Context, e *Env) (Evidence, error) {
 			try: func(ctx context.Context) error {
 				err := tryGroup(ctx, cl, group)
 				if err == nil {
-					forgetGroup(ctx, cl, group)
+					e.forgetGroup(ctx, cl, group)
 				}
 				return err
 			},
@@ -292,8 +292,8 @@ func tryGroup(ctx context.Context, cl *kgo.Client, group string) error {
 
 // forgetGroup deletes a group that should not have come to be, as far as the
 // one who made it may; without members it would go by itself, later.
-func forgetGroup(ctx context.Context, cl *kgo.Client, group string) {
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+func (e *Env) forgetGroup(ctx context.Context, cl *kgo.Client, group string) {
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.cleanupTime())
 	defer cancel()
 	_, _ = kadm.NewClient(cl).DeleteGroup(clean, group)
 }

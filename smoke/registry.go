@@ -129,7 +129,7 @@ func (e *Env) registryContents(ctx context.Context) (contents, error) {
 
 // forgetSubject takes away what a front let through, as far as it can.
 func (e *Env) forgetSubject(ctx context.Context, subject string) {
-	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.cleanupTime())
 	defer cancel()
 	for _, base := range []string{e.Endpoints.Registry.AdminURL, e.Endpoints.Registry.URL} {
 		if base == "" {

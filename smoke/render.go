@@ -1,7 +1,6 @@
 package smoke
 
 import (
-	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -15,6 +14,9 @@ import (
 // TableOptions changes how Table looks.
 type TableOptions struct {
 	Color bool // ANSI colours for the marks
+	// Width, when not 0, is that of a terminal: lines are broken at it, and what a
+	// check saw stands below its sentence.
+	Width int
 }
 
 // Table writes one line a check for a terminal: mark, sentence, seconds and
@@ -27,26 +29,45 @@ func (r Report) Table(w io.Writer, o TableOptions) error {
 	for _, res := range r.Results {
 		wide = max(wide, utf8.RuneCountInString(res.Sentence))
 	}
+	const marked, timed = 2, 9 // columns of the mark, and of the time with its blank
+	narrow := o.Width > 0
+	if narrow {
+		wide = min(wide, max(o.Width-marked-timed-1, minText))
+	}
 	var b strings.Builder
 	for _, res := range r.Results {
 		m := mark[res.Status]
 		if o.Color {
 			m = "\x1b[" + color[res.Status] + "m" + m + "\x1b[0m"
 		}
-		pad := strings.Repeat(" ", wide-utf8.RuneCountInString(res.Sentence))
 		text := oneLine(string(res.Evidence))
 		if res.Status == Skipped {
 			text = "skipped: " + oneLine(res.Reason)
 		}
-		line := fmt.Sprintf("%s %s%s %6.2f s  %s", m, res.Sentence, pad, res.Duration.Seconds(), text)
+		lines := []string{res.Sentence}
+		if narrow {
+			lines = wrap(res.Sentence, wide)
+		}
+		pad := strings.Repeat(" ", wide-utf8.RuneCountInString(lines[0]))
+		line := fmt.Sprintf("%s %s%s %6.2f s", m, lines[0], pad, res.Duration.Seconds())
+		if !narrow {
+			line += "  " + text
+			text = ""
+		}
 		b.WriteString(strings.TrimRight(line, " "))
 		b.WriteByte('\n')
+		for _, more := range lines[1:] {
+			b.WriteString("  " + more + "\n")
+		}
+		if text != "" {
+			o.indented(&b, "    ", "    ", text)
+		}
 		if res.Status != Failed {
 			continue
 		}
 		for _, part := range [][2]string{{"check", res.Check}, {"expected", res.Expected}, {"seen", res.Seen}, {"next", res.Next}} {
 			if part[1] != "" {
-				fmt.Fprintf(&b, "    %-9s %s\n", part[0]+":", oneLine(part[1]))
+				o.indented(&b, fmt.Sprintf("    %-9s ", part[0]+":"), strings.Repeat(" ", 14), oneLine(part[1]))
 			}
 		}
 	}
@@ -54,6 +75,78 @@ func (r Report) Table(w io.Writer, o TableOptions) error {
 		r.Count(Passed), r.Count(Failed), r.Count(Skipped), r.Duration.Seconds())
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// minText is the least room for a text, whatever the terminal's width.
+const minText = 30
+
+// indented writes a text behind a heading, on more lines where it does not fit.
+func (o TableOptions) indented(b *strings.Builder, first, next, text string) {
+	lines := []string{text}
+	if o.Width > 0 {
+		lines = wrap(text, max(o.Width-len(next), minText))
+	}
+	for i, line := range lines {
+		if i == 0 {
+			b.WriteString(first)
+		} else {
+			b.WriteString(next)
+		}
+		b.WriteString(line + "\n")
+	}
+}
+
+// wrap breaks a text between words into lines of at most width characters; a word
+// that is longer is broken too. It gives one line at least.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := []rune{}
+	for _, word := range strings.Fields(text) {
+		w := []rune(word)
+		if len(line) > 0 && len(line)+1+len(w) > width {
+			lines, line = append(lines, string(line)), nil
+		}
+		if len(line) > 0 {
+			line = append(line, ' ')
+		}
+		line = append(line, w...)
+		for len(line) > width {
+			lines, line = append(lines, string(line[:width])), line[width:]
+		}
+	}
+	return append(lines, string(line))
+}
+
+// List writes what checks there are: name and sentence, and which are disruptive.
+func List(w io.Writer, checks []Check, o TableOptions) error {
+	names := 0
+	for _, c := range checks {
+		names = max(names, len(c.Name))
+	}
+	var b strings.Builder
+	for _, c := range checks {
+		text := c.Sentence
+		if c.Disruptive {
+			text += " (disruptive)"
+		}
+		o.indented(&b, fmt.Sprintf("%-*s  ", names, c.Name), strings.Repeat(" ", names+2), text)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// ListJSON writes what checks there are as one JSON document.
+func ListJSON(w io.Writer, checks []Check) error {
+	type one struct {
+		Name       string `json:"name"`
+		Sentence   string `json:"sentence"`
+		Disruptive bool   `json:"disruptive"`
+	}
+	out := make([]one, 0, len(checks))
+	for _, c := range checks {
+		out = append(out, one{c.Name, c.Sentence, c.Disruptive})
+	}
+	return writeJSON(w, out)
 }
 
 // oneLine also takes out what could steer a terminal: some of the text comes
@@ -71,14 +164,14 @@ func oneLine(s string) string {
 // The elements and attributes that CI servers agree on; times are decimal
 // seconds, as the JUnit task of Ant writes them.
 type junitSuites struct {
-	XMLName  xml.Name   `xml:"testsuites"`
-	Name     string     `xml:"name,attr"`
-	Tests    int        `xml:"tests,attr"`
-	Failures int        `xml:"failures,attr"`
-	Errors   int        `xml:"errors,attr"`
-	Skipped  int        `xml:"skipped,attr"`
-	Time     string     `xml:"time,attr"`
-	Suite    junitSuite `xml:"testsuite"`
+	XMLName  xml.Name     `xml:"testsuites"`
+	Name     string       `xml:"name,attr"`
+	Tests    int          `xml:"tests,attr"`
+	Failures int          `xml:"failures,attr"`
+	Errors   int          `xml:"errors,attr"`
+	Skipped  int          `xml:"skipped,attr"`
+	Time     string       `xml:"time,attr"`
+	Suites   []junitSuite `xml:"testsuite"`
 }
 
 type junitSuite struct {
@@ -117,10 +210,17 @@ type junitSkipped struct {
 	Message string `xml:"message,attr"`
 }
 
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
+
 // JUnit writes the report as JUnit XML: a suite for the lab, a test case for
 // each check, named by its sentence.
 func (r Report) JUnit(w io.Writer) error {
-	seconds := func(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 3, 64) }
+	all := junitSuites{Name: "alertlab smoke", Time: seconds(r.Duration)}
+	all.add(r.junit())
+	return all.write(w)
+}
+
+func (r Report) junit() junitSuite {
 	suite := junitSuite{
 		Name: "alertlab smoke", Tests: len(r.Results), Failures: r.Count(Failed), Skipped: r.Count(Skipped),
 		Time: seconds(r.Duration), Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"),
@@ -143,14 +243,7 @@ func (r Report) JUnit(w io.Writer) error {
 		}
 		suite.Cases = append(suite.Cases, c)
 	}
-	out, err := xml.MarshalIndent(junitSuites{
-		Name: suite.Name, Tests: suite.Tests, Failures: suite.Failures, Skipped: suite.Skipped, Time: suite.Time, Suite: suite,
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, out)
-	return err
+	return suite
 }
 
 type jsonReport struct {
@@ -181,7 +274,9 @@ type jsonResult struct {
 }
 
 // JSON writes the report as one JSON document, times in UTC and seconds.
-func (r Report) JSON(w io.Writer) error {
+func (r Report) JSON(w io.Writer) error { return writeJSON(w, r.json()) }
+
+func (r Report) json() jsonReport {
 	out := jsonReport{
 		Lab: r.Lab, Profile: r.Profile, Provider: r.Provider,
 		Started: r.Started.UTC(), Seconds: r.Duration.Seconds(), Seed: r.Seed, OK: r.OK(),
@@ -195,8 +290,5 @@ func (r Report) JSON(w io.Writer) error {
 			Evidence: string(res.Evidence), Started: res.Started.UTC(), Seconds: res.Duration.Seconds(),
 		})
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(out)
+	return out
 }

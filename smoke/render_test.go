@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -46,11 +49,19 @@ func sampleReport() Report {
 func TestRenderings(t *testing.T) {
 	t.Parallel()
 	r := sampleReport()
+	short := sampleReport()
+	short.Results = short.Results[:1]
+	series := Series{Wanted: 4, Started: r.Started, Runs: []Report{short, r}}
 	for name, write := range map[string]func(*bytes.Buffer) error{
-		"table.txt":       func(b *bytes.Buffer) error { return r.Table(b, TableOptions{}) },
-		"table-color.txt": func(b *bytes.Buffer) error { return r.Table(b, TableOptions{Color: true}) },
-		"junit.xml":       func(b *bytes.Buffer) error { return r.JUnit(b) },
-		"report.json":     func(b *bytes.Buffer) error { return r.JSON(b) },
+		"table.txt":        func(b *bytes.Buffer) error { return r.Table(b, TableOptions{}) },
+		"table-color.txt":  func(b *bytes.Buffer) error { return r.Table(b, TableOptions{Color: true}) },
+		"junit.xml":        func(b *bytes.Buffer) error { return r.JUnit(b) },
+		"report.json":      func(b *bytes.Buffer) error { return r.JSON(b) },
+		"table-narrow.txt": func(b *bytes.Buffer) error { return r.Table(b, TableOptions{Width: 60}) },
+		"series.json":      func(b *bytes.Buffer) error { return series.JSON(b) },
+		"series.xml":       func(b *bytes.Buffer) error { return series.JUnit(b) },
+		"list.txt":         func(b *bytes.Buffer) error { return List(b, All(), TableOptions{Width: 80}) },
+		"list.json":        func(b *bytes.Buffer) error { return ListJSON(b, All()[:2]) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got bytes.Buffer
@@ -118,5 +129,62 @@ func TestRenderingsAreReadable(t *testing.T) {
 	out.Reset()
 	if err := (Report{}).JSON(&out); err != nil || !strings.Contains(out.String(), `"checks": []`) {
 		t.Errorf("empty report: %v\n%s", err, out.String())
+	}
+}
+
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text  string
+		width int
+		want  []string
+	}{
+		{"", 10, []string{""}},
+		{"one two three", 20, []string{"one two three"}},
+		{"one two three", 7, []string{"one two", "three"}},
+		{"µµµ µµµ", 7, []string{"µµµ µµµ"}},
+		{"a-word-of-some-length b", 6, []string{"a-word", "-of-so", "me-len", "gth b"}},
+	} {
+		if got := wrap(c.text, c.width); strings.Join(got, "|") != strings.Join(c.want, "|") {
+			t.Errorf("%q in %d: %q", c.text, c.width, got)
+		}
+	}
+}
+
+// No line of what a terminal of 80 columns gets is longer.
+func TestNarrowTable(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	for _, width := range []int{60, 80} {
+		b.Reset()
+		o := TableOptions{Width: width}
+		if err := errors.Join(sampleReport().Table(&b, o), List(&b, All(), o)); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(b.String()) {
+			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > width {
+				t.Errorf("%d columns in a terminal of %d: %q", n, width, line)
+			}
+		}
+	}
+}
+
+// docs/ci.md names every key of the JSON documents and every element of the XML.
+func TestDocumentedReports(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/ci.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{jsonReport{}, jsonResult{}, jsonSeries{}, junitSuite{}, junitCase{}, junitFailure{}, junitSkipped{}} {
+		shape := reflect.TypeOf(v)
+		for i := range shape.NumField() {
+			tag := shape.Field(i).Tag
+			name, _, _ := strings.Cut(tag.Get("json")+tag.Get("xml"), ",")
+			name, _, _ = strings.Cut(name, ">")
+			if name != "" && !strings.Contains(string(text), "`"+name+"`") {
+				t.Errorf("docs/ci.md does not name %s of %s", name, shape.Name())
+			}
+		}
 	}
 }

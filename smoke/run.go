@@ -35,6 +35,9 @@ type Options struct {
 	// Skip names checks that are reported as skipped.
 	Skip []string
 
+	// Disruptive lets checks run that take parts of the lab away for a while.
+	Disruptive bool
+
 	// Timeout is the time for one check, without what it may wait for the
 	// lab to do by itself. Zero means DefaultTimeout.
 	Timeout time.Duration
@@ -56,6 +59,9 @@ type UnknownCheckError struct {
 }
 
 func (u *UnknownCheckError) Error() string {
+	if u.Name == "" {
+		return "an empty name is no smoke check"
+	}
 	return fmt.Sprintf("no smoke check is named %q; nearest: %s", u.Name, strings.Join(u.Nearest, ", "))
 }
 
@@ -89,10 +95,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	env.timeout = cmp.Or(max(o.Timeout, 0), DefaultTimeout)
 	var tell sync.Mutex
-	var group errgroup.Group
-	group.SetLimit(cmp.Or(max(o.Parallel, 0), DefaultParallel))
-	for i, c := range checks {
-		group.Go(func() error {
+	one := func(i int, c Check) func() error {
+		return func() error {
 			own := *env
 			var last waitNote
 			own.waiting = func(what string) {
@@ -104,9 +108,12 @@ func Run(ctx context.Context, o Options) (Report, error) {
 				o.Waiting(c.Name, what)
 			}
 			var r Result
-			if slices.Contains(o.Skip, c.Name) {
-				r = Result{Check: c.Name, Sentence: c.Sentence, Status: Skipped, Reason: "asked to skip it", Started: time.Now()}
-			} else {
+			switch {
+			case slices.Contains(o.Skip, c.Name):
+				r = skipped(c, "asked to skip it")
+			case c.Disruptive && !o.Disruptive:
+				r = skipped(c, "disruptive checks run with --disruptive only")
+			default:
 				r = runOne(ctx, c, &own, &last)
 			}
 			report.Results[i] = r
@@ -116,9 +123,22 @@ func Run(ctx context.Context, o Options) (Report, error) {
 				o.Observer(r)
 			}
 			return nil
-		})
+		}
 	}
-	_ = group.Wait() // findings are results, never errors
+	// What takes the lab apart would make the others fail, so it comes last.
+	for _, disruptive := range []bool{false, true} {
+		var group errgroup.Group
+		group.SetLimit(cmp.Or(max(o.Parallel, 0), DefaultParallel))
+		if disruptive {
+			group.SetLimit(1)
+		}
+		for i, c := range checks {
+			if c.Disruptive == disruptive {
+				group.Go(one(i, c))
+			}
+		}
+		_ = group.Wait() // findings are results, never errors
+	}
 	report.Duration = time.Since(report.Started)
 	return report, nil
 }
@@ -142,6 +162,10 @@ func (w *waitNote) get() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.what
+}
+
+func skipped(c Check, reason string) Result {
+	return Result{Check: c.Name, Sentence: c.Sentence, Status: Skipped, Reason: reason, Started: time.Now()}
 }
 
 // runOne runs one check and turns whatever it returns into a result.
@@ -200,6 +224,10 @@ func randomSeed() uint64 {
 	// 32 bits are plenty for choosing samples, and short enough to type.
 	return max(binary.LittleEndian.Uint64(b[:])>>32, 1)
 }
+
+// Known looks whether there is a check of each name; the error is an
+// *UnknownCheckError.
+func Known(lists ...[]string) error { return known(All(), lists...) }
 
 func known(checks []Check, lists ...[]string) error {
 	names := make([]string, len(checks))

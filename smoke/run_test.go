@@ -45,7 +45,7 @@ func TestEmptyCardSkipsEverythingWithAReason(t *testing.T) {
 		t.Errorf("%d results, OK %v", len(r.Results), r.OK())
 	}
 	for _, res := range r.Results {
-		if res.Status != Skipped || !strings.HasPrefix(res.Reason, "the c") {
+		if res.Status != Skipped || !strings.HasPrefix(res.Reason, "the c") && !strings.HasPrefix(res.Reason, "disruptive checks run with") {
 			t.Errorf("%s: %s %q, want skipped because of what the card lacks", res.Check, res.Status, res.Reason)
 		}
 	}
@@ -236,5 +236,78 @@ func TestCAFileMustHoldCertificates(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", path, err, want)
 		}
+	}
+}
+
+// Disruptive checks run only when allowed, after all others, one at a time.
+func TestDisruptiveChecksComeLast(t *testing.T) {
+	t.Parallel()
+	var others, disruptive, most atomic.Int32
+	one := func(name string, bad bool) Check {
+		c := fixed(name, "", nil)
+		c.Disruptive = bad
+		c.Run = func(context.Context, *Env) (Evidence, error) {
+			if !bad {
+				others.Add(1)
+				return "", nil
+			}
+			most.Store(max(most.Load(), disruptive.Add(1)))
+			defer disruptive.Add(-1)
+			if others.Load() != 2 {
+				return "", errors.New("others still run")
+			}
+			return "", nil
+		}
+		return c
+	}
+	checks := []Check{one("a", true), one("b", false), one("c", true), one("d", false)}
+	r, err := Run(t.Context(), Options{Checks: checks, Disruptive: true})
+	if err != nil || r.Count(Passed) != 4 || most.Load() != 1 {
+		t.Errorf("%+v, %v, %d at once", r.Results, err, most.Load())
+	}
+	r, err = Run(t.Context(), Options{Checks: checks})
+	if err != nil || r.Count(Passed) != 2 || r.Results[0].Reason != "disruptive checks run with --disruptive only" {
+		t.Errorf("%+v, %v", r.Results, err)
+	}
+}
+
+func TestRepeat(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		failing   int // the run that fails, from 1
+		keepGoing bool
+		runs      int
+		sentence  string
+	}{
+		{0, false, 4, "4 of 4 runs made, 0 failed"},
+		{2, false, 2, "2 of 4 runs made, 1 failed"},
+		{2, true, 4, "4 of 4 runs made, 1 failed"},
+		{4, false, 4, "4 of 4 runs made, 1 failed"},
+	} {
+		run, told := 0, 0
+		var seeds []uint64
+		once := fixed("a", "", nil)
+		once.Run = func(_ context.Context, e *Env) (Evidence, error) {
+			run++
+			seeds = append(seeds, e.Seed)
+			if run == c.failing {
+				return "", &Failure{Expected: "an end", Seen: "none"}
+			}
+			return "", nil
+		}
+		s, err := Repeat(t.Context(), Options{Checks: []Check{once}, Seed: 7}, 4, c.keepGoing, func(Report) { told++ })
+		if err != nil || len(s.Runs) != c.runs || told != c.runs || s.Sentence() != c.sentence || s.OK() != (c.failing == 0) {
+			t.Errorf("failing %d, keep going %t: %d runs, %d told, %q, %v", c.failing, c.keepGoing, len(s.Runs), told, s.Sentence(), err)
+		}
+		for i, seed := range seeds {
+			if seed != 7+uint64(i) {
+				t.Errorf("seeds are %v", seeds)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := Repeat(ctx, Options{Checks: []Check{fixed("a", "", nil)}}, 3, true, func(Report) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("stopped: %v", err)
 	}
 }

@@ -13,8 +13,9 @@ import (
 )
 
 // cleanupTime bounds what a check does to leave nothing behind after its own
-// time is over.
-const cleanupTime = 3 * time.Second
+// time is over. It grows with the check's time, which is longer where machines are
+// slow.
+func (e *Env) cleanupTime() time.Duration { return max(3*time.Second, e.timeout/5) }
 
 // randomName gives a name that nobody else uses, in lower case.
 func randomName(prefix string) string { return prefix + strings.ToLower(rand.Text()[:12]) }
@@ -41,7 +42,7 @@ func runAutoTopicCreation(ctx context.Context, e *Env) (_ Evidence, err error) {
 		if !created {
 			return
 		}
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.cleanupTime())
 		defer cancel()
 		if derr := deleteTopic(clean, adm, topic); derr != nil && err == nil {
 			err = &Failure{

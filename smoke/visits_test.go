@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -185,5 +186,41 @@ func TestPickIsAChoiceOfDifferentPlaces(t *testing.T) {
 	}
 	if got := pick(rand.New(rand.NewPCG(1, 1)), nil, 3); len(got) != 0 {
 		t.Errorf("picked %v of nothing", got)
+	}
+}
+
+func TestOneProducer(t *testing.T) {
+	t.Parallel()
+	const interval = 10 * time.Second
+	from := time.UnixMilli(100_000)
+	// burst gives five milliseconds with a record from a second on.
+	burst := func(seconds ...float64) map[int64]bool {
+		out := map[int64]bool{}
+		for _, s := range seconds {
+			for ms := range int64(5) {
+				out[100_000+int64(s*1000)+ms*100] = true
+			}
+		}
+		return out
+	}
+	fluent := map[int64]bool{}
+	for ms := int64(0); ms < 30_000; ms += 100 {
+		fluent[100_000+ms] = true
+	}
+	for name, c := range map[string]struct {
+		times map[int64]map[int64]bool
+		want  string // of the evidence; "" when nothing is to be found
+	}{
+		"one alone is judged by all its records":  {map[int64]map[int64]bool{7: burst(3, 13)}, ""},
+		"two":                                     {map[int64]map[int64]bool{7: burst(3, 13), 8: burst(9)}, "producer 7 "},
+		"beside one without a pause":              {map[int64]map[int64]bool{7: fluent, 8: burst(3, 13)}, "producer 8 "},
+		"the end of an earlier visit is no start": {map[int64]map[int64]bool{7: burst(0, 5), 8: burst(4, 10, 20.5)}, "producer 8 "},
+		"nobody keeps the interval":               {map[int64]map[int64]bool{7: burst(3, 15), 8: burst(4, 19)}, ""},
+		"without ids":                             {map[int64]map[int64]bool{-1: burst(3, 13), 8: burst(4)}, ""},
+	} {
+		ev, ok := oneProducer(startsOf(c.times, from, 2500*time.Millisecond), interval)
+		if ok != (c.want != "") || !strings.Contains(string(ev), c.want) {
+			t.Errorf("%s: %q, %t", name, ev, ok)
+		}
 	}
 }

@@ -90,10 +90,10 @@ func TestEnsureTopics(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Topic{
-		{"alerts-simulated", 45, 2, map[string]string{"retention.ms": "1000", "max.message.bytes": "4194304"}},
-		{"by-default", 1, 3, map[string]string{}},
-		{"more", 2, 3, map[string]string{}},
-		{"registry-schemas", 1, 3, map[string]string{"cleanup.policy": "compact"}},
+		{Name: "alerts-simulated", Partitions: 45, Replicas: 2, Config: map[string]string{"retention.ms": "1000", "max.message.bytes": "4194304"}},
+		{Name: "by-default", Partitions: 1, Replicas: 3, Config: map[string]string{}},
+		{Name: "more", Partitions: 2, Replicas: 3, Config: map[string]string{}},
+		{Name: "registry-schemas", Partitions: 1, Replicas: 3, Config: map[string]string{"cleanup.policy": "compact"}},
 	}
 	if !slices.EqualFunc(have, want, func(a, b Topic) bool {
 		return a.Name == b.Name && a.Partitions == b.Partitions && a.Replicas == b.Replicas && maps.Equal(a.Config, b.Config)
@@ -352,5 +352,42 @@ func ensure(b *testing.B, adm *kadm.Client, topics []Topic, users []User) {
 	}
 	if _, err := EnsureUsers(b.Context(), adm, users); err != nil {
 		b.Fatal(err)
+	}
+}
+
+func TestRecreate(t *testing.T) {
+	t.Parallel()
+	c, adm := cluster(t)
+	ctx := deadline(t)
+	if err := Recreate(ctx, adm, "reservoir", 1, 1); err != nil {
+		t.Fatal(err)
+	}
+	client := login(t, c, "kafka-admin", "secret")
+	if err := client.ProduceSync(ctx, &kgo.Record{Topic: "reservoir", Value: []byte("old")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := adm.ListTopics(ctx, "reservoir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Recreate(ctx, adm, "reservoir", 3, 1); err != nil {
+		t.Fatal(err)
+	}
+	after, err := adm.ListTopics(ctx, "reservoir")
+	if err != nil || len(after["reservoir"].Partitions) != 3 || after["reservoir"].ID == before["reservoir"].ID {
+		t.Errorf("%+v, %v", after["reservoir"], err)
+	}
+	ends, err := adm.ListEndOffsets(ctx, "reservoir")
+	if err != nil || ends.Error() != nil {
+		t.Fatal(err, ends.Error())
+	}
+	ends.Each(func(o kadm.ListedOffset) {
+		if o.Offset != 0 {
+			t.Errorf("partition %d holds %d records of the topic before", o.Partition, o.Offset)
+		}
+	})
+	var refused *TopicError
+	if err := Recreate(ctx, adm, "copies", 1, 9); !errors.As(err, &refused) || refused.Topic != "copies" {
+		t.Errorf("%v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -170,7 +171,7 @@ func NewIngester(cfg IngesterConfig) (*Ingester, error) {
 		partitions: map[topicPartition]*partition{},
 		stored:     map[uint32]bool{},
 		unknown:    map[uint32]denial{},
-		stats:      recorder{committed: map[topicPartition]int64{}},
+		stats:      recorder{retries: map[string]int64{}, committed: map[topicPartition]int64{}},
 	}, nil
 }
 
@@ -479,6 +480,7 @@ func (in *Ingester) commit(ctx context.Context, partitions []*partition) {
 			}
 			return
 		}
+		in.stats.commits()
 		for _, t := range resp.Topics {
 			for _, answer := range t.Partitions {
 				p := pending[topicPartition{t.Topic, answer.Partition}]
@@ -521,4 +523,40 @@ func (in *Ingester) Stats() Stats {
 		}
 	}
 	return s
+}
+
+// Lag is how many messages of each of its partitions are not behind a committed
+// offset, by topic and partition, as the brokers say now.
+func (in *Ingester) Lag(ctx context.Context) (map[string]map[int32]int64, error) {
+	in.mu.Lock()
+	client := in.client
+	own := slices.Collect(maps.Keys(in.partitions))
+	in.mu.Unlock()
+	lag := map[string]map[int32]int64{}
+	if client == nil || len(own) == 0 {
+		return lag, nil
+	}
+	admin := kadm.NewClient(client)
+	starts, err := admin.ListStartOffsets(ctx, in.cfg.Topics...)
+	if err != nil {
+		return nil, err
+	}
+	ends, err := admin.ListEndOffsets(ctx, in.cfg.Topics...)
+	if err != nil {
+		return nil, err
+	}
+	committed := in.Stats().Committed
+	for _, tp := range own {
+		start, _ := starts.Lookup(tp.topic, tp.partition)
+		end, ok := ends.Lookup(tp.topic, tp.partition)
+		if !ok || end.Err != nil || start.Err != nil {
+			continue
+		}
+		if lag[tp.topic] == nil {
+			lag[tp.topic] = map[int32]int64{}
+		}
+		// What retention has taken is not to be waited for.
+		lag[tp.topic][tp.partition] = max(0, end.Offset-max(start.Offset, committed[tp.topic][tp.partition]))
+	}
+	return lag, nil
 }

@@ -44,6 +44,7 @@ const (
 //	GET /v1/ready          200 OK if the store answers for both buckets, else 503 (ours)
 //	GET /v1/alerts/{id}    the stored bytes unchanged, that is gzip and without a Content-Encoding
 //	GET /v1/schemas/{id}   the stored JSON unchanged
+//	GET /metrics           Prometheus' text format (ours)
 //
 // HEAD works like GET. Errors are JSON {"detail": reason}: 400 for an id that
 // is not a decimal int64, 404 for what is not there, 405 for other methods and
@@ -53,14 +54,16 @@ func NewServer(cfg ServerConfig) http.Handler {
 	if s.cfg.Log == nil {
 		s.cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	m := newServerMetrics()
 	mux := http.NewServeMux()
-	mux.HandleFunc("/v1/health", readOnly(s.health))
-	mux.HandleFunc("/v1/ready", readOnly(s.ready))
-	mux.HandleFunc("/v1/alerts/{id}", readOnly(s.alert))
-	mux.HandleFunc("/v1/schemas/{id}", readOnly(s.schema))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("/v1/health", m.observed("health", readOnly(ok)))
+	mux.HandleFunc("/v1/ready", m.observed("ready", readOnly(s.ready)))
+	mux.HandleFunc("/v1/alerts/{id}", m.observed("alerts", readOnly(s.alert)))
+	mux.HandleFunc("/v1/schemas/{id}", m.observed("schemas", readOnly(s.schema)))
+	mux.HandleFunc("/metrics", readOnly(m.handler.ServeHTTP))
+	mux.HandleFunc("/", m.observed("other", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "Not Found")
-	})
+	}))
 	return mux
 }
 
@@ -93,26 +96,33 @@ type errorBody struct {
 	Detail string `json:"detail"`
 }
 
-func (s *server) health(w http.ResponseWriter, _ *http.Request) {
+func ok(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	_, _ = io.WriteString(w, "OK")
 }
 
-// ready asks for an object that nobody writes: that it is missing proves a
-// store that answers, our credentials and the bucket.
-func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	for _, bucket := range []string{s.cfg.Buckets.Alerts, s.cfg.Buckets.Schemas} {
-		o, err := s.cfg.Objects.Get(r.Context(), bucket, "v2/ready")
+// CheckBuckets asks for an object in each bucket that nobody writes: that it is
+// missing proves a store that answers, our keys and the bucket.
+func CheckBuckets(ctx context.Context, objects Reader, buckets Buckets) error {
+	for _, bucket := range []string{buckets.Alerts, buckets.Schemas} {
+		o, err := objects.Get(ctx, bucket, "v2/ready")
 		if err == nil {
 			o.Body.Close()
 			continue
 		}
 		if !errors.Is(err, objectstore.ErrNotFound) || errors.Is(err, objectstore.ErrNoBucket) {
-			s.unavailable(w, r, err)
-			return
+			return err
 		}
 	}
-	s.health(w, r)
+	return nil
+}
+
+func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	if err := CheckBuckets(r.Context(), s.cfg.Objects, s.cfg.Buckets); err != nil {
+		s.unavailable(w, r, err)
+		return
+	}
+	ok(w, r)
 }
 
 func (s *server) alert(w http.ResponseWriter, r *http.Request) {

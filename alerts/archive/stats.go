@@ -1,6 +1,8 @@
 package archive
 
 import (
+	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -19,6 +21,11 @@ type Stats struct {
 	WireBytes, ObjectBytes int64
 	// InFlightBytes is what is read and not yet stored.
 	InFlightBytes int64
+	// Retries counts failed attempts by what was tried: "read schema", "store
+	// schema", "store alert" or "store dead letter".
+	Retries map[string]int64
+	// Commits counts the commits that the group took.
+	Commits int64
 	// LastStoredID is the id of the alert stored last, at LastStored.
 	LastStoredID int64
 	LastStored   time.Time
@@ -43,6 +50,7 @@ type recorder struct {
 	mu        sync.Mutex
 	now       Stats
 	member    bool
+	retries   map[string]int64
 	committed map[topicPartition]int64
 }
 
@@ -79,6 +87,20 @@ func (r *recorder) deadLetter() {
 	r.now.DeadLetters++
 }
 
+func (r *recorder) retry(what string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retries[what]++
+	r.now.LastError, r.now.LastErrorTime = fmt.Errorf("%s: %w", what, err), time.Now()
+}
+
+// commits counts an answered commit.
+func (r *recorder) commits() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now.Commits++
+}
+
 func (r *recorder) commit(tp topicPartition, offset int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,6 +112,7 @@ func (r *recorder) snapshot() Stats {
 	defer r.mu.Unlock()
 	s := r.now
 	s.Ready = r.member && s.Waiting == 0
+	s.Retries = maps.Clone(r.retries)
 	s.Committed = map[string]map[int32]int64{}
 	for tp, offset := range r.committed {
 		s.setCommitted(tp, offset)

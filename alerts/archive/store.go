@@ -316,7 +316,7 @@ func (in *Ingester) persist(p *partition, what string, alone bool, try func(cont
 				defer in.setWaiting(p, false)
 			}
 		}
-		in.stats.fail(fmt.Errorf("%s: %w", what, err))
+		in.stats.retry(what, err)
 		timer := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-timer.C:

@@ -69,6 +69,8 @@ type sighting struct {
 	user string
 	// mechanism is what a SaslHandshake asked for.
 	mechanism string
+	// epochs is what an OffsetForLeaderEpoch asked for.
+	epochs *kmsg.OffsetForLeaderEpochRequest
 	// at is the append time of a produce request, milliseconds since 1970.
 	at int64
 	// asIs marks an answer that is only held until what it says is on disk.
@@ -141,6 +143,8 @@ func (c *conn) next() error {
 		return c.overhear()
 	case k == kmsg.DescribeUserSCRAMCredentials:
 		return c.everybody()
+	case k == kmsg.OffsetForLeaderEpoch:
+		return c.askedEpochs()
 	case k == kmsg.Fetch && !c.cluster.stamps.Load().none(),
 		k == kmsg.ApiVersions, k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas, k == kmsg.DescribeLogDirs,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
@@ -219,6 +223,22 @@ func (c *conn) everybody() error {
 		req.Users = nil
 		c.ready = kmsg.NewRequestFormatter().AppendRequest(nil, req, c.frame.correlation)
 	}
+	return nil
+}
+
+// askedEpochs keeps what a client asks about leader epochs: the answer alone does not
+// tell.
+func (c *conn) askedEpochs() error {
+	if err := c.whole(); err != nil {
+		return err
+	}
+	seen := c.frame
+	req, err := decodeRequest(c.ready[headSize:], int16(seen.key), seen.version)
+	if err != nil {
+		return err
+	}
+	seen.epochs, _ = req.(*kmsg.OffsetForLeaderEpochRequest)
+	c.expect(seen)
 	return nil
 }
 
@@ -385,6 +405,8 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		if err := secureFiles(c.cluster.cfg.DataDir); err != nil {
 			return nil, err
 		}
+	case *kmsg.OffsetForLeaderEpochResponse: // our own ingester, whose brokers were killed
+		c.cluster.endsOfEpochs(s.epochs, a)
 	case *kmsg.DescribeLogDirsResponse: // consoles that show the disk of each broker
 		c.cluster.disks(a, c.node.id)
 	case *kmsg.DescribeClientQuotasResponse: // Java AdminClient wants a list

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -467,4 +468,89 @@ func TestRefusalWaits(t *testing.T) {
 	if err := client(t, c).Ping(deadline(t)); err != nil {
 		t.Error(err)
 	}
+}
+
+// A consumer that has read all goes on where it was, whatever happens to leaders, and
+// does not take it for lost records.
+func TestReadersOfAllOutliveTheirLeaders(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t)
+	c := startTest(t, cfg)
+	cl := client(t, c)
+	makeTopic(t, cl, "alerts", 3, nil)
+	send := func(value string) {
+		t.Helper()
+		for p := range int32(3) {
+			r := &kgo.Record{Topic: "alerts", Partition: p, Value: []byte(value)}
+			sender := client(t, c, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+			if err := sender.ProduceSync(deadline(t), r).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+			sender.Close()
+		}
+	}
+	reader := client(t, c, kgo.ConsumeTopics("alerts"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+		kgo.MetadataMinAge(20*time.Millisecond), kgo.MetadataMaxAge(200*time.Millisecond), kgo.FetchMaxWait(100*time.Millisecond))
+	read := func(value string) {
+		t.Helper()
+		for left := 3; left > 0; {
+			fetches := reader.PollFetches(deadline(t))
+			for _, fe := range fetches.Errors() {
+				t.Fatalf("%s[%d]: %v", fe.Topic, fe.Partition, fe.Err)
+			}
+			for _, r := range fetches.Records() {
+				if string(r.Value) != value {
+					t.Fatalf("partition %d offset %d: %q, not %q", r.Partition, r.Offset, r.Value, value)
+				}
+				left--
+			}
+		}
+	}
+	send("one")
+	read("one")
+	nodes := c.Nodes()
+	for _, n := range nodes {
+		if err := c.Kill(n.ID); err != nil {
+			t.Fatal(err)
+		}
+		// Before anything is written in the new leaders' epochs.
+		if fetches := reader.PollFetches(within(t, 500*time.Millisecond)); len(fetches.Records()) > 0 {
+			t.Fatalf("read again: %v", fetches.Records())
+		}
+		if err := c.Restart(t.Context(), n.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("two")
+	read("two")
+
+	cfg.Nodes, cfg.Bootstrap = nodes, c.Bootstrap()
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = startTest(t, cfg)
+	if fetches := reader.PollFetches(within(t, time.Second)); len(fetches.Records()) > 0 {
+		t.Fatalf("read again after the restart: %v", fetches.Records())
+	}
+	send("three")
+	read("three")
+
+	// Of an epoch that is still to come there is nothing to say.
+	adm := kadm.NewClient(client(t, c))
+	req := kadm.OffsetForLeaderEpochRequest{}
+	req.Add("alerts", 0, 1_000_000)
+	ends, err := adm.OffsetForLeaderEpoch(deadline(t), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end := ends["alerts"][0]; end.Err != nil || end.EndOffset != -1 {
+		t.Errorf("epoch 1000000 ends at %d, %v", end.EndOffset, end.Err)
+	}
+}
+
+// within is a context that ends, for polling what should not come.
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
 }

@@ -152,11 +152,9 @@ func TestMessages(t *testing.T) {
 		}
 		return f
 	}
-	// One client for all that a user reads: a run leaves nothing behind.
-	looks := map[string]*Cluster{"antares": s.look(t, "antares"), "kafka-admin": s.look(t, "kafka-admin")}
 	read := func(user string, q Query) (string, error) {
 		var out []string
-		err := looks[user].Messages(deadline(t), q, func(r *kgo.Record) error {
+		err := s.look(t, user).Messages(deadline(t), q, func(r *kgo.Record) error {
 			out = append(out, string(r.Value))
 			return nil
 		})

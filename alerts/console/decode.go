@@ -26,7 +26,7 @@ type Message struct {
 	Topic     string    `json:"topic"`
 	Partition int32     `json:"partition"`
 	Offset    int64     `json:"offset"`
-	Time      time.Time `json:"time"`
+	Time      time.Time `json:"time,omitzero"`
 	Key       string    `json:"key,omitempty"` // text, or base64 after "base64:"
 	Headers   []Header  `json:"headers,omitempty"`
 	Bytes     int       `json:"bytes"` // of the value
@@ -91,7 +91,8 @@ const (
 )
 
 // Decoder turns records into Messages, with the schemas of a registry, each of
-// which it asks for once. It is not safe for use by several goroutines.
+// which it asks for once; without a registry with the published alert schemas. It is
+// not safe for use by several goroutines.
 type Decoder struct {
 	registry *registry.Client
 	depth    int
@@ -106,9 +107,19 @@ type writer struct {
 	unread    string // it could not be had, or not be used
 }
 
-// NewDecoder makes a decoder; depth is SummaryOnly, WithAlert or Full.
+// NewDecoder makes a decoder; depth is SummaryOnly, WithAlert or Full, schemas may be
+// nil.
 func NewDecoder(schemas *registry.Client, depth int) *Decoder {
 	return &Decoder{registry: schemas, depth: depth, known: map[uint32]*writer{}}
+}
+
+// Know has the decoder use this schema for its id, whatever a registry says.
+func (d *Decoder) Know(schema *packet.Schema) {
+	w := &writer{about: Schema{ID: schema.ID()}, schema: schema}
+	if v := schema.Version(); v != (packet.Version{}) {
+		w.about.Version = v.String()
+	}
+	d.known[uint32(schema.ID())] = w
 }
 
 // ID gives a record's alert id, and false when it has none. It decodes no more
@@ -171,6 +182,14 @@ func (d *Decoder) Message(ctx context.Context, r *kgo.Record) Message {
 func (d *Decoder) writer(ctx context.Context, id uint32) *writer {
 	if w := d.known[id]; w != nil {
 		return w
+	}
+	if d.registry == nil {
+		if s, err := packet.Published(packet.VersionFromID(int(id))); err == nil {
+			d.Know(s)
+		} else {
+			d.known[id] = &writer{about: Schema{ID: int(id)}, unread: fmt.Sprintf("no published alert schema has id %d, and no registry is asked", id)}
+		}
+		return d.known[id]
 	}
 	w := &writer{about: Schema{ID: int(id)}}
 	schema, err := d.registry.SchemaByID(ctx, int(id))

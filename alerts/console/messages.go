@@ -87,8 +87,9 @@ type Query struct {
 //
 // Several partitions' records come in the order of time when they can be held (a
 // limit of 1 to 1000, and no Match), those of one partition always in the order of
-// their offsets. With -N that is the last N of all. Errors are *UnknownError,
-// *RefusedError, ErrStalled, take's, or the client's.
+// their offsets. With -N that is the last N of all. A client serves one reading: it
+// may go on with the topic where the last one was cut short. Errors are
+// *UnknownError, *RefusedError, ErrStalled, take's, or the client's.
 func (c *Cluster) Messages(ctx context.Context, q Query, take func(*kgo.Record) error) error {
 	if q.Idle == 0 {
 		q.Idle = 30 * time.Second
@@ -97,7 +98,6 @@ func (c *Cluster) Messages(ctx context.Context, q Query, take func(*kgo.Record) 
 	if err != nil {
 		return err
 	}
-	defer c.client.PurgeTopicsFromConsuming(q.Topic)
 	r := &reading{Query: q, spans: spans, take: take}
 	r.merge = len(spans) > 1 && q.Limit > 0 && q.Limit <= mergeLimit && q.Match == nil && q.From.kind != 'l'
 	for _, s := range spans {

@@ -1,10 +1,9 @@
 package objectstore
 
 import (
-	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
-	"io"
 	"iter"
 	"net"
 	"net/http"
@@ -35,18 +34,35 @@ type ClientConfig struct {
 	// Region is us-east-1 if empty.
 	Region               string
 	AccessKey, SecretKey string
+	// VirtualHost puts the bucket before the endpoint's host (BUCKET.HOST), not
+	// first in the path, as AWS wants it of new buckets. Most other stores are
+	// reached by the path alone.
+	VirtualHost bool
+	// Checksum sends a CRC-32C of each object that is put, so that the store
+	// refuses what came damaged, and needs no checksum of its own making. The
+	// stores at the sites do not all know the header.
+	Checksum bool
+	// TLS is for a private CA; nil means the system's.
+	TLS *tls.Config
 	// Connections bounds the connections to the store; 64 if zero. Requests
 	// beyond it wait.
 	Connections int
-	// Transport replaces the HTTP transport, for example for a private CA.
-	Transport http.RoundTripper
 }
 
-// Client is an S3 client with path-style addresses. It is safe for concurrent
-// use. It does not retry: a *UnavailableError tells the caller that it may.
+// Client is an S3 client. It is safe for concurrent use. It does not retry: a
+// *UnavailableError tells the caller that it may.
 type Client struct {
 	s3   *s3.Client
-	idle interface{ CloseIdleConnections() }
+	idle *http.Transport
+
+	// For the requests of object.go.
+	http        *http.Client
+	base        base
+	endpointErr error // the endpoint is no URL
+	region      string
+	keys        aws.CredentialsProvider
+	signer      *v4.Signer
+	checksum    bool
 }
 
 // NewClient makes a client; it does not connect yet.
@@ -57,31 +73,38 @@ func NewClient(cfg ClientConfig) *Client {
 	if cfg.Connections <= 0 {
 		cfg.Connections = defaultConnections
 	}
-	c := &Client{}
-	transport := cfg.Transport
-	if transport == nil {
-		t := &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			MaxConnsPerHost:     cfg.Connections,
-			MaxIdleConns:        cfg.Connections,
-			MaxIdleConnsPerHost: cfg.Connections,
-			IdleConnTimeout:     90 * time.Second,
-			TLSHandshakeTimeout: 10 * time.Second,
-			// Alert objects are gzip already, and their bytes must arrive as
-			// they are stored.
-			DisableCompression: true,
-			// One write per request: an alert of 60 kB and its headers.
-			WriteBufferSize: 128 << 10,
-			ReadBufferSize:  32 << 10,
-		}
-		transport, c.idle = t, t
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     cfg.TLS,
+		MaxConnsPerHost:     cfg.Connections,
+		MaxIdleConns:        cfg.Connections,
+		MaxIdleConnsPerHost: cfg.Connections,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second,
+		// Alert objects are gzip already, and their bytes must arrive as
+		// they are stored.
+		DisableCompression: true,
+		// One write per request: an alert of 60 kB and its headers.
+		WriteBufferSize: 128 << 10,
+		ReadBufferSize:  32 << 10,
 	}
+	c := &Client{
+		idle: transport,
+		// A signature holds for one address: what is elsewhere is an error.
+		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		}},
+		region: cfg.Region, checksum: cfg.Checksum,
+		keys:   aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.SecretKey, "")),
+		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }), // S3 alone signs paths as they are
+	}
+	c.base, c.endpointErr = newBase(cfg.Endpoint, cfg.VirtualHost)
 	c.s3 = s3.New(s3.Options{
 		BaseEndpoint: aws.String(cfg.Endpoint),
 		Region:       cfg.Region,
-		Credentials:  aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.SecretKey, "")),
-		UsePathStyle: true,
+		Credentials:  c.keys,
+		UsePathStyle: !cfg.VirtualHost,
 		HTTPClient:   &http.Client{Transport: transport},
 		Retryer:      aws.NopRetryer{},
 		// The stores at the sites do not all know the newer checksum headers.
@@ -93,9 +116,7 @@ func NewClient(cfg ClientConfig) *Client {
 
 // Close drops idle connections. The client may still be used.
 func (c *Client) Close() {
-	if c.idle != nil {
-		c.idle.CloseIdleConnections()
-	}
+	c.idle.CloseIdleConnections()
 }
 
 // EnsureBucket makes the bucket unless it is there.
@@ -143,54 +164,6 @@ func (c *Client) DeleteBucket(ctx context.Context, bucket string) error {
 	return err
 }
 
-// Put stores body under key, replacing what is there.
-//
-// The payload is not part of the signature: hashing 60 kB with SHA-256 on both
-// sides of a loopback costs more than it protects, TCP and TLS guard the
-// transport, and every S3 store accepts it.
-func (c *Client) Put(ctx context.Context, bucket, key string, body []byte) error {
-	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: &bucket, Key: &key,
-		Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
-	}, unsignedPayload)
-	return wrap(ctx, "PutObject", bucket, key, err)
-}
-
-func unsignedPayload(o *s3.Options) {
-	o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-}
-
-// Object is a stored object that is being read; Body must be closed.
-type Object struct {
-	Body io.ReadCloser
-	// Size is the length of Body in bytes, -1 if the store does not say.
-	Size int64
-}
-
-// Get opens an object. It fails with *NotFoundError, *UnavailableError or
-// *RequestError.
-func (c *Client) Get(ctx context.Context, bucket, key string) (*Object, error) {
-	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
-	if err != nil {
-		return nil, wrap(ctx, "GetObject", bucket, key, err)
-	}
-	return &Object{Body: out.Body, Size: length(out.ContentLength)}, nil
-}
-
-// Bytes reads a whole object.
-func (c *Client) Bytes(ctx context.Context, bucket, key string) ([]byte, error) {
-	o, err := c.Get(ctx, bucket, key)
-	if err != nil {
-		return nil, err
-	}
-	defer o.Body.Close()
-	b, err := io.ReadAll(o.Body)
-	if err != nil {
-		return nil, &UnavailableError{Op: "GetObject", Bucket: bucket, Key: key, Err: err}
-	}
-	return b, nil
-}
-
 // Stat returns the size of an object in bytes. S3 gives no reason with a HEAD,
 // so a missing bucket shows as a missing object.
 func (c *Client) Stat(ctx context.Context, bucket, key string) (int64, error) {
@@ -212,6 +185,38 @@ func length(n *int64) int64 {
 func (c *Client) Delete(ctx context.Context, bucket, key string) error {
 	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key})
 	return wrap(ctx, "DeleteObject", bucket, key, err)
+}
+
+// DeleteUnchanged removes an object unless it was written again after modified, the
+// time that a listing gave: then the error matches ErrChanged. A missing object is no
+// error. Stores that know x-amz-if-match-last-modified-time look and delete in one
+// (to the second, as S3 keeps time); with others a write in between the two is lost.
+func (c *Client) DeleteUnchanged(ctx context.Context, bucket, key string, modified time.Time) error {
+	const op = "DeleteObject"
+	head, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	err = wrap(ctx, "HeadObject", bucket, key, err)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	changed := &ChangedError{Bucket: bucket, Key: key}
+	// A listing may be more exact than the header of an answer.
+	if aws.ToTime(head.LastModified).Unix() > modified.Unix() {
+		return changed
+	}
+	_, err = c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, IfMatchLastModifiedTime: aws.Time(modified)})
+	err = wrap(ctx, op, bucket, key, err)
+	var refused *RequestError
+	var unavailable *UnavailableError
+	switch {
+	case errors.As(err, &refused) && refused.Status == http.StatusPreconditionFailed:
+		return changed
+	case errors.As(err, &unavailable) && unavailable.Status == http.StatusNotImplemented:
+		return c.Delete(ctx, bucket, key)
+	}
+	return err
 }
 
 // ObjectInfo is one entry of a listing.
@@ -260,6 +265,12 @@ func wrap(ctx context.Context, op, bucket, key string, err error) error {
 	if errors.As(err, &api) {
 		code = api.ErrorCode()
 	}
+	return sorted(op, bucket, key, status, code, err)
+}
+
+// sorted makes the error of an answer by its HTTP status, 0 where there was none,
+// and S3's code.
+func sorted(op, bucket, key string, status int, code string, err error) error {
 	switch {
 	case code == "NoSuchBucket":
 		return &NotFoundError{Bucket: bucket}

@@ -48,7 +48,6 @@ func objectID(cfg VisitConfig, i int) int64 {
 // LSST camera and site.
 const (
 	pixelArcsec    = 0.2
-	fieldRadius    = 1.75         // degrees
 	rafts          = 5            // a square of 5 x 5 without its corners
 	raftSide       = 3            // detectors
 	detectorPitch  = 3.52 / 15    // degrees, chip and gap
@@ -85,44 +84,53 @@ type spot struct {
 	x, y     float64 // pixels
 }
 
-// place finds a spot in the field of view that a detector covers. The gaps
-// between detectors are taken as part of them. sweep, from 0 to 1, says where in
-// the shutter's way over the field: equal shares of it hold equal areas of the
-// field, so that spots of evenly spaced sweeps cover it evenly.
+// place finds a spot on the detectors, any one of the 189 as likely as another. The
+// gaps between them are taken as part of them. sweep, from 0 to 1, says where in the
+// shutter's way over the field: equal shares of it hold equal numbers of detectors, so
+// that spots of evenly spaced sweeps cover the field evenly.
 func (f field) place(rng *rand.Rand, sweep float64) spot {
-	// The share of a disk before the chord at -R cos(a) is (a - sin a cos a)/pi,
-	// which grows with a: halving finds the chord.
-	low, high := 0.0, math.Pi
-	for range 40 {
-		a := (low + high) / 2
-		if sin, cos := math.Sincos(a); (a-sin*cos)/math.Pi < sweep {
-			low = a
-		} else {
-			high = a
-		}
+	// The columns of the outer rafts are short: their corners hold no detectors.
+	const (
+		side  = rafts * raftSide
+		short = side - 2*raftSide         // detectors in a short column
+		outer = float64(raftSide * short) // in the short columns of one side
+		inner = float64((side - 2*raftSide) * side)
+	)
+	n := min(max(sweep, 0), 1) * (2*outer + inner)
+	var u float64 // columns from the left edge
+	low, high := 0.0, float64(side)
+	switch {
+	case n < outer:
+		u, low, high = n/short, raftSide, side-raftSide
+	case n < outer+inner:
+		u = raftSide + (n-outer)/side
+	default:
+		u, low, high = math.Min(side-raftSide+(n-outer-inner)/short, math.Nextafter(side, 0)), raftSide, side-raftSide
 	}
-	sin, cos := math.Sincos(low)
-	for {
-		if s, ok := f.at(-fieldRadius*cos, fieldRadius*sin*(2*rng.Float64()-1)); ok {
-			return s
-		}
+	s, ok := f.onPlane(u, low+(high-low)*rng.Float64())
+	if !ok {
+		panic("packet: a spot off the focal plane") // the sums above are wrong
 	}
+	return s
 }
 
 // firstColumn is where the shutter opens first.
 func (f field) firstColumn(rng *rand.Rand) spot {
-	for {
-		if s, ok := f.at(-fieldRadius*(0.97+0.02*rng.Float64()), 0.1*(rng.Float64()-0.5)); ok && s.column == 0 {
-			return s
-		}
-	}
+	s, _ := f.onPlane(rng.Float64(), rafts*raftSide/2.0+rng.Float64()-0.5)
+	return s
 }
 
 // at maps tangent-plane coordinates in degrees, north up, to a spot; it is
 // false where the raft corners have no science detectors.
 func (f field) at(xi, eta float64) (spot, bool) {
+	const middle = rafts * raftSide / 2.0
+	return f.onPlane(xi/detectorPitch+middle, eta/detectorPitch+middle)
+}
+
+// onPlane is at for coordinates in detectors from the lower left corner.
+func (f field) onPlane(u, v float64) (spot, bool) {
 	const side = rafts * raftSide
-	u, v := xi/detectorPitch+side/2.0, eta/detectorPitch+side/2.0
+	xi, eta := (u-side/2.0)*detectorPitch, (v-side/2.0)*detectorPitch
 	col, row := int(math.Floor(u)), int(math.Floor(v))
 	if col < 0 || row < 0 || col >= side || row >= side {
 		return spot{}, false

@@ -50,6 +50,39 @@ func TestFocalPlane(t *testing.T) {
 	}
 }
 
+// Alerts fall on every detector, as often on each, and come in the shutter's order.
+func TestPlaceCoversTheFocalPlane(t *testing.T) {
+	t.Parallel()
+	f, rng := field{ra: 10, dec: -30}, rand.New(rand.NewPCG(1, 2))
+	const n = 189 * 100
+	var count [189]int
+	last := -1
+	for i := range n {
+		s := f.place(rng, (float64(i)+rng.Float64())/n)
+		count[s.detector]++
+		if s.column < last {
+			t.Fatalf("column %d after %d", s.column, last)
+		}
+		last = s.column
+		if s.x < 0 || s.x >= chipWidth || s.y < 0 || s.y >= chipHeight {
+			t.Fatalf("%+v", s)
+		}
+	}
+	for d, c := range count {
+		if c < 50 || c > 160 { // 100 in the mean, with a scatter of about 10
+			t.Errorf("detector %d has %d of %d alerts", d, c, n)
+		}
+	}
+	for _, edge := range []float64{-1, 0, 1, 2} {
+		if s := f.place(rng, edge); s.column != 0 && s.column != 14 {
+			t.Errorf("the edge of the sweep is column %d", s.column)
+		}
+	}
+	if s := f.firstColumn(rng); s.column != 0 {
+		t.Errorf("the first column is %d", s.column)
+	}
+}
+
 func TestCoordinates(t *testing.T) {
 	t.Parallel()
 	close := func(a, b float64) bool { return math.Abs(a-b) < 0.01 }

@@ -310,12 +310,13 @@ func TestVisitIsOneFieldOfView(t *testing.T) {
 	}
 	norm := math.Sqrt(dot(centre, centre))
 	for _, p := range all {
-		if r := math.Acos(dot(p, centre)/norm) * 180 / math.Pi; r > 1.80 { // the mean is not quite the centre
+		if r := math.Acos(dot(p, centre)/norm) * 180 / math.Pi; r > 2.10 { // 2.05 to the outermost corner; the mean is not quite the centre
 			t.Fatalf("an alert %.2f degrees off the centre", r)
 		}
 	}
-	if len(detectors) < 160 {
-		t.Errorf("%d of 189 detectors have alerts (the corner ones are mostly outside the field)", len(detectors))
+	// 1200 alerts miss one of them by chance, now and then.
+	if len(detectors) < 187 {
+		t.Errorf("%d of 189 detectors have alerts", len(detectors))
 	}
 	if len(bands) != 1 {
 		t.Errorf("bands %v in one visit", bands)

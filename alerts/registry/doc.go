@@ -5,9 +5,15 @@
 //
 // The topic is the truth. A Registry holds in memory what it has read from the
 // topic and nothing else: a write is appended with acks=all, read back, and
-// only then answered. Writes of one process are serialised; two processes that
-// write the same topic at once are not supported (Confluent elects a leader for
-// that), though each sees what the other wrote.
+// only then answered.
+//
+// One process writes. Registries that are told how others reach them elect a
+// leader in the Kafka group schema-registry, by Confluent's protocol (package
+// election), and pass writes on to it. A leader that was frozen and goes on when
+// another one leads cannot do harm: each leader's records name its reign, and
+// every reader passes over those of a reign that was over (fence.go). Confluent's
+// registry does neither name a reign nor look at it, so a topic that is written by
+// both at once has the protection of the election only.
 //
 // What Confluent's registry has and this one has not: schema types other than
 // AVRO, rule sets, contexts, aliases, default and override metadata, and the

@@ -12,6 +12,10 @@ var ErrNotFound = errors.New("schema not found")
 // ErrClosed is what writing to a closed registry returns.
 var ErrClosed = errors.New("the schema registry is closed")
 
+// errDeposed is what a write ends with that another leader's time overtook: it has
+// not been applied, and that leader can be asked for it.
+var errDeposed = errors.New("another schema registry leads the group")
+
 // TopicError says why a topic cannot hold a registry's state.
 type TopicError struct {
 	Topic  string
@@ -86,6 +90,8 @@ const (
 	codeInvalidRuleSet        = 42210
 	codeStore                 = 50001
 	codeTimeout               = 50002
+	codeForwarding            = 50003
+	codeNoLeader              = 50004
 )
 
 // fail makes an apiError whose HTTP status is the first three digits of code.

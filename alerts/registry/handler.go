@@ -77,9 +77,9 @@ func (r *Registry) routes() map[string]map[string]endpoint {
 		"/contexts": {get: r.getContexts},
 
 		"/subjects":                                           {get: r.getSubjects},
-		"/subjects/{subject}":                                 {post: r.postLookup, del: r.delSubject},
-		"/subjects/{subject}/versions":                        {get: r.getVersions, post: r.postVersion},
-		"/subjects/{subject}/versions/{version}":              {get: r.getVersion, del: r.delVersion},
+		"/subjects/{subject}":                                 {post: r.postLookup, del: r.led(r.delSubject)},
+		"/subjects/{subject}/versions":                        {get: r.getVersions, post: r.led(r.postVersion)},
+		"/subjects/{subject}/versions/{version}":              {get: r.getVersion, del: r.led(r.delVersion)},
 		"/subjects/{subject}/versions/{version}/schema":       {get: r.getVersionText},
 		"/subjects/{subject}/versions/{version}/referencedby": {get: r.getReferrers},
 
@@ -93,10 +93,10 @@ func (r *Registry) routes() map[string]map[string]endpoint {
 		"/compatibility/subjects/{subject}/versions":           {post: r.postCompatibility},
 		"/compatibility/subjects/{subject}/versions/{version}": {post: r.postCompatibility},
 
-		"/config":           {get: r.getConfig, put: r.putConfig, del: r.delConfig},
-		"/config/{subject}": {get: r.getConfig, put: r.putConfig, del: r.delConfig},
-		"/mode":             {get: r.getMode, put: r.putMode, del: r.delMode},
-		"/mode/{subject}":   {get: r.getMode, put: r.putMode, del: r.delMode},
+		"/config":           {get: r.getConfig, put: r.led(r.putConfig), del: r.led(r.delConfig)},
+		"/config/{subject}": {get: r.getConfig, put: r.led(r.putConfig), del: r.led(r.delConfig)},
+		"/mode":             {get: r.getMode, put: r.led(r.putMode), del: r.led(r.delMode)},
+		"/mode/{subject}":   {get: r.getMode, put: r.led(r.putMode), del: r.led(r.delMode)},
 	}
 }
 
@@ -122,6 +122,10 @@ func (r *Registry) serve(methods map[string]endpoint) http.Handler {
 		}
 		req.Body = http.MaxBytesReader(w, req.Body, maxBody)
 		value, err := run(req)
+		if from, ok := value.(passed); ok && err == nil {
+			answer(w, from.status, text(from.body))
+			return
+		}
 		if err == nil {
 			answer(w, http.StatusOK, value)
 			return
@@ -156,16 +160,24 @@ func answer(w http.ResponseWriter, status int, value any) {
 	_, _ = w.Write(body) // the client may be gone; nobody else wants to know
 }
 
-// decode reads a request's JSON. Fields that the registry does not know are
-// ignored, as Confluent's ignores them.
-func decode(req *http.Request, into any) error {
+func readBody(req *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			return fail(codeSchemaTooLarge, "the request is larger than %d bytes", tooLarge.Limit)
+			return nil, fail(codeSchemaTooLarge, "the request is larger than %d bytes", tooLarge.Limit)
 		}
-		return fail(http.StatusBadRequest, "the request cannot be read: %v", err)
+		return nil, fail(http.StatusBadRequest, "the request cannot be read: %v", err)
+	}
+	return body, nil
+}
+
+// decode reads a request's JSON. Fields that the registry does not know are
+// ignored, as Confluent's ignores them.
+func decode(req *http.Request, into any) error {
+	body, err := readBody(req)
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return fail(http.StatusBadRequest, "the request is not the JSON expected here: %v", err)

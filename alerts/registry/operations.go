@@ -196,6 +196,7 @@ func (r *Registry) register(subject string, q schemaRequest) (*schemaValue, erro
 		Subject:    subject,
 		Version:    version,
 		ID:         id,
+		SchemaType: schemaTypeAvro,
 		References: c.References,
 		Schema:     q.Schema,
 	}

@@ -91,6 +91,10 @@ type entry struct {
 	Value any
 }
 
+// noop changes nothing. Confluent's registry writes it, too, to learn where the
+// topic ends.
+var noop = entry{Key: recordKey{KeyType: keyNoop}}
+
 func schemaKey(subject string, version int) recordKey {
 	return recordKey{KeyType: keySchema, Subject: subject, Version: version, Magic: schemaMagic}
 }

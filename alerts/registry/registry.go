@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/alerts/registry/election"
 )
 
 // DefaultTopic is the topic that the alert stream's registry uses.
@@ -33,6 +36,12 @@ const (
 	// leaderSearch is the time between two attempts to find the broker that has
 	// the topic.
 	leaderSearch = 250 * time.Millisecond
+	// forwardTimeout bounds a request that the leader answers: a write there,
+	// and the way.
+	forwardTimeout = writeTimeout + 5*time.Second
+	// maxReplicas of a topic that the registry makes, as Confluent's
+	// kafkastore.topic.replication.factor.
+	maxReplicas = 3
 )
 
 // Config is what a Registry needs.
@@ -49,10 +58,34 @@ type Config struct {
 	// Compatibility is the level in force while none is stored, in any case.
 	// Empty means BACKWARD, which is Confluent's default.
 	Compatibility string
+	// Create makes the topic when it is missing: one partition, compacted, on
+	// as many brokers as there are, three at most.
+	Create bool
+	// Advertise is where other registries of the group reach this one, with
+	// scheme, host and port. Empty means that this is the only writer of the
+	// topic, for which the caller vouches: it joins no group then. Otherwise
+	// only the leader of the group writes, and the others forward to it.
+	Advertise string
+	// Group is the Kafka group that has the leader; empty means
+	// election.DefaultGroup, which Phalanx's user may use.
+	Group string
+	// Session is how long a leader that is not heard of remains the leader;
+	// zero means election.DefaultSession.
+	Session time.Duration
+	// Forward carries requests to the leader; nil means http.DefaultClient's
+	// transport, bounded by forwardTimeout.
+	Forward *http.Client
 	// Log takes what goes on behind the requests; nil discards it.
 	Log *slog.Logger
 	// Options are further client options, such as a dialer.
 	Options []kgo.Opt
+}
+
+// Check says what is wrong with the configuration, as far as that can be known
+// without a cluster.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -73,6 +106,14 @@ func (c Config) withDefaults() (Config, error) {
 		return c, err
 	}
 	c.Compatibility = level
+	if c.Advertise != "" {
+		if _, err := election.Parse(c.Advertise); err != nil {
+			return c, fmt.Errorf("the address told to other registries: %w", err)
+		}
+	}
+	if c.Forward == nil {
+		c.Forward = &http.Client{Timeout: forwardTimeout}
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -97,6 +138,9 @@ type Registry struct {
 	next int64
 	// advanced is closed, and made anew, whenever next grows.
 	advanced chan struct{}
+	fence    fence
+
+	leadership
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -109,7 +153,7 @@ type Registry struct {
 func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("schema registry: %w", err)
 	}
 	opts := append([]kgo.Opt{
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -129,10 +173,6 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema registry: %w", err)
 	}
-	if err := checkTopic(ctx, kadm.NewClient(client), cfg); err != nil {
-		client.Close()
-		return nil, err
-	}
 	r := &Registry{
 		cfg:      cfg,
 		client:   client,
@@ -140,16 +180,25 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 		advanced: make(chan struct{}),
 		done:     make(chan struct{}),
 	}
+	if err := r.leadership.prepare(r); err != nil {
+		client.Close()
+		return nil, fmt.Errorf("schema registry: %w", err)
+	}
+	if err := checkTopic(ctx, kadm.NewClient(client), cfg); err != nil {
+		client.Close()
+		return nil, err
+	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	go r.read()
 
 	// A record of our own marks the end of what was there. The end offset alone
 	// would not do: compaction may have removed the last records before it, and
 	// then no record ever comes that reaches it.
-	if err := r.append(ctx, entry{Key: recordKey{KeyType: keyNoop}}); err != nil {
+	if err := r.append(ctx, reign{}, noop); err != nil {
 		r.Close()
 		return nil, &TopicError{Topic: cfg.Topic, Reason: "cannot be replayed", Err: err}
 	}
+	r.leadership.start(r)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	cfg.Log.Info("schema registry replayed its topic", "topic", cfg.Topic, "offset", r.next, "subjects", len(r.state.subjects), "schemas", len(r.state.ids))
@@ -159,6 +208,7 @@ func Open(ctx context.Context, cfg Config) (*Registry, error) {
 // Close stops reading and writing. It returns when nothing of the registry runs
 // any more; requests that come later fail.
 func (r *Registry) Close() {
+	r.leadership.stop()
 	r.cancel()
 	r.client.Close()
 	<-r.done
@@ -169,6 +219,14 @@ func checkTopic(ctx context.Context, admin *kadm.Client, cfg Config) error {
 	topics, err := admin.ListTopics(ctx, cfg.Topic)
 	if err != nil {
 		return &TopicError{Topic: cfg.Topic, Reason: "the cluster does not answer", Err: err}
+	}
+	if cfg.Create && errors.Is(topics[cfg.Topic].Err, kerr.UnknownTopicOrPartition) {
+		if err := createTopic(ctx, admin, cfg); err != nil {
+			return &TopicError{Topic: cfg.Topic, Reason: "does not exist and cannot be created", Err: err}
+		}
+		if topics, err = admin.ListTopics(ctx, cfg.Topic); err != nil {
+			return &TopicError{Topic: cfg.Topic, Reason: "the cluster does not answer", Err: err}
+		}
 	}
 	topic := topics[cfg.Topic]
 	if topic.Err != nil {
@@ -201,6 +259,38 @@ func checkTopic(ctx context.Context, admin *kadm.Client, cfg Config) error {
 	return nil
 }
 
+// createTopic makes the registry's topic and waits until it is there. That another
+// registry made it in the meantime is no error.
+func createTopic(ctx context.Context, admin *kadm.Client, cfg Config) error {
+	brokers, err := admin.ListBrokers(ctx)
+	if err != nil {
+		return err
+	}
+	policy := "compact"
+	_, err = admin.CreateTopic(ctx, 1, int16(min(len(brokers), maxReplicas)), map[string]*string{"cleanup.policy": &policy}, cfg.Topic)
+	if err != nil && !errors.Is(err, kerr.TopicAlreadyExists) {
+		return err
+	}
+	cfg.Log.Info("schema registry made its topic", "topic", cfg.Topic)
+	// Brokers learn of a new topic one after another.
+	for {
+		topics, err := admin.ListTopics(ctx, cfg.Topic)
+		if err != nil {
+			return err
+		}
+		if topic := topics[cfg.Topic]; topic.Err == nil && len(topic.Partitions) > 0 && topic.Partitions[0].Err == nil {
+			return nil
+		}
+		pause := time.NewTimer(leaderSearch)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // read applies the topic to the state until the registry is closed.
 func (r *Registry) read() {
 	defer close(r.done)
@@ -229,24 +319,28 @@ func (r *Registry) apply(records []*kgo.Record) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, record := range records {
-		if err := r.state.apply(record.Key, record.Value); err != nil {
+		if !r.fence.admit(record) {
+			r.cfg.Log.Warn("schema registry passes over a record of a reign that was over", "topic", r.cfg.Topic, "offset", record.Offset, "current", r.fence.current.String())
+		} else if err := r.state.apply(record.Key, record.Value); err != nil {
 			r.cfg.Log.Warn("schema registry passes over a record", "topic", r.cfg.Topic, "offset", record.Offset, "error", err)
 		}
 		r.next = record.Offset + 1
 	}
 	close(r.advanced)
 	r.advanced = make(chan struct{})
+	r.leadership.look()
 }
 
-// append writes entries in their order and returns when the state has them.
-func (r *Registry) append(ctx context.Context, entries ...entry) error {
+// append writes entries in their order, as records of a reign, and returns when
+// the state has them. If any of them did not count the error is errDeposed.
+func (r *Registry) append(ctx context.Context, in reign, entries ...entry) error {
 	records := make([]*kgo.Record, 0, len(entries))
 	for _, e := range entries {
 		key, value, err := e.encode()
 		if err != nil {
 			return err
 		}
-		records = append(records, &kgo.Record{Topic: r.cfg.Topic, Key: key, Value: value})
+		records = append(records, &kgo.Record{Topic: r.cfg.Topic, Key: key, Value: value, Headers: in.headers()})
 	}
 	if err := r.client.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		if r.ctx.Err() != nil {
@@ -258,8 +352,12 @@ func (r *Registry) append(ctx context.Context, entries ...entry) error {
 	for {
 		r.mu.RLock()
 		next, advanced := r.next, r.advanced
+		late := slices.ContainsFunc(records, func(record *kgo.Record) bool { return r.fence.late[record.Offset] })
 		r.mu.RUnlock()
 		if next > last {
+			if late {
+				return errDeposed
+			}
 			return nil
 		}
 		select {
@@ -278,12 +376,18 @@ func (r *Registry) write(entries ...entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
+	in, ok := r.reigning()
+	if !ok {
+		return errDeposed
+	}
 	ctx, cancel := context.WithTimeout(r.ctx, writeTimeout)
 	defer cancel()
-	err := r.append(ctx, entries...)
+	err := r.append(ctx, in, entries...)
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, errDeposed):
+		return err
 	case errors.Is(err, kerr.MessageTooLarge):
 		return fail(codeSchemaTooLarge, "the schema is larger than the registry's topic takes")
 	case ctx.Err() != nil && r.ctx.Err() == nil:

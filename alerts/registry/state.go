@@ -31,6 +31,9 @@ type state struct {
 	ids    map[int][]*schemaValue
 	levels map[string]string
 	modes  map[string]Mode
+	// settings are the records behind levels and modes as they came, by key:
+	// Confluent's have fields that mean nothing here.
+	settings map[string][]byte
 	// maxID is the highest id ever seen, so that ids are not used twice.
 	maxID int
 }
@@ -41,6 +44,7 @@ func newState() *state {
 		ids:      make(map[int][]*schemaValue),
 		levels:   make(map[string]string),
 		modes:    make(map[string]Mode),
+		settings: make(map[string][]byte),
 	}
 }
 
@@ -57,6 +61,12 @@ func (s *state) apply(key, value []byte) error {
 			return fmt.Errorf("value of %s record: %w", k.KeyType, err)
 		}
 		return nil
+	}
+	if k.KeyType == keyConfig || k.KeyType == keyMode {
+		delete(s.settings, string(key))
+		if !tombstone && json.Valid(value) {
+			s.settings[string(key)] = value
+		}
 	}
 	switch k.KeyType {
 	case keySchema:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,6 +38,7 @@ const (
 	// restoreTimeout bounds the way back to READWRITE, which must be tried even
 	// if the caller's context has ended.
 	restoreTimeout = 10 * time.Second
+	restoreAgain   = 250 * time.Millisecond
 )
 
 // Sync makes a registry hold the entries, whichever implementation it is. If all
@@ -49,7 +51,7 @@ const (
 // that shows in the registry's list, nothing has been changed then. The report
 // is valid along with an error, too.
 func Sync(ctx context.Context, client *sr.Client, entries []Entry) (SyncReport, error) {
-	held, err := list(ctx, client)
+	held, err := List(ctx, client)
 	if err != nil {
 		return SyncReport{}, err
 	}
@@ -77,8 +79,8 @@ func Sync(ctx context.Context, client *sr.Client, entries []Entry) (SyncReport, 
 	return report, nil
 }
 
-// list gives all live schemas of a registry.
-func list(ctx context.Context, client *sr.Client) ([]sr.SubjectSchema, error) {
+// List gives all live schemas of a registry.
+func List(ctx context.Context, client *sr.Client) ([]sr.SubjectSchema, error) {
 	var all []sr.SubjectSchema
 	for {
 		got, err := client.AllSchemas(sr.WithParams(ctx, sr.Offset(len(all)), sr.Limit(pageSize)))
@@ -135,7 +137,7 @@ func importSubject(ctx context.Context, client *sr.Client, subject string, missi
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
 		defer cancel()
-		if back := client.SetMode(ctx, sr.ModeReadWrite, subject)[0].Err; back != nil {
+		if back := restore(ctx, client, subject); back != nil {
 			err = errors.Join(err, fmt.Errorf("return subject %s to mode %s: %w", subject, sr.ModeReadWrite, back))
 		}
 	}()
@@ -160,6 +162,25 @@ func importSubject(ctx context.Context, client *sr.Client, subject string, missi
 	return added, nil
 }
 
+// restore returns a subject to READWRITE, and does not give up at once when the
+// registry, which may be why the rest failed, does not do it.
+func restore(ctx context.Context, client *sr.Client, subject string) error {
+	for {
+		err := client.SetMode(ctx, sr.ModeReadWrite, subject)[0].Err
+		var answer *sr.ResponseError
+		if err == nil || errors.As(err, &answer) && answer.StatusCode < 500 {
+			return err
+		}
+		pause := time.NewTimer(restoreAgain)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
+}
+
 // importError finds out whether the registry refused an entry because its id is
 // held by a schema that lists do not show, which is one that was deleted softly.
 func importError(ctx context.Context, client *sr.Client, e Entry, cause error) error {
@@ -170,4 +191,51 @@ func importError(ctx context.Context, client *sr.Client, e Entry, cause error) e
 		}
 	}
 	return fmt.Errorf("register schema %d as version %d of subject %s: %w", e.ID, e.Version, e.Subject, cause)
+}
+
+// Settle returns the entries' subjects that were left in mode IMPORT, by a Sync
+// that was killed or by the observatory's program, to READWRITE, and names them.
+func Settle(ctx context.Context, client *sr.Client, entries []Entry) ([]string, error) {
+	var subjects []string
+	for _, e := range entries {
+		if !slices.Contains(subjects, e.Subject) {
+			subjects = append(subjects, e.Subject)
+		}
+	}
+	var left []string
+	var errs []error
+	for _, result := range client.Mode(ctx, subjects...) {
+		var answer *sr.ResponseError
+		switch {
+		case errors.As(result.Err, &answer) && (answer.ErrorCode == codeSubjectMode || answer.ErrorCode == codeSubjectNotFound):
+		case result.Err != nil:
+			errs = append(errs, fmt.Errorf("mode of subject %s: %w", result.Subject, result.Err))
+		case result.Mode == sr.ModeImport:
+			left = append(left, result.Subject)
+		}
+	}
+	for _, subject := range left {
+		if err := client.SetMode(ctx, sr.ModeReadWrite, subject)[0].Err; err != nil {
+			errs = append(errs, fmt.Errorf("return subject %s to mode %s: %w", subject, sr.ModeReadWrite, err))
+		}
+	}
+	return left, errors.Join(errs...)
+}
+
+// Remove deletes versions of subjects for good; one that is not there is no error.
+func Remove(ctx context.Context, client *sr.Client, entries ...Entry) error {
+	for _, e := range entries {
+		for _, how := range []sr.DeleteHow{sr.SoftDelete, sr.HardDelete} {
+			err := client.DeleteSchema(ctx, e.Subject, e.Version, how)
+			var answer *sr.ResponseError
+			if errors.As(err, &answer) && (answer.ErrorCode == codeSubjectNotFound || answer.ErrorCode == codeVersionNotFound ||
+				answer.ErrorCode == codeVersionSoftDeleted && how == sr.SoftDelete) {
+				err = nil
+			}
+			if err != nil {
+				return fmt.Errorf("delete version %d of subject %s: %w", e.Version, e.Subject, err)
+			}
+		}
+	}
+	return nil
 }

@@ -227,6 +227,71 @@ func TestSyncThatFailsLeavesNoImportMode(t *testing.T) {
 	}
 }
 
+// TestSyncRestoresAgainAndAgain has a registry that fails where it hurts: when the
+// mode is to be restored.
+func TestSyncRestoresAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	base := openNew(t)
+	var puts atomic.Int64
+	proxy := forward(t, base, func(w http.ResponseWriter, req *http.Request) bool {
+		if n := puts.Add(1); req.Method != http.MethodPut || n < 3 || n > 7 {
+			return true
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return false
+	})
+	broken, _ := client(t, proxy)
+	if _, err := registry.Sync(testContext(t), broken, alertEntries()[:1]); err != nil {
+		t.Error(err)
+	}
+	sound, _ := client(t, base)
+	readWrite(t, sound)
+}
+
+// TestSettle ends what a synchronisation left that was killed.
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	base := openNew(t)
+	c, _ := client(t, base)
+	sync28(t, c, registry.SyncReport{Added: 28})
+	converse(t, base,
+		exchange{`PUT /mode/alert-packet?force=true {"mode":"IMPORT"}`, `{"mode":"IMPORT"}`},
+		exchange{`PUT /mode/lsst-alerts-v9.0-value {"mode":"READONLY"}`, `{"mode":"READONLY"}`},
+	)
+	for _, want := range [][]string{{"alert-packet"}, nil} {
+		got, err := registry.Settle(testContext(t), c, alertEntries())
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("settled %v, %v, want %v", got, err, want)
+		}
+	}
+	converse(t, base,
+		exchange{`GET /mode/alert-packet`, `{"mode":"READWRITE"}`},
+		exchange{`GET /mode/lsst-alerts-v9.0-value`, `{"mode":"READONLY"}`},
+	)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	away, _ := client(t, gone.URL)
+	if _, err := registry.Settle(testContext(t), away, alertEntries()); err == nil {
+		t.Error("no registry, and no error")
+	}
+}
+
+func TestRemove(t *testing.T) {
+	t.Parallel()
+	base := openNew(t)
+	c, _ := client(t, base)
+	sync28(t, c, registry.SyncReport{Added: 28})
+	e := alertEntries()[:2]
+	converse(t, base, exchange{fmt.Sprintf(`DELETE /subjects/%s/versions/%d`, e[0].Subject, e[0].Version), fmt.Sprint(e[0].Version)})
+	for range 2 {
+		if err := registry.Remove(testContext(t), c, e...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	converse(t, base, exchange{fmt.Sprintf(`GET /schemas/ids/%d`, e[0].ID), `404 40403`})
+	sync28(t, c, registry.SyncReport{Present: 26, Added: 2})
+}
+
 // TestSyncKeepsSchemasReadable reads known ids between any two requests of a
 // synchronisation.
 func TestSyncKeepsSchemasReadable(t *testing.T) {

@@ -45,13 +45,13 @@ func TestRecords(t *testing.T) {
 		`{"keytype":"NOOP","magic":0} = (tombstone)`,
 		`{"keytype":"CLEAR_SUBJECT","subject":"s","magic":0} = {"subject":"s"}`,
 		`{"keytype":"MODE","subject":"s","magic":0} = {"subject":"s","mode":"IMPORT"}`,
-		`{"keytype":"SCHEMA","subject":"s","version":704,"magic":1} = {"subject":"s","version":704,"id":704,"metadata":{"properties":{"confluent:version":"704"}},"schema":"\"null\"","deleted":false}`,
+		`{"keytype":"SCHEMA","subject":"s","version":704,"magic":1} = {"subject":"s","version":704,"id":704,"schemaType":"AVRO","metadata":{"properties":{"confluent:version":"704"}},"schema":"\"null\"","deleted":false}`,
 		`{"keytype":"MODE","subject":"s","magic":0} = {"subject":"s","mode":"READWRITE"}`,
 		`{"keytype":"MODE","magic":0} = {"mode":"READWRITE"}`,
 		`{"keytype":"CONFIG","magic":0} = {"compatibilityLevel":"NONE"}`,
 		`{"keytype":"CONFIG","subject":"s","magic":0} = {"subject":"s","compatibilityLevel":"FULL_TRANSITIVE"}`,
-		`{"keytype":"SCHEMA","subject":"a<b>&c","version":1,"magic":1} = {"subject":"a<b>&c","version":1,"id":100001,"references":[{"name":"n","subject":"s","version":704}],"schema":"\"null\"","deleted":false}`,
-		`{"keytype":"SCHEMA","subject":"a<b>&c","version":1,"magic":1} = {"subject":"a<b>&c","version":1,"id":100001,"references":[{"name":"n","subject":"s","version":704}],"schema":"\"null\"","deleted":true}`,
+		`{"keytype":"SCHEMA","subject":"a<b>&c","version":1,"magic":1} = {"subject":"a<b>&c","version":1,"id":100001,"schemaType":"AVRO","references":[{"name":"n","subject":"s","version":704}],"schema":"\"null\"","deleted":false}`,
+		`{"keytype":"SCHEMA","subject":"a<b>&c","version":1,"magic":1} = {"subject":"a<b>&c","version":1,"id":100001,"schemaType":"AVRO","references":[{"name":"n","subject":"s","version":704}],"schema":"\"null\"","deleted":true}`,
 		`{"keytype":"SCHEMA","subject":"a<b>&c","version":1,"magic":1} = (tombstone)`,
 		`{"keytype":"CONFIG","subject":"s","magic":0} = (tombstone)`,
 		`{"keytype":"MODE","magic":0} = (tombstone)`,
@@ -184,14 +184,17 @@ func TestAsThePhalanxUser(t *testing.T) {
 	cluster := startKafka(t, kfake.EnableSASL(), kfake.EnableACLs(),
 		kfake.Superuser("SCRAM-SHA-512", "admin", "admin-password"),
 		kfake.User("SCRAM-SHA-512", "alert-schema-registry", "registry-password",
-			acl(kmsg.ACLOperationRead), acl(kmsg.ACLOperationWrite), acl(kmsg.ACLOperationDescribeConfigs)),
+			acl(kmsg.ACLOperationRead), acl(kmsg.ACLOperationWrite), acl(kmsg.ACLOperationDescribeConfigs),
+			kfake.ACL{Resource: kmsg.ACLResourceTypeGroup, Name: "schema-registry", Pattern: kmsg.ACLResourcePatternTypePrefixed, Operation: kmsg.ACLOperationAll, Allow: true}),
 		kfake.User("SCRAM-SHA-512", "nobody", "nobody-password"),
 	)
 	as := func(user, password string) registry.Config {
 		return registry.Config{Login: kafka.Login{Bootstrap: cluster.ListenAddrs(), User: user, Password: password}}
 	}
-	_, base := open(t, as("alert-schema-registry", "registry-password"))
-	converse(t, base, exchange{`POST /subjects/s/versions ` + post(one), `{"id":100001,"version":1}`})
+	for range 2 { // one leads, the other one passes on
+		_, base := enter(t, as("alert-schema-registry", "registry-password"))
+		converse(t, base, exchange{`POST /subjects/s/versions ` + post(one), `{"id":100001,"version":1}`})
+	}
 
 	for _, cfg := range []registry.Config{as("nobody", "nobody-password"), as("alert-schema-registry", "wrong")} {
 		r, err := registry.Open(testContext(t), cfg)

@@ -32,6 +32,13 @@ type CreateConfig struct {
 	// source's first alert is read before anything is deleted. A manifest
 	// of the earlier content is void from the moment of this call.
 	Replace bool
+	// Append leaves what is in the topic and adds to it, whatever its number of
+	// partitions, as the reference does. A load that fails leaves its part there,
+	// and the manifest's offsets mean nothing.
+	Append bool
+	// SchemaID, when not nil, goes into the wire header instead of the schema's own
+	// id.
+	SchemaID *uint32
 	// Total is the number of alerts to expect, for Progress only; 0 if unknown.
 	Total int64
 	// Progress, if set, is told of every acknowledged alert, by one goroutine
@@ -62,15 +69,20 @@ func Create(ctx context.Context, cfg CreateConfig) (Manifest, error) {
 		return Manifest{}, err
 	}
 	defer w.close()
-	if err := makeRoom(ctx, w, cfg.Replace); err != nil {
-		return Manifest{}, err
+	if !cfg.Append {
+		if err := makeRoom(ctx, w, cfg.Replace); err != nil {
+			return Manifest{}, err
+		}
 	}
 
 	l := newLoad(ctx, w, cfg)
 	err = l.run(ctx, first)
 	manifest := l.manifest()
-	if err == nil && manifest.EndOffset-manifest.StartOffset != manifest.Alerts {
+	if err == nil && !cfg.Append && manifest.EndOffset-manifest.StartOffset != manifest.Alerts {
 		err = &ForeignWriteError{cfg.Topic, manifest.Alerts, manifest.StartOffset, manifest.EndOffset - 1}
+	}
+	if err != nil && cfg.Append {
+		return Manifest{}, err
 	}
 	if err != nil {
 		late, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
@@ -185,25 +197,17 @@ func (l *load) run(ctx context.Context, body []byte) error {
 }
 
 func (l *load) send(body []byte, values chan<- []byte) error {
-	var origin float64
+	departures := departures{schema: l.cfg.Schema, id: l.cfg.SchemaID}
 	for {
-		head, err := l.cfg.Schema.Head(body)
+		record, id, err := departures.record(body)
 		if err != nil {
-			return &SourceError{l.sent, err}
-		}
-		if l.sent == 0 {
-			origin = head.MidpointMjdTai
-		}
-		us, err := offsetMicros(origin, head.MidpointMjdTai)
-		if err != nil {
-			return &SourceError{l.sent, err}
-		}
-		value := packet.Frame(uint32(l.cfg.Schema.ID()), body)
-		if err := l.room.enter(l.ctx, len(value)); err != nil {
 			return err
 		}
-		l.produce(value, head.ID, us)
-		values <- value
+		if err := l.room.enter(l.ctx, len(record.Value)); err != nil {
+			return err
+		}
+		l.produce(record, id)
+		values <- record.Value
 		l.sent++
 
 		body, err = l.cfg.Source.Next(l.ctx)
@@ -216,12 +220,8 @@ func (l *load) send(body []byte, values chan<- []byte) error {
 	}
 }
 
-func (l *load) produce(value []byte, id, us int64) {
-	index := l.sent
-	record := &kgo.Record{
-		Value:   value,
-		Headers: []kgo.RecordHeader{{Key: OffsetHeader, Value: []byte(formatMicros(us))}},
-	}
+func (l *load) produce(record *kgo.Record, id int64) {
+	index, value := l.sent, record.Value
 	// What was handed over is to arrive even if the caller gives up: the
 	// drain at the end is what waits, and for how long.
 	l.writer.client.Produce(context.WithoutCancel(l.ctx), record, func(r *kgo.Record, err error) {
@@ -260,6 +260,9 @@ func (l *load) manifest() Manifest {
 		Alerts:      l.acked,
 		Bytes:       l.bytes,
 		SchemaID:    l.cfg.Schema.ID(),
+	}
+	if id := l.cfg.SchemaID; id != nil {
+		m.SchemaID = int(*id)
 	}
 	m.SHA256 = fmt.Sprintf("%x", l.digest.Sum(nil))
 	return m

@@ -79,7 +79,7 @@ func (c cluster) read(tb testing.TB, topic string) map[int32][]*kgo.Record {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	reading := startPass(ctx, passConfig{topic: topic, content: now, options: c.login.Options(), ahead: 1 << 30})
+	reading := startPass(ctx, 1<<30, topicReader{topic, now, c.login.Options()}.read)
 	defer reading.discard()
 	records := make(map[int32][]*kgo.Record)
 	for {

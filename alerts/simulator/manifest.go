@@ -59,9 +59,7 @@ func Verify(ctx context.Context, client *kgo.Client, m Manifest, opts ...VerifyO
 }
 
 func verifyDeep(ctx context.Context, client *kgo.Client, now content, m Manifest) error {
-	reading := startPass(ctx, passConfig{
-		topic: m.Topic, content: now, options: client.Opts(), ahead: fetchBytes,
-	})
+	reading := startPass(ctx, fetchBytes, topicReader{m.Topic, now, client.Opts()}.read)
 	defer reading.discard()
 	digest := sha256.New()
 	var alerts, bytes int64

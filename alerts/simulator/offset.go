@@ -22,14 +22,24 @@ const (
 )
 
 // offsetMicros is the time between two midpoints (MJD, days TAI) in whole
-// microseconds, which is as fine as the reference resolves it. Ties go to
-// even, as in Python's timedelta.
+// microseconds. As in the reference, each midpoint is rounded to a time of its own
+// before they are subtracted (astropy's to_datetime, which is ERFA's d2dtf with six
+// decimals, rounds half away from zero); rounding their difference would be off by a
+// microsecond now and then.
 func offsetMicros(first, midpoint float64) (int64, error) {
-	us := math.RoundToEven((midpoint - first) * secondsPerDay * 1e6)
+	from, since := timeOfDay(first)
+	to, until := timeOfDay(midpoint)
+	us := (to-from)*secondsPerDay*1e6 + until - since
 	if math.IsNaN(us) || math.Abs(us) > float64(maxMicros) {
 		return 0, fmt.Errorf("midpoint %g days is no time near the first alert's %g", midpoint, first)
 	}
 	return int64(us), nil
+}
+
+// timeOfDay splits a time into its day and whole microseconds since its beginning.
+func timeOfDay(mjd float64) (day, micros float64) {
+	day = math.Floor(mjd)
+	return day, math.Round(1e6 * (secondsPerDay * (mjd - day)))
 }
 
 // formatMicros is the header value for an offset in microseconds.

@@ -80,6 +80,23 @@ func TestOffsetIsInMicroseconds(t *testing.T) {
 			t.Errorf("midpoint %v: %s, want %s", c.midpoint, got, c.want)
 		}
 	}
+	// As rubin-alert-sim 1.2.1 wrote them with astropy 8.0.2; the difference itself,
+	// rounded, is another microsecond.
+	for _, c := range []struct {
+		first, midpoint float64
+		want            string
+	}{
+		{59295.331059332646, 59294.34132851475, "-85512.742667"},
+		{58376.52016775873, 58376.520437568, "23.311521"},
+		{60342.165690561545, 60342.165713519564, "1.983572"},
+		{59158.43714532671, 59157.993816215836, "-38303.63518"},
+		{59999.99999999999, 60000.0, "1e-06"},
+		{60000.25, 60000.25000000001, "1e-06"},
+	} {
+		if us, err := offsetMicros(c.first, c.midpoint); err != nil || formatMicros(us) != c.want {
+			t.Errorf("%v after %v: %s (%v), the reference has %s", c.midpoint, c.first, formatMicros(us), err, c.want)
+		}
+	}
 	for _, midpoint := range []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e12} {
 		if us, err := offsetMicros(first, midpoint); err == nil {
 			t.Errorf("midpoint %v was taken as %d µs", midpoint, us)

@@ -14,21 +14,9 @@ import (
 // topic is still the same one. It bounds only how late a deleted topic shows.
 const quietTime = 2 * time.Second
 
-// passConfig says what a pass reads.
-type passConfig struct {
-	topic   string
-	content content
-	options []kgo.Opt // how to reach the cluster, and how to log
-	ahead   int64     // bytes to read before anyone has asked for them
-}
-
-// pass reads the given content of a topic once, in the background and ahead
-// of its reader by a bounded number of bytes. Each has a client of its own:
-// nothing of an earlier visit (buffered fetches, a topic that was created
-// again) can reach the next one, and the connections are made before they are
-// needed.
+// pass reads the alerts of one visit once, in the background and ahead of its
+// reader by a bounded number of bytes.
 type pass struct {
-	cfg     passConfig
 	records chan *kgo.Record
 	ready   chan struct{} // closed when the first record, the end or an error is there
 	budget  *room
@@ -37,22 +25,24 @@ type pass struct {
 	err     error // set before records is closed
 }
 
-func startPass(ctx context.Context, cfg passConfig) *pass {
+// startPass begins to read. read hands over records in the reservoir's form, one
+// after another, and returns nil at their end; ahead is the number of bytes that
+// may be read before anyone has asked for them.
+func startPass(ctx context.Context, ahead int64, read func(ctx context.Context, hand func(*kgo.Record) error) error) *pass {
 	ctx, cancel := context.WithCancel(ctx)
 	p := &pass{
-		cfg: cfg,
 		// Bytes are what is bounded; this bounds the count for tiny records.
 		records: make(chan *kgo.Record, 4096),
 		ready:   make(chan struct{}),
-		budget:  newRoom(cfg.ahead),
+		budget:  newRoom(ahead),
 		cancel:  cancel,
 		ended:   make(chan struct{}),
 	}
 	go func() {
-		defer close(p.ended)
-		defer close(p.records)
-		p.err = p.read(ctx)
-		p.markReady()
+		p.err = read(ctx, func(r *kgo.Record) error { return p.hand(ctx, r) })
+		close(p.records)
+		close(p.ended)
+		p.markReady() // last, so that whoever waited for it sees a failure
 	}()
 	return p
 }
@@ -97,13 +87,36 @@ func (p *pass) markReady() {
 	}
 }
 
-func (p *pass) read(ctx context.Context) error {
-	left := p.cfg.content.ends()
+func (p *pass) hand(ctx context.Context, r *kgo.Record) error {
+	if err := p.budget.enter(ctx, len(r.Value)); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case p.records <- r:
+		p.markReady()
+		return nil
+	}
+}
+
+// topicReader reads the given content of a topic. Each reading has a client of its
+// own: nothing of an earlier visit (buffered fetches, a topic that was created
+// again) can reach the next one, and the connections are made before they are
+// needed.
+type topicReader struct {
+	topic   string
+	content content
+	options []kgo.Opt // how to reach the cluster, and how to log
+}
+
+func (t topicReader) read(ctx context.Context, hand func(*kgo.Record) error) error {
+	left := t.content.ends()
 	if len(left) == 0 {
 		return nil
 	}
-	client, err := kgo.NewClient(append(p.cfg.options[:len(p.cfg.options):len(p.cfg.options)],
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{p.cfg.topic: p.cfg.content.starts()}),
+	client, err := kgo.NewClient(append(t.options[:len(t.options):len(t.options)],
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.topic: t.content.starts()}),
 		// Records that are gone are an event to report, not one to skip.
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		// A marker of a transaction takes up an offset; without it the end
@@ -125,19 +138,19 @@ func (p *pass) read(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := p.check(fetches); err != nil {
+		if err := t.check(fetches); err != nil {
 			return err
 		}
 		if fetches.NumRecords() == 0 {
 			// An error here is trouble with the brokers, which the client is
 			// already retrying.
-			now, err := observe(ctx, admin, p.cfg.topic)
-			if errors.Is(err, kerr.UnknownTopicOrPartition) || err == nil && !p.holds(now, left) {
-				return &ReservoirChangedError{p.cfg.topic, err}
+			now, err := observe(ctx, admin, t.topic)
+			if errors.Is(err, kerr.UnknownTopicOrPartition) || err == nil && !t.holds(now, left) {
+				return &ReservoirChangedError{t.topic, err}
 			}
 			continue
 		}
-		if err := p.hand(ctx, fetches, left); err != nil {
+		if err := strike(fetches, left, hand); err != nil {
 			return err
 		}
 	}
@@ -146,22 +159,22 @@ func (p *pass) read(ctx context.Context) error {
 
 // check finds the errors that will not go away. All others, an unreachable
 // broker among them, the client retries by itself.
-func (p *pass) check(fetches kgo.Fetches) error {
+func (t topicReader) check(fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
 		var refusal *kerr.Error
 		var loss *kgo.ErrDataLoss
 		switch {
 		case errors.Is(e.Err, kerr.OffsetOutOfRange), errors.As(e.Err, &loss):
-			return &ReservoirChangedError{p.cfg.topic, e.Err}
+			return &ReservoirChangedError{t.topic, e.Err}
 		case errors.As(e.Err, &refusal) && !kerr.IsRetriable(refusal):
-			return &TopicError{p.cfg.topic, e.Err}
+			return &TopicError{t.topic, e.Err}
 		}
 	}
 	return nil
 }
 
-// hand passes records on and strikes off the partitions that are complete.
-func (p *pass) hand(ctx context.Context, fetches kgo.Fetches, left map[int32]int64) error {
+// strike passes records on and strikes off the partitions that are complete.
+func strike(fetches kgo.Fetches, left map[int32]int64, hand func(*kgo.Record) error) error {
 	for it := fetches.RecordIter(); !it.Done(); {
 		r := it.Next()
 		end, wanted := left[r.Partition]
@@ -174,14 +187,8 @@ func (p *pass) hand(ctx context.Context, fetches kgo.Fetches, left map[int32]int
 		if r.Attrs.IsControl() {
 			continue
 		}
-		if err := p.budget.enter(ctx, len(r.Value)); err != nil {
+		if err := hand(r); err != nil {
 			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case p.records <- r:
-			p.markReady()
 		}
 	}
 	return nil
@@ -189,8 +196,8 @@ func (p *pass) hand(ctx context.Context, fetches kgo.Fetches, left map[int32]int
 
 // holds tells whether the topic still is the one that is being read and ends
 // where it did or later. Its start may move: what was read before stays read.
-func (p *pass) holds(now content, left map[int32]int64) bool {
-	if now.topicID != p.cfg.content.topicID {
+func (t topicReader) holds(now content, left map[int32]int64) bool {
+	if now.topicID != t.content.topicID {
 		return false
 	}
 	for _, b := range now.bounds {

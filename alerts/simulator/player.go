@@ -28,8 +28,11 @@ const (
 
 // PlayConfig says what to play where.
 type PlayConfig struct {
-	Login       kafka.Login
-	Source      string // the reservoir (alerts-static at USDF)
+	Login  kafka.Login
+	Source string // the reservoir (alerts-static at USDF)
+	// Input, when set, is played instead of a reservoir; Source is then only its
+	// name in errors. It is opened anew for every visit.
+	Input       Input
 	Destination string // the topic that the community reads (alerts-simulated at USDF)
 	// Interval is the time from one visit's start to the next one's (37 s at
 	// USDF). 0 plays without a pause, a negative one plays once.
@@ -63,7 +66,12 @@ type Cycle struct {
 type Status struct {
 	Running  bool
 	Paused   bool
+	Since    time.Time // of the pause; zero unless paused
+	Playing  bool      // a visit is under way
 	Next     time.Time // when the coming or the present visit is or was due
+	Visits   int64     // played since Run began, also those that broke off
+	Missed   int64     // grid points that went by since then because a visit was still under way
+	Skipped  int64     // grid points that went by since then because of a pause
 	Acked    int64     // alerts acknowledged since Run began
 	InFlight int64     // alerts sent and not yet acknowledged; stays high while brokers do not answer
 	LastAck  time.Time // zero before the first
@@ -106,7 +114,7 @@ func (p *Player) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.status.Paused {
-		p.status.Paused = true
+		p.status.Paused, p.status.Since = true, time.Now()
 		p.resumed = make(chan struct{})
 	}
 }
@@ -116,7 +124,7 @@ func (p *Player) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.status.Paused {
-		p.status.Paused = false
+		p.status.Paused, p.status.Since = false, time.Time{}
 		close(p.resumed)
 	}
 }
@@ -140,24 +148,33 @@ func (p *Player) Status() Status {
 // error. Run must not be called while it is running.
 func (p *Player) Run(ctx context.Context) (acked int64, err error) {
 	defer p.update(func(s *Status) { s.Running = false })
-	p.update(func(s *Status) { *s = Status{Running: true, Paused: s.Paused} })
+	p.update(func(s *Status) { *s = Status{Running: true, Paused: s.Paused, Since: s.Since} })
 
 	w, err := newWriter(ctx, p.cfg.Login, p.cfg.Destination, p.log, kgo.RecordPartitioner(inTurn{chunkBytes}))
 	if err != nil {
 		return 0, err
 	}
 	defer w.close()
-	now, err := observe(ctx, w.admin, p.cfg.Source)
+	s := &session{player: p, writer: w, room: newRoom(p.inFlight)}
+	if p.cfg.Input != nil {
+		s.stock = fileStock{p.cfg.Source, p.cfg.Input, p.cfg.Ahead}
+	} else {
+		s.stock = topicStock{p.cfg.Source, w.admin, append(p.cfg.Login.Options(), kgo.WithLogger(clientLog{p.log})), p.cfg.Ahead}
+	}
+	now, err := s.stock.look(ctx)
 	if err != nil {
 		return 0, err
 	}
-	s := &session{player: p, writer: w, room: newRoom(p.inFlight)}
 	s.prepare(ctx, now)
 	defer func() { s.ahead.discard() }()
 	select {
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	case <-s.ahead.ready:
+		// A reservoir can be mended while it is played; a file is read as it is.
+		if p.cfg.Input != nil && s.ahead.failed() {
+			return 0, s.ahead.err
+		}
 	}
 
 	schedule := grid{time.Now(), p.cfg.Interval}
@@ -165,8 +182,14 @@ func (p *Player) Run(ctx context.Context) (acked int64, err error) {
 		if n, err = p.await(ctx, schedule, n); err != nil {
 			return acked, err
 		}
+		p.update(func(s *Status) { s.Playing = true })
 		c := s.visit(ctx, n, schedule)
 		acked += c.Alerts
+		p.update(func(s *Status) {
+			s.Playing = false
+			s.Visits++
+			s.Missed += int64(c.Missed)
+		})
 		p.log.Info("visit played", "visit", c.N, "alerts", c.Alerts, "bytes", c.Bytes,
 			"seconds", c.Finished.Sub(c.Started).Seconds(), "late", c.Lateness, "missed", c.Missed, "error", c.Err)
 		if p.cfg.Observe != nil {
@@ -206,7 +229,9 @@ func (p *Player) await(ctx context.Context, g grid, n int) (int, error) {
 			return n, ctx.Err()
 		case <-resumed:
 			if g.interval > 0 {
-				n = g.after(n-1, time.Now())
+				at := g.after(n-1, time.Now())
+				p.update(func(s *Status) { s.Skipped += int64(at - n) })
+				n = at
 			}
 		}
 	}
@@ -223,32 +248,29 @@ type session struct {
 	player *Player
 	writer *writer
 	room   *room
+	stock  stock
 	ahead  *pass
+	seen   any // the stamp of what ahead reads
 }
 
-// prepare begins to read the given content, in place of what was held ready.
-func (s *session) prepare(ctx context.Context, c content) {
+// prepare begins to read what a look saw, in place of what was held ready.
+func (s *session) prepare(ctx context.Context, stamp any) {
 	if s.ahead != nil {
 		s.ahead.discard()
 	}
-	s.ahead = startPass(ctx, passConfig{
-		topic:   s.player.cfg.Source,
-		content: c,
-		options: append(s.player.cfg.Login.Options(), kgo.WithLogger(clientLog{s.player.log})),
-		ahead:   s.player.cfg.Ahead,
-	})
+	s.ahead, s.seen = s.stock.read(ctx, stamp), stamp
 }
 
 // visit plays the reservoir once.
 func (s *session) visit(ctx context.Context, n int, g grid) Cycle {
 	cfg := s.player.cfg
 	c := Cycle{N: n}
-	now, err := observe(ctx, s.writer.admin, cfg.Source)
+	now, err := s.stock.look(ctx)
 	observed := err == nil
-	if observed && (s.ahead.failed() || !now.equal(s.ahead.cfg.content)) {
+	if observed && (s.ahead.failed() || !sameStamp(now, s.seen)) {
 		s.prepare(ctx, now)
 	}
-	if observed && now.empty() {
+	if c, ok := now.(seenContent); observed && ok && c.empty() {
 		err = ErrEmptyReservoir
 	}
 	c.Due = g.due(n, time.Now())
@@ -286,7 +308,7 @@ func (s *session) send(ctx context.Context, start time.Time, t *tally) error {
 		if err != nil || r == nil {
 			return err
 		}
-		offset, err := offsetOf(r, s.player.cfg.Source)
+		offset, err := offsetOf(r, s.stock.name())
 		if err != nil {
 			s.ahead.release(r)
 			t.refuse(err)

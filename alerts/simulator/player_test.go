@@ -210,6 +210,13 @@ func TestPauseKeepsTheGrid(t *testing.T) {
 	if shift := next.Due.Sub(first.Due); shift != time.Duration(next.N)*interval {
 		t.Errorf("visit %d is due after %v", next.N, shift)
 	}
+	st := p.Status()
+	if st.Paused || !st.Since.IsZero() || st.Skipped < 3 || st.Missed != 0 {
+		t.Errorf("after a pause of four intervals: %+v", st)
+	}
+	if st.Visits+st.Skipped < int64(next.N) {
+		t.Errorf("visit %d, and %d played, %d skipped", next.N, st.Visits, st.Skipped)
+	}
 }
 
 func TestPausedPlayerCanBeEnded(t *testing.T) {

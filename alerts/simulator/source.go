@@ -74,3 +74,27 @@ func (s *visitSource) Next(ctx context.Context) ([]byte, error) {
 		return m.body, m.err
 	}
 }
+
+// Converted yields the alerts of a source written anew with another schema.
+func Converted(s Source, c *packet.Converter) Source { return convertedSource{s, c} }
+
+type convertedSource struct {
+	source    Source
+	converter *packet.Converter
+}
+
+func (s convertedSource) Next(ctx context.Context) ([]byte, error) {
+	body, err := s.source.Next(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.converter.Convert(body)
+}
+
+// Close closes the source beneath, if it can be closed.
+func (s convertedSource) Close() error {
+	if c, ok := s.source.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}

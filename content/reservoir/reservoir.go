@@ -34,8 +34,10 @@ type input struct {
 	PacketBytes int    `json:"packetBytes"` // mean size of a packet on the wire
 	Seed        string `json:"seed"`        // decimal; 64 bits do not fit into a JSON number
 	// File and Manifest say what a user loaded instead of a synthetic visit:
-	// then all of the visit's fields are empty.
+	// then all of the visit's fields are empty. As is the schema version in which
+	// the file's alerts are written, empty for the file's own.
 	File     string `json:"file,omitempty"`
+	As       string `json:"as,omitempty"`
 	Manifest string `json:"manifest,omitempty"`
 }
 
@@ -84,11 +86,12 @@ func Want(p *profiles.Profile) plan.Want {
 }
 
 // WantLoaded describes a reservoir that a user loaded from a file: it is kept as
-// it is, and loaded again from the file where it is not what its manifest says.
-func WantLoaded(p *profiles.Profile, file, loaded string) plan.Want {
+// it is, and loaded again from the file where it is not what its manifest says. schema
+// is the version in which the file's alerts are written, "" for the file's own.
+func WantLoaded(p *profiles.Profile, file, schema, loaded string) plan.Want {
 	w := Want(p)
 	w.Title = fmt.Sprintf("keep the visit that was loaded from %s in %s", file, p.Simulator.StaticTopic)
-	w.Input = plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: profiles.SimulatorUser, Topic: p.Simulator.StaticTopic, File: file, Manifest: loaded})
+	w.Input = plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: profiles.SimulatorUser, Topic: p.Simulator.StaticTopic, File: file, As: schema, Manifest: loaded})
 	return w
 }
 
@@ -192,6 +195,12 @@ func source(in input) (simulator.CreateConfig, io.Closer, error) {
 			return load, nil, fmt.Errorf("%s: %w", in.File, err)
 		}
 		load.Source, load.Schema = simulator.Container(r), r.Schema()
+		if in.As != "" {
+			if load, err = writtenAs(load, in.As); err != nil {
+				f.Close()
+				return load, nil, fmt.Errorf("%s: %w", in.File, err)
+			}
+		}
 		return load, f, nil
 	}
 	version, err := packet.ParseVersion(in.Schema)
@@ -209,6 +218,24 @@ func source(in input) (simulator.CreateConfig, io.Closer, error) {
 		Seed: seed, Visit: visitNumber(in), MidpointMjdTai: midpointMjdTai})
 	load.Source, load.Total = simulator.Visit(visit, 4*runtime.NumCPU()), int64(in.Alerts)
 	return load, io.NopCloser(nil), err
+}
+
+// writtenAs has the alerts written anew in another schema version.
+func writtenAs(load simulator.CreateConfig, as string) (simulator.CreateConfig, error) {
+	version, err := packet.ParseVersion(as)
+	if err != nil {
+		return load, err
+	}
+	schema, err := packet.Published(version)
+	if err != nil {
+		return load, err
+	}
+	converter, err := packet.NewConverter(load.Schema, schema)
+	if err != nil {
+		return load, err
+	}
+	load.Source, load.Schema = simulator.Converted(load.Source, converter), schema
+	return load, nil
 }
 
 // same says whether the last load was of the same visit; where it was loaded to

@@ -1,12 +1,19 @@
 // Package schemas registers every published alert schema version under its own
 // id, major*100 + minor, in the subject that holds all of them and in the one of
-// each version's own topic, as the reference's schema synchronisation does.
+// each version's own topic, as the reference's schema synchronisation does; and
+// in the same way the drafts that were taken into a lab.
 package schemas
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"path/filepath"
+	"slices"
 
+	"github.com/alertlab/alertlab/alerts/drafts"
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/content"
@@ -18,13 +25,32 @@ type input struct {
 	Registry string   `json:"registry"` // URL
 	Subject  string   `json:"subject"`
 	Versions []string `json:"versions"`
+	Drafts   []draft  `json:"drafts,omitempty"`
 }
 
-// Want describes the schemas of a profile's registry: all that are published.
-func Want(p *profiles.Profile) plan.Want {
+// draft is a version that is not published.
+type draft struct {
+	Version string `json:"version"`
+	Folder  string `json:"folder"` // below the lab's directory
+	SHA256  string `json:"sha256"` // of its canonical form
+}
+
+// Want describes the schemas of a profile's registry: all that are published, and
+// the lab's drafts.
+func Want(p *profiles.Profile, unreleased []profiles.Draft) plan.Want {
 	in := input{Registry: "${schema-registry.url}", Subject: p.Registry.Subject, Versions: Versions()}
+	title := fmt.Sprintf("%d alert schema versions, %s to %s", len(in.Versions), in.Versions[0], in.Versions[len(in.Versions)-1])
+	for i, d := range unreleased {
+		in.Drafts = append(in.Drafts, draft(d))
+		if i == 0 {
+			title += ", and as drafts "
+		} else {
+			title += ", "
+		}
+		title += d.Version
+	}
 	return plan.Want{
-		Title:  fmt.Sprintf("%d alert schema versions, %s to %s", len(in.Versions), in.Versions[0], in.Versions[len(in.Versions)-1]),
+		Title:  title,
 		Input:  plan.Input(in),
 		Behind: "schema-registry",
 	}
@@ -42,8 +68,58 @@ func Versions() []string {
 // TopicSubject is the subject of the topic that carries one version's alerts.
 func TopicSubject(version string) string { return "lsst-alerts-v" + version + "-value" }
 
-// New makes the part.
-func New() plan.Part { return content.Part[input]{Look: look, Make: apply} }
+// New makes the part. Folders of drafts are below dir.
+func New(dir string) plan.Part {
+	return content.Part[input]{Look: look, Make: func(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
+		return nil, apply(ctx, in, order, dir)
+	}}
+}
+
+// Entries are the places of schemas in a registry: each as a version of the
+// subject of all, and as the only one of its topic's subject.
+func Entries(subject string, versions ...*packet.Schema) []registry.Entry {
+	var out []registry.Entry
+	for _, s := range versions {
+		out = append(out,
+			registry.Entry{ID: s.ID(), Version: s.ID(), Schema: s.Canonical(), Subject: subject},
+			registry.Entry{ID: s.ID(), Version: 1, Schema: s.Canonical(), Subject: TopicSubject(s.Version().String())})
+	}
+	return out
+}
+
+// Published gives all published schemas, oldest first.
+func Published() ([]*packet.Schema, error) {
+	var out []*packet.Schema
+	for _, v := range packet.Versions() {
+		s, err := packet.Published(v)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// Sum is the checksum by which a lab knows a draft again.
+func Sum(s *packet.Schema) string {
+	sum := sha256.Sum256([]byte(s.Canonical()))
+	return hex.EncodeToString(sum[:])
+}
+
+// Unreleased reads a draft of a lab, whose directory is dir.
+func Unreleased(dir string, d profiles.Draft) (*packet.Schema, error) {
+	if !filepath.IsLocal(d.Folder) {
+		return nil, fmt.Errorf("draft %s lies outside of its lab: %s", d.Version, d.Folder)
+	}
+	got, err := drafts.Load(filepath.Join(dir, d.Folder))
+	if err != nil {
+		return nil, fmt.Errorf("draft %s: %w", d.Version, err)
+	}
+	if got.Version.String() != d.Version || Sum(got.Schema) != d.SHA256 {
+		return nil, fmt.Errorf("draft %s: the files in %s are not those that were taken into the lab", d.Version, filepath.Join(dir, d.Folder))
+	}
+	return got.Schema, nil
+}
 
 // look asks for the subjects only: whether every schema is there costs as much to
 // find out as to ensure, so a registry that answers counts as present, and one
@@ -66,6 +142,9 @@ func look(ctx context.Context, in input, _ plan.Look) (plan.Observation, error) 
 	for _, v := range in.Versions {
 		wanted = append(wanted, TopicSubject(v))
 	}
+	for _, d := range in.Drafts {
+		wanted = append(wanted, TopicSubject(d.Version))
+	}
 	for _, s := range wanted {
 		if !there[s] {
 			o.Drift = "subject " + s + " is missing"
@@ -74,26 +153,54 @@ func look(ctx context.Context, in input, _ plan.Look) (plan.Observation, error) 
 	return o, nil
 }
 
-// apply makes what is missing.
-func apply(ctx context.Context, in input, _ plan.Order) (map[string]string, error) {
-	var entries []registry.Entry
+// apply makes what is missing, and removes drafts that are wanted no more.
+func apply(ctx context.Context, in input, order plan.Order, dir string) error {
+	var wanted []*packet.Schema
 	for _, text := range in.Versions {
 		v, err := packet.ParseVersion(text)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s, err := packet.Published(v)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		entries = append(entries,
-			registry.Entry{ID: v.ID(), Version: v.ID(), Schema: s.Canonical(), Subject: in.Subject},
-			registry.Entry{ID: v.ID(), Version: 1, Schema: s.Canonical(), Subject: TopicSubject(text)})
+		wanted = append(wanted, s)
+	}
+	for _, d := range in.Drafts {
+		s, err := Unreleased(dir, profiles.Draft(d))
+		if err != nil {
+			return err
+		}
+		wanted = append(wanted, s)
 	}
 	client, err := registry.NewClient(in.Registry)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	_, err = registry.Sync(ctx, client.API(), entries)
-	return nil, err
+	if order.LastInput != nil {
+		var last input
+		if err := json.Unmarshal(order.LastInput, &last); err != nil {
+			return fmt.Errorf("the input that was applied last: %w", err)
+		}
+		for _, d := range last.Drafts {
+			if slices.ContainsFunc(in.Drafts, func(kept draft) bool { return kept.Version == d.Version }) {
+				continue
+			}
+			v, err := packet.ParseVersion(d.Version)
+			if err != nil {
+				return err
+			}
+			if err := registry.Remove(ctx, client.API(), registry.Entry{Subject: last.Subject, Version: v.ID()}, registry.Entry{Subject: TopicSubject(d.Version), Version: 1}); err != nil {
+				return err
+			}
+		}
+	}
+	entries := Entries(in.Subject, wanted...)
+	if _, err := registry.Sync(ctx, client.API(), entries); err != nil {
+		return err
+	}
+	// A process that was killed in the middle of it cannot have tidied up.
+	_, err = registry.Settle(ctx, client.API(), entries)
+	return err
 }

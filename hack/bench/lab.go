@@ -46,10 +46,11 @@ type lab struct {
 	environ     []string
 
 	// What connect finds.
-	runner int    // process id
-	topic  string // that visits are played to
-	alerts int64  // of a visit
-	admin  *kadm.Client
+	runner   int    // process id
+	topic    string // that visits are played to
+	alerts   int64  // of a visit
+	database string // URL of the alert database's API
+	admin    *kadm.Client
 }
 
 func (b *bench) newLab(name string, overrides ...string) *lab {
@@ -129,6 +130,7 @@ func (l *lab) connect(ctx context.Context) error {
 		return err
 	}
 	l.runner, l.topic, l.alerts, l.admin = status.PID, status.Endpoints.Simulator.Topic, int64(status.Endpoints.Simulator.Alerts), kadm.NewClient(client)
+	l.database = status.Endpoints.AlertDB.URL + "/v1"
 	return nil
 }
 

@@ -111,7 +111,7 @@ func run(ctx context.Context, o choices) (err error) {
 		build := exec.CommandContext(jobsCtx, "go", "build", "-trimpath", "-o", binary, ".")
 		build.Dir = root
 		if text, err := build.CombinedOutput(); err != nil {
-			return fault.New(fault.StepFailed, "the program could not be built", fmt.Sprintf("%v\n%s", err, text), "make build")
+			return fault.New(fault.StepFailed, "the binary could not be built", fmt.Sprintf("%v\n%s", err, text), "make build")
 		}
 		return nil
 	})
@@ -122,7 +122,7 @@ func run(ctx context.Context, o choices) (err error) {
 	// Another run may install now; it takes nothing away that is in use as long as
 	// both are of the same versions.
 	release()
-	say("the program and every client are there")
+	say("the binary and every client are there")
 
 	var reports []report
 	for _, tls := range []bool{false, true} {

@@ -44,7 +44,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asAlertlab) != "" {
-		os.Exit(cmd.Main(os.Args[1:], cmd.Hooks{Recorder: deadly}))
+		os.Exit(cmd.Main(os.Args, cmd.Hooks{Recorder: deadly}))
 	}
 	flag.Parse()
 	if runtime.GOOS != "linux" {
@@ -174,16 +174,19 @@ func (l *lab) must(args ...string) string {
 }
 
 // killRunner kills the runner, and one that is being started, and waits until
-// nothing of the lab lives.
-func (l *lab) killRunner() {
+// nothing of the lab lives. It gives the number of runners that it killed.
+func (l *lab) killRunner() int {
 	l.t.Helper()
+	killed := map[int]bool{}
 	l.eventually("the processes of the lab are gone", func() (bool, string) {
 		for _, p := range chaos.Running(l.state, "runner") {
 			p.Kill()
+			killed[p.PID] = true
 		}
 		left := chaos.Processes(l.state)
 		return len(left) == 0, fmt.Sprint(left)
 	})
+	return len(killed)
 }
 
 // dead waits until nothing of the lab lives: a killed process takes a moment to

@@ -21,30 +21,106 @@ import (
 	"github.com/alertlab/alertlab/internal/chaos"
 )
 
-// defaultRounds is how often a random moment is chosen in an ordinary test run;
-// ALERTLAB_CHAOS_ROUNDS asks for more.
-const defaultRounds = 4
+const (
+	// defaultKills is how often a lab is killed in an ordinary test run;
+	// ALERTLAB_CHAOS_KILLS asks for more.
+	defaultKills = 6
+	// killsALife is how often one lab is killed before it is looked at as a whole
+	// and taken away. A lab's start costs more than a kill, and a lab that holds
+	// much costs more with each start.
+	killsALife = 50
+	// livesAtOnce is how many labs are killed side by side: they wait more than
+	// they work.
+	livesAtOnce = 3
+)
 
-func rounds(t *testing.T) int {
+func kills(t *testing.T) int {
 	t.Helper()
-	text := os.Getenv("ALERTLAB_CHAOS_ROUNDS")
+	text := os.Getenv("ALERTLAB_CHAOS_KILLS")
 	if text == "" {
-		return defaultRounds
+		return defaultKills
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("ALERTLAB_CHAOS_ROUNDS: %v", err)
+	if err != nil || n < 1 {
+		t.Fatalf("ALERTLAB_CHAOS_KILLS is %q, not a number of kills", text)
 	}
 	return n
 }
 
-// TestKillAtRandomMoments kills the runner again and again while visits are
-// played and an outside producer publishes, some times also while it heals. What
-// the producer got an acknowledgement for is in the topic where the
-// acknowledgement said, and in the alert database, byte for byte.
+// moment is what a lab does when it is killed.
+type moment int
+
+const (
+	playing moment = iota
+	goingUp
+	goingDown
+)
+
+// tolls counts what was done to all labs, for who waits.
+type tolls struct {
+	wanted int
+	began  time.Time
+
+	mu     sync.Mutex
+	kills  [3]int // by moment
+	acked  int    // alerts that were acknowledged
+	proven int    // of them, those of lives that have ended: found in topic and archive
+	lives  int    // that have ended
+}
+
+func (k *tolls) String() string {
+	all := k.kills[playing] + k.kills[goingUp] + k.kills[goingDown]
+	return fmt.Sprintf("%d of %d kills (%d during play and ingest, %d during up, %d during down), %d lives ended, %d alerts acknowledged, %d of them looked for and found, 0 lost; %.1f kills a minute",
+		all, k.wanted, k.kills[playing], k.kills[goingUp], k.kills[goingDown], k.lives, k.acked, k.proven, float64(all)/time.Since(k.began).Minutes())
+}
+
+// killed counts kills, and says how far it is each time that ten more are there.
+func (k *tolls) killed(t *testing.T, when moment, n, acked int) {
+	t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	before := (k.kills[playing] + k.kills[goingUp] + k.kills[goingDown]) / 10
+	k.kills[when] += n
+	k.acked += acked
+	if (k.kills[playing]+k.kills[goingUp]+k.kills[goingDown])/10 > before {
+		t.Log(k)
+	}
+}
+
+// ended counts a life, with what was acknowledged since its last kill.
+func (k *tolls) ended(proven, last int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.lives++
+	k.acked += last
+	k.proven += proven
+}
+
+// TestKillAtRandomMoments kills runners again and again while visits are played and
+// an outside producer publishes, and while they go up or down. What the producer got
+// an acknowledgement for is in the topic where the acknowledgement said, and in the
+// alert database, byte for byte.
 func TestKillAtRandomMoments(t *testing.T) {
 	t.Parallel()
 	random := seeded(t)
+	k := &tolls{wanted: kills(t), began: time.Now()}
+	places := make(chan struct{}, livesAtOnce)
+	t.Run("lives", func(t *testing.T) {
+		for life, left := 0, k.wanted; left > 0; life, left = life+1, left-killsALife {
+			own := rand.New(rand.NewPCG(random.Uint64(), 0))
+			t.Run(strconv.Itoa(life+1), func(t *testing.T) {
+				t.Parallel()
+				places <- struct{}{}
+				defer func() { <-places }()
+				k.live(t, own, min(left, killsALife))
+			})
+		}
+	})
+	t.Log(k)
+}
+
+// live brings up a lab, kills it n times, and looks what is left of it.
+func (k *tolls) live(t *testing.T, random *rand.Rand, n int) {
 	l := newLab(t)
 	environ := []string{"ALERTLAB_SIMULATOR_INTERVAL=1s"}
 	up := func() {
@@ -53,30 +129,44 @@ func TestKillAtRandomMoments(t *testing.T) {
 			t.Fatalf("up: exit code %d\n%s%s", code, out, errs)
 		}
 	}
+	// during kills the runner some time after a command has begun, which ends as it
+	// may.
+	during := func(within int, args ...string) int {
+		t.Helper()
+		c := l.command(environ, args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		l.sleep(time.Duration(random.IntN(within)) * time.Millisecond)
+		killed := l.killRunner()
+		_ = c.Wait()
+		// One that the command started after the others were gone.
+		return killed + l.killRunner()
+	}
 	up()
 	p := l.produce(random.Uint64())
 	checked := map[int64]bool{} // ids of alerts that were found in the alert database
-	for round := range rounds(t) {
-		l.sleep(time.Duration(100+random.IntN(1400)) * time.Millisecond)
-		l.killRunner()
-		during := random.IntN(3) == 0
-		if during { // the one that heals is killed, too
-			healing := l.command(environ, "up", "--progress", "quiet")
-			if err := healing.Start(); err != nil {
-				t.Fatal(err)
-			}
-			l.sleep(time.Duration(random.IntN(1200)) * time.Millisecond)
-			killed := make(chan struct{})
-			go func() { // its code depends on the moment
-				_ = healing.Wait()
-				close(killed)
-			}()
+	known := 0
+	for done := 0; done < n; {
+		l.sleep(time.Duration(100+random.IntN(1200)) * time.Millisecond)
+		when, killed := playing, 0
+		switch random.IntN(4) {
+		case 0: // and the one that heals, too
 			l.killRunner()
-			<-killed
+			when, killed = goingUp, during(700, "up", "--progress", "quiet")
+			done++
+			k.killed(t, playing, 1, 0)
+		case 1:
+			when, killed = goingDown, during(250, "down", "--progress", "quiet")
+		default:
+			killed = l.killRunner()
 		}
 		up()
+		acked := p.acknowledged()
+		k.killed(t, when, killed, len(acked)-known)
+		done, known = done+killed, len(acked)
 		// What the group has committed is stored: it would never be read again.
-		committed, acked := l.committed(), p.acknowledged()
+		committed := l.committed()
 		var stored []published
 		for _, r := range acked {
 			if r.offset < committed[r.partition] && !checked[r.id] {
@@ -88,10 +178,12 @@ func TestKillAtRandomMoments(t *testing.T) {
 		p.gate.Lock()
 		l.archived(stored...)
 		p.gate.Unlock()
-		t.Logf("round %d: %d acknowledged, %d of them committed by the ingester, healing killed: %t", round, len(acked), len(checked), during)
+		if t.Failed() {
+			t.FailNow() // what is lost will not come back
+		}
 	}
 	acked := p.stop(t)
-	if len(acked) < 10*rounds(t) {
+	if len(acked) < 5*n {
 		t.Errorf("only %d records were acknowledged: the producer did not come along", len(acked))
 	}
 	l.inTopic(acked)
@@ -99,6 +191,9 @@ func TestKillAtRandomMoments(t *testing.T) {
 	l.archived(acked...)
 	l.must("smoke", "--skip", "visit-cadence,alert-database-bytes", "--timeout", "90s") // visits a second apart have no beginnings
 	l.purge()
+	if !t.Failed() {
+		k.ended(len(acked), len(acked)-known)
+	}
 }
 
 // TestObjectStoreDies kills the object store's process alone, several times: the

@@ -116,7 +116,7 @@ func Rules(ours func(string) bool) []Rule {
 		}, Why: "what holds in one process must hold on a cluster, where components have no memory in common"},
 		{Name: "only the command line composes", From: except(everyone, in("cmd")), May: not(in("lab/catalog")),
 			Why: "whoever imports the catalog imports every component that there is"},
-		{Name: "nobody imports the command line", From: except(everyone, exactly("", "cmd", "hack/reference")), May: not(exactly("cmd")),
+		{Name: "nobody imports the command line", From: except(everyone, exactly("", "cmd", "hack/reference", "hack/bench/profiled")), May: not(exactly("cmd")),
 			Why: "it is where everything ends up, not where anything begins"},
 		{Name: "one place for versitygw", From: except(everyone, exactly("alerts/objectstore/gateway")), May: not(in("github.com/versity/versitygw")),
 			Why: "the server changes its process's working directory, and may only be linked where it runs as a child"},

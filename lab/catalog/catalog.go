@@ -56,7 +56,7 @@ func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, sta
 // loaded is the reservoir: the profile's visit, unless a user loaded another.
 func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 	if r := desc.Reservoir; r != nil {
-		return reservoir.WantLoaded(p, r.File, r.Manifest)
+		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest)
 	}
 	return reservoir.Want(p)
 }
@@ -87,6 +87,11 @@ func disk(p *profiles.Profile) []plan.Hold {
 	return []plan.Hold{{Name: "the disk of each broker", Amount: size, Unit: "bytes", Loss: "what does not fit on it"}}
 }
 
+// registered are the schemas, with the lab's drafts.
+func registered(p *profiles.Profile, desc state.Description) plan.Want {
+	return schemas.Want(p, desc.Overlay.Drafts)
+}
+
 // contents adapts a part that needs only the lab's secrets.
 func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Part {
 	return func(h *embedded.Host) plan.Part { return part(h.Secrets) }
@@ -103,7 +108,7 @@ func entries() map[string]entry {
 		"object-store/versitygw":            {profile(objectstore.Want), objectstore.New},
 		"buckets/s3-protocol":               {profile(buckets.Want), contents(buckets.New)},
 		"schema-registry/built-in":          {profile(registry.Want), registry.New},
-		"schemas/registry-protocol":         {profile(schemas.Want), func(*embedded.Host) plan.Part { return schemas.New() }},
+		"schemas/registry-protocol":         {registered, func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
 		"registry-front/built-in":           {profile(front.Want), front.New},
 		"reservoir/built-in":                {loaded, contents(reservoir.New)},
 		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
@@ -270,6 +275,18 @@ func (l *Lab) Status() map[string]event.Activity {
 		}
 	}
 	return out
+}
+
+// Brokers gives control of the lab's brokers, nil when no part offers it or the one
+// that does has none running.
+func (l *Lab) Brokers() endpoints.BrokerControl {
+	doing := l.Status()
+	for _, key := range slices.Sorted(maps.Keys(l.parts)) {
+		if control, ok := l.parts[key].(endpoints.BrokerControl); ok && doing[key].Running {
+			return control
+		}
+	}
+	return nil
 }
 
 // Endpoints implements runner.Lab.

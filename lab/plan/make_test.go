@@ -148,6 +148,9 @@ func TestMake(t *testing.T) {
 		"changed-kafka": {rewanted("kafka", `{"bootstrap":"${addresses.bootstrap}","settings":{"log.retention.hours":"24","message.max.bytes":"4194304"}}`),
 			running(t, small())},
 		"drift": {small(), with(running(t, small()), "kafka-topics", func(o *plan.Observation) { o.Drift = "topic alerts-static is missing" })},
+		// One of several pieces is away: it is brought back, and who uses the part is
+		// left alone.
+		"away": {small(), with(running(t, small()), "kafka", func(o *plan.Observation) { o.Away = "broker 2 is killed" })},
 		// It is there, but nobody knows how it was made.
 		"unrecorded": {small(), with(running(t, small()), "object-store", func(o *plan.Observation) {
 			o.Applied, o.Resolved = nil, nil

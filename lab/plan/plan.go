@@ -97,6 +97,9 @@ type Observation struct {
 	// Drift, of a present part: how it differs from what was last applied,
 	// e.g. "topic alerts-static is missing". Empty when it does not.
 	Drift string `json:"drift,omitempty"`
+	// Away, of a present part: what of it does not run while the rest does, e.g.
+	// "broker 2 is killed". Bringing it back changes none of the outputs.
+	Away string `json:"away,omitempty"`
 	// Applied is the part's input as it was last applied, with its references
 	// unresolved; nil when that is not known.
 	Applied json.RawMessage `json:"applied,omitempty"`
@@ -136,7 +139,7 @@ const (
 	Create Action = "create" // nothing is there
 	Start  Action = "start"  // it does not run, what it stored is there
 	Update Action = "update" // it is there and differs
-	Ensure Action = "ensure" // not known yet: look first, then add what is missing
+	Ensure Action = "ensure" // not known yet, or in part away: look first, then add what is missing
 	Note   Action = "note"   // nothing is touched: what is wanted of it is written down
 	Stop   Action = "stop"   // end what runs, keep what is stored
 	Remove Action = "remove" // delete what is stored

@@ -36,7 +36,12 @@ func Observe(ctx context.Context, w plan.Wanted, parts map[string]plan.Part, ent
 				found[i] = behind(want, front, last)
 				continue
 			}
-			wg.Go(func() { found[i] = look(ctx, want, parts[want.Key], last) })
+			wg.Go(func() {
+				found[i] = look(ctx, want, parts[want.Key], last)
+				if found[i].State == plan.Unknown && front.Away != "" { // that may be why
+					found[i].Until = want.Behind
+				}
+			})
 		}
 		wg.Wait()
 		for i, want := range round {

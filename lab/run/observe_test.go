@@ -119,6 +119,21 @@ func TestObserve(t *testing.T) {
 
 // A front that is not wanted, or fronts in a circle, are Make's to report; looking
 // ends all the same.
+// What cannot be seen because part of its front is away waits for the front.
+func TestObserveBehindWhatIsAway(t *testing.T) {
+	t.Parallel()
+	w := plan.Wanted{Parts: []plan.Want{{Key: "kafka"}, {Key: "topics", Needs: []string{"kafka"}, Behind: "kafka"}}}
+	lost := &fake{observe: func(context.Context, plan.Look) (plan.Observation, error) {
+		return plan.Observation{}, errors.New("connection refused")
+	}}
+	for away, until := range map[string]string{"": "", "broker 2 is killed": "kafka"} {
+		seen := run.Observe(t.Context(), w, map[string]plan.Part{"kafka": saw(plan.Observation{State: plan.Present, Away: away}), "topics": lost}, nil)
+		if o := seen["topics"]; o.State != plan.Unknown || o.Until != until || o.Why != "connection refused" {
+			t.Errorf("with %q away: %+v", away, o)
+		}
+	}
+}
+
 func TestObserveEnds(t *testing.T) {
 	t.Parallel()
 	w := plan.Wanted{Parts: []plan.Want{{Key: "a", Behind: "b"}, {Key: "b", Behind: "a"}, {Key: "c", Behind: "none"}}}

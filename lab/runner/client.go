@@ -134,6 +134,23 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	return st, c.get(ctx, "/v1/status", nil, &st)
 }
 
+// Control gives an order to a running part of the lab, see Controllable, and returns
+// what the part said to it.
+func (c *Client) Control(ctx context.Context, part, verb string, args ...string) (string, error) {
+	body, err := json.Marshal(order{part, verb, args})
+	if err != nil {
+		return "", err
+	}
+	resp, err := c.do(ctx, http.MethodPost, "/v1/control", body)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var answer said
+	err = json.NewDecoder(resp.Body).Decode(&answer)
+	return answer.Said, err
+}
+
 func (c *Client) get(ctx context.Context, path string, body []byte, v any) error {
 	resp, err := c.do(ctx, http.MethodGet, path, body)
 	if err != nil {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,12 +78,22 @@ type Status struct {
 	Endpoints *endpoints.Endpoints    `json:"endpoints,omitempty"`
 }
 
+// Controllable is a part that takes orders while it runs, between walks: nothing
+// that is wanted changes, so nothing of it outlives the runner.
+type Controllable interface {
+	// Control carries out one verb, e.g. "pause", and says in a line what came of
+	// it. An order that is unknown or senseless is a *fault.Fault.
+	Control(ctx context.Context, verb string, args ...string) (said string, err error)
+}
+
 // PartStatus is one part of the lab.
 type PartStatus struct {
 	Key   string       `json:"key"`
 	State plan.State   `json:"state"`
 	Seen  string       `json:"seen"`
 	Facts []event.Fact `json:"facts,omitempty"`
+	// Detail is for programs, in a shape of the part's own.
+	Detail json.RawMessage `json:"detail,omitempty"`
 }
 
 // Server owns one lab.
@@ -248,6 +259,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) { s.stream(w, r, s.hub.subscribe()) })
 	mux.HandleFunc("GET /v1/snapshot", s.serveSnapshot)
 	mux.HandleFunc("GET /v1/status", s.serveStatus)
+	mux.HandleFunc("POST /v1/control", s.serveControl)
+	s.handleBrokers(mux)
 	return mux
 }
 
@@ -583,11 +596,8 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 			seen, doing := run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()), lab.Status()
 			for _, want := range wanted.Parts {
 				o := seen[want.Key]
-				text := o.Why
-				if o.Drift != "" {
-					text = o.Drift
-				}
-				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts})
+				text := cmp.Or(o.Drift, o.Away, o.Why)
+				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
 			}
 		}
 	}
@@ -595,6 +605,52 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 		st.Endpoints = &card
 	}
 	answer(rw, st)
+}
+
+// order is the body of a control request, and said that of its answer.
+type (
+	order struct {
+		Part string   `json:"part"`
+		Verb string   `json:"verb"`
+		Args []string `json:"args,omitempty"`
+	}
+	said struct {
+		Said string `json:"said"`
+	}
+)
+
+// serveControl hands an order to a part. A walk that goes on may be stopping or
+// starting that very part, so orders wait for no walk and none begins with them:
+// they are refused meanwhile.
+func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request) {
+	var o order
+	if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
+		http.Error(rw, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	lab, walking := s.lab, s.walk != nil
+	s.mu.Unlock()
+	if walking || s.leaving.Load() {
+		refuse(rw, fault.New(fault.StepFailed, "the lab is being changed", "a walk goes on in its runner", "alertlab attach --lab "+s.Dir.Lab()+"   # follows it"))
+		return
+	}
+	var part Controllable
+	if lab != nil {
+		part, _ = lab.Parts()[o.Part].(Controllable)
+	}
+	if part == nil {
+		refuse(rw, fault.New(fault.StepFailed, fmt.Sprintf("%s takes no orders", o.Part), "the lab has no such part, or it cannot be controlled", "alertlab status --lab "+s.Dir.Lab()))
+		return
+	}
+	text, err := part.Control(r.Context(), o.Verb, o.Args...)
+	if err != nil {
+		s.Log.Warn("order refused", "part", o.Part, "verb", o.Verb, "error", err)
+		refuse(rw, err)
+		return
+	}
+	s.Log.Info("order", "part", o.Part, "verb", o.Verb, "args", o.Args, "said", text)
+	answer(rw, said{text})
 }
 
 // stream writes events, a line each, until the walk is over or the follower is

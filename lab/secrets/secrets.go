@@ -86,5 +86,6 @@ func (s *Store) ObjectStore() (endpoints.Keys, error) {
 // the lab's keys.
 func (s *Store) ObjectStoreAt(endpoint, region string) (objectstore.ClientConfig, error) {
 	keys, err := s.ObjectStore()
-	return objectstore.ClientConfig{Endpoint: endpoint, Region: region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey}, err
+	// The lab's store knows checksums, and makes a slower one where none is sent.
+	return objectstore.ClientConfig{Endpoint: endpoint, Region: region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey, Checksum: true}, err
 }

@@ -239,6 +239,9 @@ func (d Description) Digest() string {
 type Reservoir struct {
 	File     string `json:"file"`     // absolute path
 	Manifest string `json:"manifest"` // what was loaded, as JSON, to be verified
+	// Schema is the version in which the file's alerts were written anew; empty for
+	// the file's own.
+	Schema string `json:"schema,omitempty"`
 }
 
 // Describe reads the lab's description; fs.ErrNotExist when there is none.

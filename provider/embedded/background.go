@@ -2,9 +2,12 @@ package embedded
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
 )
 
 // Background is a Process that is one function running until its context ends.
@@ -13,6 +16,10 @@ type Background struct {
 	Check func(ctx context.Context, gate string) (open bool, seen string, err error)
 	// About gives the facts.
 	About func() []event.Fact
+	// Orders carries out an order; nil takes none. See runner.Controllable.
+	Orders func(ctx context.Context, verb string, args ...string) (said string, err error)
+	// Details gives what a program reads; nil gives nothing.
+	Details func() json.RawMessage
 
 	cancel context.CancelFunc
 	ended  chan error
@@ -42,6 +49,22 @@ func (b *Background) Probe(ctx context.Context, gate string) (bool, string, erro
 
 // Facts implements Process.
 func (b *Background) Facts() []event.Fact { return b.About() }
+
+// Detail gives what a program reads, nil for nothing.
+func (b *Background) Detail() json.RawMessage {
+	if b.Details == nil {
+		return nil
+	}
+	return b.Details()
+}
+
+// Control carries out an order.
+func (b *Background) Control(ctx context.Context, verb string, args ...string) (string, error) {
+	if b.Orders == nil {
+		return "", fault.New(fault.BadInput, "this part takes no orders", fmt.Sprintf("%q is none of its verbs", verb), "alertlab status")
+	}
+	return b.Orders(ctx, verb, args...)
+}
 
 // Ended implements Process.
 func (b *Background) Ended() <-chan error { return b.ended }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
 )
 
@@ -28,6 +30,16 @@ type Process interface {
 	Stop(ctx context.Context) error
 }
 
+// Mender is a Process of several pieces, of which some can be away while the rest
+// runs.
+type Mender interface {
+	Process
+	// Away says what is away, e.g. "broker 2 is killed"; "" when nothing is.
+	Away() string
+	// Mend brings back what is away, and leaves alone what runs.
+	Mend(ctx context.Context) error
+}
+
 // Twin is a plan.Part that starts a Process. In is the shape of its input.
 type Twin[In any] struct {
 	// Name is the component's name in texts, e.g. "6 brokers".
@@ -41,6 +53,7 @@ type Twin[In any] struct {
 	mu      sync.Mutex
 	process Process
 	input   json.RawMessage // with which the process was started
+	outputs map[string]string
 	began   time.Time
 	ended   error // why the process ended by itself
 }
@@ -54,7 +67,11 @@ func (t *Twin[In]) Observe(_ context.Context, look plan.Look) (plan.Observation,
 	if t.process != nil {
 		// What it was started with is known better here than from the
 		// journal, which does not hold a step whose gate stayed shut.
-		return plan.Observation{State: plan.Present, Why: "it runs since " + t.began.Format("15:04:05"), Resolved: t.input}, nil
+		o := plan.Observation{State: plan.Present, Why: "it runs since " + t.began.Format("15:04:05"), Resolved: t.input}
+		if m, ok := t.process.(Mender); ok {
+			o.Away = m.Away()
+		}
+		return o, nil
 	}
 	o := plan.Observation{State: plan.Absent, Why: "it does not run"}
 	if t.ended != nil {
@@ -90,9 +107,44 @@ func (t *Twin[In]) reap() {
 	}
 }
 
-// Apply implements plan.Part: whatever runs is stopped, and started again as the
-// order says. What is stored stays.
+// Apply implements plan.Part. What runs as the order says but in part is mended;
+// else whatever runs is stopped, and started again as the order says. What is
+// stored stays.
 func (t *Twin[In]) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	t.mu.Lock()
+	t.reap()
+	m, ok := t.process.(Mender)
+	same, outputs := bytes.Equal(t.input, order.Input), t.outputs
+	t.mu.Unlock()
+	if ok && same && m.Away() != "" {
+		return outputs, m.Mend(ctx)
+	}
+	return t.start(ctx, order)
+}
+
+// Again stops what runs and starts it anew with the same input, on what it has
+// stored.
+func (t *Twin[In]) Again(ctx context.Context) error {
+	t.mu.Lock()
+	t.reap()
+	running, input := t.process != nil, t.input
+	t.mu.Unlock()
+	if !running {
+		return fmt.Errorf("%s does not run", t.Name)
+	}
+	_, err := t.start(ctx, plan.Order{Input: input})
+	return err
+}
+
+// Process gives what runs, nil when nothing does.
+func (t *Twin[In]) Process() Process {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reap()
+	return t.process
+}
+
+func (t *Twin[In]) start(ctx context.Context, order plan.Order) (map[string]string, error) {
 	var in In
 	if err := json.Unmarshal(order.Input, &in); err != nil {
 		return nil, fmt.Errorf("the input of %s: %w", t.Name, err)
@@ -106,7 +158,7 @@ func (t *Twin[In]) Apply(ctx context.Context, order plan.Order) (map[string]stri
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.process, t.input, t.began, t.ended = process, order.Input, time.Now(), nil
+	t.process, t.input, t.outputs, t.began, t.ended = process, order.Input, outputs, time.Now(), nil
 	return outputs, nil
 }
 
@@ -164,7 +216,32 @@ func (t *Twin[In]) Activity() event.Activity {
 	if process == nil {
 		return event.Activity{}
 	}
-	return event.Activity{Running: true, Facts: process.Facts()}
+	a := event.Activity{Running: true, Facts: process.Facts()}
+	if d, ok := process.(interface{ Detail() json.RawMessage }); ok {
+		a.Detail = d.Detail()
+	}
+	return a
+}
+
+// Control hands an order to the process, if it takes any; see runner.Controllable.
+func (t *Twin[In]) Control(ctx context.Context, verb string, args ...string) (string, error) {
+	t.mu.Lock()
+	t.reap()
+	process, ended := t.process, t.ended
+	t.mu.Unlock()
+	if process == nil {
+		why := "it was not started"
+		if ended != nil {
+			why = "it ended by itself: " + ended.Error()
+		}
+		return "", fault.New(fault.NoLab, t.Name+" does not run", why, "alertlab up")
+	}
+	if c, ok := process.(interface {
+		Control(context.Context, string, ...string) (string, error)
+	}); ok {
+		return c.Control(ctx, verb, args...)
+	}
+	return "", fault.New(fault.BadInput, t.Name+" takes no orders", fmt.Sprintf("%q is none of its verbs", verb), "alertlab status")
 }
 
 // Poll asks again and again until the answer is open, pausing a little longer

@@ -338,3 +338,66 @@ func TestPollTerminal(t *testing.T) {
 		t.Errorf("asked %d times, %v", asked, err)
 	}
 }
+
+// pieces is a process of which something can be away.
+type pieces struct {
+	embedded.Background
+	away   string
+	mended int
+}
+
+func (p *pieces) Away() string { return p.away }
+
+func (p *pieces) Mend(context.Context) error {
+	p.away = ""
+	p.mended++
+	return nil
+}
+
+// What is away is brought back without stopping the rest; another input, or Again,
+// starts all anew.
+func TestMender(t *testing.T) {
+	t.Parallel()
+	var made []*pieces
+	twin := &embedded.Twin[input]{Name: "the pieces", Start: func(ctx context.Context, in input, _ plan.Order) (embedded.Process, map[string]string, error) {
+		p := &pieces{}
+		p.Go(ctx, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		made = append(made, p)
+		return p, map[string]string{"name": in.Name}, nil
+	}}
+	if err := twin.Again(t.Context()); err == nil || err.Error() != "the pieces does not run" {
+		t.Errorf("again before it ever ran: %v", err)
+	}
+	apply := func(name string) {
+		t.Helper()
+		if out, err := twin.Apply(t.Context(), order(name)); err != nil || out["name"] != name {
+			t.Fatalf("apply %s: %v, %v", name, out, err)
+		}
+	}
+	apply("a")
+	if o := see(t, twin); o.Away != "" {
+		t.Errorf("whole: %+v", o)
+	}
+	made[0].away = "a piece is away"
+	if o := see(t, twin); o.State != plan.Present || o.Away != "a piece is away" {
+		t.Errorf("in part: %+v", o)
+	}
+	apply("a")
+	if len(made) != 1 || made[0].mended != 1 || twin.Process() != embedded.Process(made[0]) {
+		t.Errorf("%d were started, the first was mended %d times", len(made), made[0].mended)
+	}
+	made[0].away = "a piece is away"
+	apply("b")
+	if len(made) != 2 || made[0].mended != 1 {
+		t.Errorf("%d were started, the first was mended %d times", len(made), made[0].mended)
+	}
+	if err := twin.Again(t.Context()); err != nil || len(made) != 3 {
+		t.Errorf("again: %d were started, %v", len(made), err)
+	}
+	if o := see(t, twin); string(o.Resolved) != `{"name":"b"}` {
+		t.Errorf("after again: %+v", o)
+	}
+	if err := twin.Stop(t.Context()); err != nil || twin.Process() != nil {
+		t.Errorf("stopped: %v, %v", twin.Process(), err)
+	}
+}

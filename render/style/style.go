@@ -48,6 +48,19 @@ func Colour(w io.Writer, getenv func(string) string) bool {
 	return Terminal(w) && getenv("TERM") != "dumb" && getenv("NO_COLOR") == ""
 }
 
+// Width gives the columns of a terminal, 0 for what is none or does not tell.
+func Width(v any) int {
+	f, ok := v.(interface{ Fd() uintptr })
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
+
 // Terminal reports whether a reader or writer is a terminal.
 func Terminal(v any) bool {
 	f, ok := v.(interface{ Fd() uintptr })

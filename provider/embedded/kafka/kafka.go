@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -72,10 +73,14 @@ func Want(p *profiles.Profile) plan.Want {
 	return w
 }
 
+// Part is the brokers as a part of a lab, with control of each of them: an
+// endpoints.BrokerControl.
+type Part struct{ *embedded.Twin[input] }
+
 // New makes the part.
 func New(host *embedded.Host) plan.Part {
 	store := host.Dir.Data("kafka")
-	return &embedded.Twin[input]{Name: "the Kafka cluster", Store: store,
+	return Part{&embedded.Twin[input]{Name: "the Kafka cluster", Store: store,
 		Start: func(ctx context.Context, in input, _ plan.Order) (embedded.Process, map[string]string, error) {
 			password, err := host.Secrets.Password(in.Superuser)
 			if err != nil {
@@ -120,7 +125,42 @@ func New(host *embedded.Host) plan.Part {
 				return nil, nil, errors.Join(err, cluster.Close())
 			}
 			return &process{cluster: cluster, login: login}, out, nil
-		}}
+		}}}
+}
+
+// errNotRunning says that there are no brokers to control.
+var errNotRunning = errors.New("the Kafka cluster does not run")
+
+// KillBroker implements endpoints.BrokerControl.
+func (p Part) KillBroker(_ context.Context, id int32) error {
+	if p, ok := p.Process().(*process); ok {
+		return p.cluster.Kill(id)
+	}
+	return errNotRunning
+}
+
+// RestartBroker implements endpoints.BrokerControl.
+func (p Part) RestartBroker(ctx context.Context, id int32) error {
+	process, ok := p.Process().(*process)
+	if !ok {
+		return errNotRunning
+	}
+	if err := process.cluster.Restart(ctx, id); err != nil {
+		return err
+	}
+	return embedded.Poll(ctx, func(string) {}, func(ctx context.Context) (bool, string, error) {
+		err := process.ask(ctx, process.node(id), len(process.cluster.Living()))
+		return err == nil, fmt.Sprint(err), nil
+	})
+}
+
+// RestartBrokers implements endpoints.BrokerControl: the cluster is closed, and
+// loaded again from its data directory.
+func (p Part) RestartBrokers(ctx context.Context) error {
+	if err := p.Again(ctx); err != nil {
+		return err
+	}
+	return p.Wait(ctx, plan.Gate{Name: gateAnswer}, plan.Order{}, func(string) {})
 }
 
 // hosts are all names and addresses under which clients may know the brokers: one
@@ -181,12 +221,58 @@ func (p *process) ask(ctx context.Context, n broker.Node, want int) error {
 	return nil
 }
 
+func (p *process) node(id int32) broker.Node {
+	nodes := p.cluster.Nodes()
+	return nodes[slices.IndexFunc(nodes, func(n broker.Node) bool { return n.ID == id })]
+}
+
 // Facts implements embedded.Process.
 func (p *process) Facts() []event.Fact {
-	return []event.Fact{
+	facts := []event.Fact{
 		{Name: "bootstrap", Value: p.cluster.Bootstrap()},
 		{Name: "brokers", Value: fmt.Sprintf("%d of %d live", len(p.cluster.Living()), len(p.cluster.Nodes()))},
 	}
+	if away := p.Away(); away != "" {
+		facts = append(facts, event.Fact{Name: "away", Value: away})
+	}
+	return facts
+}
+
+// killed lists the brokers that are dead, ascending.
+func (p *process) killed() []int32 {
+	var out []int32
+	living := p.cluster.Living()
+	for _, n := range p.cluster.Nodes() {
+		if !slices.Contains(living, n.ID) {
+			out = append(out, n.ID)
+		}
+	}
+	return out
+}
+
+// Away implements embedded.Mender.
+func (p *process) Away() string {
+	var ids []string
+	for _, id := range p.killed() {
+		ids = append(ids, strconv.Itoa(int(id)))
+	}
+	switch len(ids) {
+	case 0:
+		return ""
+	case 1:
+		return "broker " + ids[0] + " is killed"
+	}
+	return "brokers " + strings.Join(ids, ", ") + " are killed"
+}
+
+// Mend implements embedded.Mender.
+func (p *process) Mend(ctx context.Context) error {
+	for _, id := range p.killed() {
+		if err := p.cluster.Restart(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Ended implements embedded.Process: the brokers end with the runner only.

@@ -83,7 +83,7 @@ func TestAdvertised(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"advertised": host + ":20000", "block": "127.0.205.x", "registry": "127.0.205.10:8081",
+	want := map[string]string{"advertised": host + ":20000", "block": "127.0.205.x", "registry": "127.0.205.10:8081", "ingester": "127.0.205.10:9100",
 		"bootstrap": host + ":20000", "registry-front": host + ":20001", "alertdb": host + ":20002", "object-store": host + ":20003"}
 	for i := range 6 {
 		want[fmt.Sprintf("broker.%d", i)] = fmt.Sprintf("%s:%d", host, 20004+i)

@@ -42,11 +42,15 @@ func New(host *embedded.Host) plan.Part {
 			log := host.Log("schema-registry")
 			bound, cancel := context.WithTimeout(ctx, 15*time.Second)
 			defer cancel()
-			r, err := registry.Open(bound, registry.Config{Login: login, Topic: in.Topic, Compatibility: in.Compatibility, Log: log})
+			url := "http://" + in.Address
+			r, err := registry.Open(bound, registry.Config{Login: login, Topic: in.Topic, Compatibility: in.Compatibility, Advertise: url, Log: log})
 			if err != nil {
 				return nil, nil, err
 			}
-			url := "http://" + in.Address
+			if err := r.WaitForLeader(bound); err != nil {
+				r.Close()
+				return nil, nil, err
+			}
 			server := &embedded.HTTPServer{
 				About:  func() []event.Fact { return []event.Fact{{Name: "url", Value: url}} },
 				OnStop: func(context.Context) error { r.Close(); return nil },

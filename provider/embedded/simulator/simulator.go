@@ -4,12 +4,15 @@ package simulator
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/alertlab/alertlab/alerts/simulator"
 	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/embedded"
@@ -37,8 +40,16 @@ func Want(p *profiles.Profile) plan.Want {
 	}
 }
 
-// New makes the part.
+// Orders that the part takes while it runs.
+const (
+	Pause  = "pause"
+	Resume = "resume"
+)
+
+// New makes the part. A pause holds as long as the runner lives, also over a change
+// of the lab that starts the simulator anew.
 func New(host *embedded.Host) plan.Part {
+	var paused atomic.Bool
 	return &embedded.Twin[input]{Name: "the simulator",
 		Start: func(ctx context.Context, in input, _ plan.Order) (embedded.Process, map[string]string, error) {
 			login, err := host.Secrets.Login(in.Bootstrap, in.User)
@@ -49,17 +60,24 @@ func New(host *embedded.Host) plan.Part {
 			if err != nil {
 				return nil, nil, err
 			}
-			last := &lastCycle{}
+			last := &history{}
 			player, err := simulator.NewPlayer(simulator.PlayConfig{Login: login, Source: in.Source, Destination: in.Topic, Interval: interval, Log: host.Log("simulator"),
-				Observe: last.set})
+				Observe: last.add})
 			if err != nil {
 				return nil, nil, err
+			}
+			if paused.Load() {
+				player.Pause()
 			}
 			b := &embedded.Background{
 				Check: func(context.Context, string) (bool, string, error) {
 					return player.Status().Running, "it prepares its first visit", nil
 				},
-				About: func() []event.Fact { return facts(player.Status(), last.get()) },
+				About:   func() []event.Fact { return facts(player.Status(), last.last()) },
+				Details: func() json.RawMessage { return detail(player.Status(), interval, last.all()) },
+				Orders: func(_ context.Context, verb string, _ ...string) (string, error) {
+					return control(player, &paused, verb)
+				},
 			}
 			b.Go(ctx, func(ctx context.Context) error {
 				_, err := player.Run(ctx)
@@ -69,28 +87,83 @@ func New(host *embedded.Host) plan.Part {
 		}}
 }
 
-// lastCycle keeps the account of the visit that was played last.
-type lastCycle struct {
-	mu    sync.Mutex
-	cycle *simulator.Cycle
+// control carries out an order.
+func control(player *simulator.Player, paused *atomic.Bool, verb string) (string, error) {
+	was := player.Status()
+	switch verb {
+	case Pause:
+		paused.Store(true)
+		player.Pause()
+		switch st := player.Status(); {
+		case was.Paused:
+			return "paused already, since " + clock(was.Since), nil
+		case st.Playing:
+			return "paused; the visit under way is played to its end", nil
+		default:
+			return fmt.Sprintf("paused after %d visits", st.Visits), nil
+		}
+	case Resume:
+		paused.Store(false)
+		player.Resume()
+		if !was.Paused {
+			return "not paused; the next visit is due at " + clock(was.Next), nil
+		}
+		return fmt.Sprintf("plays again, after a pause of %s; visits keep the grid that they had", time.Since(was.Since).Round(time.Second)), nil
+	}
+	return "", fault.New(fault.BadInput, fmt.Sprintf("the simulator cannot %q", verb), "it knows "+Pause+" and "+Resume, "alertlab simulator --help")
 }
 
-func (l *lastCycle) set(c simulator.Cycle) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cycle = &c
+// clock gives a time of day.
+func clock(t time.Time) string { return t.Local().Format("15:04:05") }
+
+// visitsKept is the number of visits whose account is kept: an hour of the
+// observatory's cadence.
+const visitsKept = 100
+
+// history keeps the account of the visits that were played last.
+type history struct {
+	mu     sync.Mutex
+	cycles []simulator.Cycle
 }
 
-func (l *lastCycle) get() *simulator.Cycle {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.cycle
+func (h *history) add(c simulator.Cycle) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.cycles) == visitsKept {
+		h.cycles = append(h.cycles[:0], h.cycles[1:]...)
+	}
+	h.cycles = append(h.cycles, c)
+}
+
+func (h *history) last() *simulator.Cycle {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.cycles) == 0 {
+		return nil
+	}
+	c := h.cycles[len(h.cycles)-1]
+	return &c
+}
+
+func (h *history) all() []simulator.Cycle {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]simulator.Cycle(nil), h.cycles...)
 }
 
 func facts(st simulator.Status, last *simulator.Cycle) []event.Fact {
 	out := []event.Fact{{Name: "published", Value: fmt.Sprintf("%d alerts", st.Acked)}}
-	if !st.Next.IsZero() {
-		out = append(out, event.Fact{Name: "next visit", Value: st.Next.Format("15:04:05")})
+	switch {
+	case st.Paused:
+		out = append(out, event.Fact{Name: "paused since", Value: clock(st.Since)})
+	case !st.Next.IsZero():
+		out = append(out, event.Fact{Name: "next visit", Value: clock(st.Next)})
+	}
+	if st.Missed > 0 {
+		out = append(out, event.Fact{Name: "missed", Value: fmt.Sprintf("%d visits, each while the one before was still played", st.Missed)})
+	}
+	if st.Skipped > 0 {
+		out = append(out, event.Fact{Name: "skipped in pauses", Value: fmt.Sprintf("%d visits", st.Skipped)})
 	}
 	if last != nil {
 		text := fmt.Sprintf("visit %d: %d alerts in %.2f s, %s late", last.N+1, last.Alerts, last.Finished.Sub(last.Started).Seconds(), last.Lateness.Round(time.Millisecond/10))
@@ -100,4 +173,46 @@ func facts(st simulator.Status, last *simulator.Cycle) []event.Fact {
 		out = append(out, event.Fact{Name: "last visit", Value: text})
 	}
 	return out
+}
+
+// Detail is what status -o json says of the simulator.
+type Detail struct {
+	Paused          bool    `json:"paused"`
+	IntervalSeconds float64 `json:"intervalSeconds"`
+	Visits          int64   `json:"visits"`  // played, also those that broke off
+	Missed          int64   `json:"missed"`  // points of the grid that a longer visit ran over
+	Skipped         int64   `json:"skipped"` // points of the grid that passed in a pause
+	Published       int64   `json:"published"`
+	Last            []Visit `json:"last"` // the last hundred, oldest first
+}
+
+// Visit is the account of one visit.
+type Visit struct {
+	Number      int       `json:"number"` // on the grid, from 0
+	Due         time.Time `json:"due"`
+	Started     time.Time `json:"started"`
+	Finished    time.Time `json:"finished"`
+	LateSeconds float64   `json:"lateSeconds"` // started after it was due
+	Alerts      int64     `json:"alerts"`
+	Bytes       int64     `json:"bytes"`
+	Missed      int       `json:"missed"`
+	Error       string    `json:"error,omitempty"`
+}
+
+func detail(st simulator.Status, interval time.Duration, cycles []simulator.Cycle) json.RawMessage {
+	d := Detail{Paused: st.Paused, IntervalSeconds: interval.Seconds(), Visits: st.Visits, Missed: st.Missed, Skipped: st.Skipped,
+		Published: st.Acked, Last: []Visit{}}
+	for _, c := range cycles {
+		v := Visit{Number: c.N, Due: c.Due, Started: c.Started, Finished: c.Finished, LateSeconds: c.Lateness.Seconds(),
+			Alerts: c.Alerts, Bytes: c.Bytes, Missed: c.Missed}
+		if c.Err != nil {
+			v.Error = c.Err.Error()
+		}
+		d.Last = append(d.Last, v)
+	}
+	text, err := json.Marshal(d)
+	if err != nil { // numbers that JSON has no form for; none of these can be
+		return nil
+	}
+	return text
 }

@@ -1,0 +1,123 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/lab/fault"
+)
+
+// brokered is a Lab that may offer control of its brokers.
+type brokered interface {
+	// Brokers is nil when the lab offers none.
+	Brokers() endpoints.BrokerControl
+}
+
+// control gives the lab's broker control, nil when it has none or does not run.
+func (s *Server) control() endpoints.BrokerControl {
+	s.mu.Lock()
+	lab := s.lab
+	s.mu.Unlock()
+	if b, ok := lab.(brokered); ok {
+		return b.Brokers()
+	}
+	return nil
+}
+
+func (s *Server) handleBrokers(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/brokers", func(rw http.ResponseWriter, _ *http.Request) {
+		answer(rw, brokersAnswer{Control: s.control() != nil})
+	})
+	mux.HandleFunc("POST /v1/brokers/{id}/kill", s.onBroker(endpoints.BrokerControl.KillBroker))
+	mux.HandleFunc("POST /v1/brokers/{id}/restart", s.onBroker(endpoints.BrokerControl.RestartBroker))
+	mux.HandleFunc("POST /v1/brokers/restart", func(rw http.ResponseWriter, r *http.Request) {
+		s.steer(rw, r, func(ctx context.Context, c endpoints.BrokerControl) error { return c.RestartBrokers(ctx) })
+	})
+}
+
+type brokersAnswer struct {
+	Control bool `json:"control"`
+}
+
+func (s *Server) onBroker(do func(endpoints.BrokerControl, context.Context, int32) error) http.HandlerFunc {
+	return func(rw http.ResponseWriter, r *http.Request) {
+		id, err := strconv.ParseInt(r.PathValue("id"), 10, 32)
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusBadRequest)
+			return
+		}
+		s.steer(rw, r, func(ctx context.Context, c endpoints.BrokerControl) error { return do(c, ctx, int32(id)) })
+	}
+}
+
+// steer does something with the brokers while no walk goes on: a walk and a kill
+// at once would each meet what the other leaves half done. What has begun goes to
+// its end, whoever asked for it.
+func (s *Server) steer(rw http.ResponseWriter, r *http.Request, do func(context.Context, endpoints.BrokerControl) error) {
+	control := s.control()
+	if control == nil {
+		refuse(rw, &fault.Fault{What: fmt.Sprintf("lab %s has no broker control", s.Dir.Lab()), Why: errNoControl.Error(),
+			Next: "alertlab status --lab " + s.Dir.Lab(), Code: fault.StepFailed, Err: errNoControl})
+		return
+	}
+	w, walking, err := s.begin()
+	if err != nil {
+		refuse(rw, err)
+		return
+	}
+	defer s.end(w)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), steerTime)
+	defer cancel()
+	stop := context.AfterFunc(walking, cancel) // the runner is asked to end
+	defer stop()
+	if err := do(ctx, control); err != nil {
+		p := s.problemOf(err)
+		refuse(rw, &fault.Fault{What: p.What, Why: p.Why, Next: p.Next, Code: fault.Code(p.Code)})
+		return
+	}
+	s.Log.Info("brokers", "did", r.URL.Path)
+}
+
+// steerTime bounds what is done to the brokers: loading all that a cluster has
+// stored takes the longest.
+const steerTime = 2 * time.Minute
+
+// errNoControl is why a lab refuses to kill or restart a broker.
+var errNoControl = errors.New("its brokers do not run yet, or its provider offers none")
+
+// BrokerControl gives control of the lab's brokers, nil when the lab offers none.
+func (c *Client) BrokerControl(ctx context.Context) (endpoints.BrokerControl, error) {
+	var has brokersAnswer
+	if err := c.get(ctx, "/v1/brokers", nil, &has); err != nil || !has.Control {
+		return nil, err
+	}
+	return remoteControl{c}, nil
+}
+
+// remoteControl is control of the brokers in the runner.
+type remoteControl struct{ client *Client }
+
+func (r remoteControl) KillBroker(ctx context.Context, id int32) error {
+	return r.post(ctx, fmt.Sprintf("/v1/brokers/%d/kill", id))
+}
+
+func (r remoteControl) RestartBroker(ctx context.Context, id int32) error {
+	return r.post(ctx, fmt.Sprintf("/v1/brokers/%d/restart", id))
+}
+
+func (r remoteControl) RestartBrokers(ctx context.Context) error {
+	return r.post(ctx, "/v1/brokers/restart")
+}
+
+func (r remoteControl) post(ctx context.Context, path string) error {
+	resp, err := r.client.do(ctx, http.MethodPost, path, nil)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}
