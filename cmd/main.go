@@ -149,7 +149,7 @@ func (a *app) dress(root *cobra.Command) {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return fault.Wrap(fault.BadInput, "the command line cannot be read", err, c.CommandPath()+" --help")
+		return fault.Wrap(fault.BadInput, "the command line cannot be read", inWords(err), c.CommandPath()+" --help")
 	})
 }
 

@@ -92,6 +92,7 @@ func TestScripts(t *testing.T) {
 			"listens":     listens,
 			"occupy":      occupy,
 			"release":     release,
+			"freeze":      freeze,
 			"leak":        leak,
 			"asuser":      asUser,
 			"unpacked":    unpacked,
@@ -102,13 +103,13 @@ func TestScripts(t *testing.T) {
 			"background":  background,
 			"fetch":       fetch,
 			"backdate":    backdate,
+			"append":      appendLine,
 			"reads":       reads,
 			"private":     private,
 			"pid":         pid,
 			"equal":       equal,
 			"connect":     connect,
 			"connected":   connected,
-			"append":      appendLine,
 		},
 	})
 }

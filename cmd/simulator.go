@@ -78,7 +78,7 @@ FITS stamps. The same arguments make the same file content.`,
 		}
 		visit, err := packet.NewVisit(cfg)
 		if err != nil {
-			return fault.Wrap(fault.BadInput, "such a visit cannot be made", err, "alertlab simulator generate --help")
+			return fault.Wrap(fault.BadInput, "such a visit cannot be made", visitWords(err), "alertlab simulator generate --help")
 		}
 		began := time.Now()
 		size, err := a.writeVisit(c.Context(), args[0], visit, cfg.Schema, codec, quiet)

