@@ -91,7 +91,7 @@ type stored func(ctx context.Context, id int64) (packed []byte, missing, err err
 // fromDatabase asks the alert database.
 func (e *Env) fromDatabase(ctx context.Context, id int64) (packed []byte, missing, err error) {
 	address := under(e.Endpoints.AlertDB.URL, "v1", "alerts", strconv.FormatInt(id, 10))
-	got, err := e.get(ctx, address)
+	got, err := e.fetch(ctx, address)
 	switch {
 	case err != nil:
 		return nil, nil, err

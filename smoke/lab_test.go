@@ -156,7 +156,14 @@ func startLab(t *testing.T, interval time.Duration, n int) *wholeLab {
 	o.Endpoints.ObjectStore = endpoints.ObjectStore{URL: child.Endpoint(), Region: "us-east-1", AlertBucket: bucket, SchemaBucket: bucket}
 	o.Credentials.ObjectStore = endpoints.Keys{AccessKey: "access", SecretKey: "secret-s3"}
 	buckets := archive.Buckets{Alerts: bucket, Schemas: bucket}
-	o.Endpoints.AlertDB.URL = serve(t, archive.NewServer(archive.ServerConfig{Objects: lab.objects, Buckets: buckets}))
+	o.Endpoints.AlertDB = endpoints.AlertDB{Scope: "read:alertdb",
+		Tokens: []endpoints.Token{{Name: "with", Scopes: []string{"read:alertdb"}}, {Name: "without", Scopes: []string{"user:token"}}}}
+	o.Credentials.Tokens = map[string]string{"with": "gt-with", "without": "gt-without"}
+	access := front.Access{Scope: "read:alertdb", Realm: "test", Open: []string{"/v1/health"}}
+	for _, token := range o.Endpoints.AlertDB.Tokens {
+		access.Tokens = append(access.Tokens, front.Token{Name: token.Name, Secret: o.Credentials.Tokens[token.Name], Scopes: token.Scopes})
+	}
+	o.Endpoints.AlertDB.URL = serve(t, front.RequireScope(archive.NewServer(archive.ServerConfig{Objects: lab.objects, Buckets: buckets}), access))
 	source, err := registry.NewClient(o.Endpoints.Registry.URL)
 	check(err)
 	ingester, err := archive.NewIngester(archive.IngesterConfig{
