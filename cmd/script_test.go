@@ -103,13 +103,13 @@ func TestScripts(t *testing.T) {
 			"background":  background,
 			"fetch":       fetch,
 			"backdate":    backdate,
+			"append":      appendLine,
 			"reads":       reads,
 			"private":     private,
 			"pid":         pid,
 			"equal":       equal,
 			"connect":     connect,
 			"connected":   connected,
-			"append":      appendLine,
 		},
 	})
 }
