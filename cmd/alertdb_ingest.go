@@ -40,7 +40,7 @@ it answers /v1/health, /v1/ready and /metrics there.`,
     --alert-bucket alerts --schema-bucket schemas --metrics :9100 --log-format json`,
 		Args: cobra.NoArgs,
 	}
-	kafkaOf, storeOf, logOf = a.addKafkaFlags(c), a.addStoreFlags(c), a.addLogFlags(c)
+	kafkaOf, storeOf, logOf = a.addKafkaFlags(c), a.addStoreFlags(c, true), a.addLogFlags(c)
 	f := c.Flags()
 	f.StringSliceVar(&cfg.Topics, "topics", nil, "topics to archive, NAME,...")
 	f.StringVar(&cfg.Group, "group", archive.DefaultGroup, "consumer group")

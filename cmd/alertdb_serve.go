@@ -32,7 +32,7 @@ its keys from the environment or files, never from the command line.`,
     --schema-bucket schemas --s3-access-key-file /secrets/access --s3-secret-key-file /secrets/secret`,
 		Args: cobra.NoArgs,
 	}
-	storeOf, logOf := a.addStoreFlags(c), a.addLogFlags(c)
+	storeOf, logOf := a.addStoreFlags(c, true), a.addLogFlags(c)
 	c.Flags().StringVar(&address, "listen", "127.0.0.1:3000", "HOST:PORT to serve at")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var m mistakes

@@ -21,13 +21,22 @@ import (
 type choice struct {
 	profile, provider, stack string
 	set                      []string // path=value each, over the environment
+	advertise                string
+	advertiseSet             func() bool // whether it was given
 }
+
+// onLoopback is what --advertise is given to take an address back.
+const onLoopback = "loopback"
 
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
 	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs (environment: ALERTLAB_PROVIDER; default: embedded)")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
 	setFlag(c, &ch.set)
+	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
+		onLoopback+" takes that back (default: as before, else this machine only)")
+	ch.advertiseSet = func() bool { return c.Flags().Changed("advertise") }
+	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
 	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions([]string{catalog.Embedded}, cobra.ShellCompDirectiveNoFileComp)))
 }
@@ -90,6 +99,11 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 	}
 	desc.Profile, desc.Resolved, desc.Overrides = ref, string(p.Source()), overrides(append(environ, profiles.Environ(ch.set)...))
 	desc.Stack = first(ch.stack, p.Stack)
+	if ch.advertiseSet() {
+		if desc.Advertise = ch.advertise; ch.advertise == onLoopback {
+			desc.Advertise = ""
+		}
+	}
 	return desc, nil
 }
 

@@ -126,9 +126,9 @@ profile: see "alertlab up --help".`,
 		title string
 		verbs []*cobra.Command
 	}{
-		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.env(), a.hosts(), a.logs(), a.support()}},
+		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.hosts(), a.logs(), a.support()}},
 		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
-		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.registry(), a.console()}},
+		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
 		{"Environments:", []*cobra.Command{a.profile()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})

@@ -41,6 +41,8 @@ func (a *app) overlayShow() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show",
 		Short: "Show what was changed on a lab over its profile",
+		Long: `show prints each entry of what was changed on a lab, with the name by which it can
+be dropped. It reads what is wanted, so that a lab which is stopped answers too.`,
 		Example: `  alertlab overlay show
   alertlab overlay show -o json | jq .readers`,
 		Args: cobra.NoArgs,

@@ -12,6 +12,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/broker"
+	"github.com/alertlab/alertlab/alerts/drafts"
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/alerts/simulator"
@@ -21,6 +22,7 @@ import (
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/profiles/phalanx"
+	"github.com/alertlab/alertlab/provider/embedded/loopback"
 	"github.com/alertlab/alertlab/smoke"
 )
 
@@ -36,6 +38,7 @@ func remedy(err error) (next string, code fault.Code) {
 		dataDir   *broker.DataDirError
 		mismatch  *admin.TopicMismatch
 		conflict  *registry.ConflictError
+		draft     *drafts.Problems
 		regTopic  *registry.TopicError
 		tooLarge  *simulator.RecordTooLargeError
 		notEmpty  *simulator.NotEmptyError
@@ -45,6 +48,7 @@ func remedy(err error) (next string, code fault.Code) {
 		converted *packet.ConvertError
 		source    *simulator.SourceError
 		private   *authority.FileError
+		advertise *loopback.AdvertiseError
 	)
 	switch {
 	case errors.As(err, &imported):
@@ -71,12 +75,16 @@ func remedy(err error) (next string, code fault.Code) {
 		return "stop what uses the address, or bring up another lab: alertlab up --lab NAME", fault.StepFailed
 	case errors.As(err, &dataDir):
 		return "alertlab logs kafka   # alertlab down --purge deletes the lab with its data", fault.StepFailed
+	case errors.As(err, &advertise):
+		return "alertlab up --advertise ADDRESS   # or ADDRESS:PORT, the first of the ports; " + onLoopback + " takes it back", fault.BadInput
 	case errors.As(err, &private):
 		return "put the file back, or have a new authority made, which clients must then trust: rm " + private.File + " && alertlab up", fault.StepFailed
 	case errors.As(err, &mismatch):
 		return "partitions cannot be changed in place: alertlab down --purge, then alertlab up", fault.StepFailed
 	case errors.As(err, &conflict):
 		return "alertlab down --purge, then alertlab up   # begins with an empty registry", fault.StepFailed
+	case errors.As(err, &draft):
+		return "correct the files, then: alertlab schema add DIR", fault.BadInput
 	case errors.As(err, &regTopic):
 		return "see to the topic and to the user's rights on it; alertlab registry serve --help lists them", fault.StepFailed
 	case errors.As(err, &tooLarge):

@@ -65,6 +65,9 @@ func TestSamples(t *testing.T) {
 		}
 		must("alertdb", "get", "1231321321")
 		must("alertdb", "get", "1231321321", "-o", "json")
+		// Right after an id was published again with other bytes, and a visit beside
+		// the lab's own.
+		must("smoke", "--only", "visit-cadence,alert-database-bytes,alert-decodes", "--timeout", "90s")
 		t.Logf("%s: %d bytes on the wire, byte for byte", version, len(want))
 	}
 	must("smoke", "--only", "schema-versions")

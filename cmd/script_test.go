@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,11 +22,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -84,6 +87,12 @@ func TestScripts(t *testing.T) {
 			"kafkaenv":    kafkaEnv,
 			"followas":    followAs,
 			"freeze":      freeze,
+			"certificate": certificate,
+			"answers":     answers,
+			"outside":     outsideCmd,
+			"listens":     listens,
+			"occupy":      occupy,
+			"release":     release,
 			"leak":        leak,
 			"asuser":      asUser,
 			"unpacked":    unpacked,
@@ -92,10 +101,15 @@ func TestScripts(t *testing.T) {
 			"bucket":      bucket,
 			"freeport":    freePort,
 			"background":  background,
-			"answers":     answers,
 			"fetch":       fetch,
-			"certificate": certificate,
 			"backdate":    backdate,
+			"reads":       reads,
+			"private":     private,
+			"pid":         pid,
+			"equal":       equal,
+			"connect":     connect,
+			"connected":   connected,
+			"append":      appendLine,
 		},
 	})
 }
@@ -109,8 +123,9 @@ type follower struct {
 }
 
 type (
-	followersKey struct{}
-	environKey   struct{}
+	followersKey   struct{}
+	environKey     struct{}
+	connectionsKey struct{}
 )
 
 func setup(env *testscript.Env) error {
@@ -132,6 +147,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("GOCOVERDIR", os.Getenv("GOCOVERDIR"))
 	env.Values[followersKey{}] = followers{}
 	env.Values[environKey{}] = env
+	env.Values[connectionsKey{}] = map[string]*connection{}
 	t := env.T()
 	env.Defer(func() {
 		f, ok := t.(interface{ Failed() bool })
@@ -322,16 +338,18 @@ func kill9(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// edit FILE OLD NEW replaces the one place where OLD stands in a file.
+// edit FILE OLD NEW replaces the one place where OLD stands in a file; %n stands for
+// the end of a line.
 func edit(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: edit FILE OLD NEW")
 	}
 	text := ts.ReadFile(args[0])
-	if n := strings.Count(text, args[1]); n != 1 {
-		ts.Fatalf("%q stands in %s %d times", args[1], args[0], n)
+	was, now := strings.ReplaceAll(args[1], `%n`, "\n"), strings.ReplaceAll(args[2], `%n`, "\n")
+	if n := strings.Count(text, was); n != 1 {
+		ts.Fatalf("%q stands in %s %d times", was, args[0], n)
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, was, now, 1)), 0o600))
 }
 
 // cut FROM TO PERCENT copies the first part of a file.
@@ -468,31 +486,146 @@ func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// login LAB USER [plaintext] logs in to the lab's Kafka with the password that is
-// kept for a user, over TLS where the lab has it, unless plaintext is asked for.
-func login(ts *testscript.TestScript, neg bool, args []string) {
-	plaintext := len(args) == 3 && args[2] == "plaintext"
-	if len(args) != 2 && !plaintext {
-		ts.Fatalf("usage: login LAB USER [plaintext]")
-	}
-	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+// clientOf makes a client of the lab's Kafka that logs in as a user, with the
+// password that is kept for it, or one that was exported to a file, over TLS where
+// the lab has it unless exported says plaintext.
+func clientOf(ts *testscript.TestScript, lab, user string, exported string, opts ...kgo.Opt) *kgo.Client {
+	dir := state.At(ts.Getenv("ALERTLAB_STATE_DIR"), lab)
 	card, err := dir.Endpoints()
 	ts.Check(err)
 	creds, err := dir.Credentials()
 	ts.Check(err)
-	own := kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: args[1], Password: creds.Kafka[args[1]]}
-	if card.Kafka.CAFile != "" && !plaintext {
-		own.TLS, err = kafka.Trust([]byte(ts.ReadFile(card.Kafka.CAFile)))
+	login := kafka.Login{Bootstrap: []string{card.Kafka.Bootstrap}, User: user, Password: creds.Kafka[user]}
+	if card.Kafka.CAFile != "" {
+		login.TLS, err = kafka.Trust([]byte(ts.ReadFile(card.Kafka.CAFile)))
 		ts.Check(err)
 	}
-	// A connection that is cut tells nothing, and is tried again.
-	client, err := kafka.NewClient(own, kgo.RequestRetries(3))
+	switch {
+	case exported == plaintext:
+		login.TLS = nil
+	case exported != "":
+		var settings struct{ Password string }
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(exported)), &settings))
+		login.Password = settings.Password
+	}
+	client, err := kafka.NewClient(login, opts...)
 	ts.Check(err)
+	return client
+}
+
+// reads LAB USER TOPIC asserts that a user may read a topic; "! reads" that it is
+// refused.
+func reads(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: reads LAB USER TOPIC")
+	}
+	client := clientOf(ts, args[0], args[1], "")
 	defer client.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	err = client.Ping(ctx)
-	if neg && plaintext { // the brokers hang up
+	offsets, err := kadm.NewClient(client).ListEndOffsets(ctx, args[2])
+	if err == nil {
+		err = offsets.Error()
+	}
+	if neg && !errors.Is(err, kerr.TopicAuthorizationFailed) && !errors.Is(err, kerr.UnknownTopicOrPartition) {
+		ts.Fatalf("%s was not refused %s: %v", args[1], args[2], err)
+	}
+	if !neg && err != nil {
+		ts.Fatalf("%s and %s: %v", args[1], args[2], err)
+	}
+}
+
+// private FILE asserts that only its owner may read a file.
+func private(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: private FILE")
+	}
+	info, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if info.Mode().Perm() != 0o600 {
+		ts.Fatalf("%s has mode %s", args[0], info.Mode())
+	}
+}
+
+// pid VERB VARIABLE puts the process that was started with a verb into a variable.
+func pid(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: pid VERB VARIABLE")
+	}
+	found := chaos.Running(ts.Getenv("ALERTLAB_STATE_DIR"), args[0])
+	if len(found) != 1 {
+		ts.Fatalf("there are %d processes of %s", len(found), args[0])
+	}
+	ts.Setenv(args[1], strconv.Itoa(found[0].PID))
+}
+
+// equal A B asserts that two texts are the same.
+func equal(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || (args[0] == args[1]) == neg {
+		ts.Fatalf("%q", args)
+	}
+}
+
+// connection is a client that stays connected, and counts what breaks off.
+type connection struct {
+	client *kgo.Client
+	broken atomic.Int32
+}
+
+// OnBrokerDisconnect implements kgo.HookBrokerDisconnect.
+func (c *connection) OnBrokerDisconnect(kgo.BrokerMetadata, net.Conn) { c.broken.Add(1) }
+
+// connect LAB USER NAME makes a client that reads the lab's alerts from now on.
+func connect(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: connect LAB USER NAME")
+	}
+	c := &connection{}
+	c.client = clientOf(ts, args[0], args[1], "", kgo.WithHooks(c), kgo.ConsumeTopics("alerts-simulated"), kgo.ConnIdleTimeout(10*time.Minute))
+	ts.Value(connectionsKey{}).(map[string]*connection)[args[2]] = c
+	ts.Defer(c.client.Close)
+	c.read(ts)
+}
+
+// connected NAME asserts that no connection of a client has broken off, and that it
+// goes on reading.
+func connected(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: connected NAME")
+	}
+	c := ts.Value(connectionsKey{}).(map[string]*connection)[args[0]]
+	c.read(ts)
+	if n := c.broken.Load(); n > 0 {
+		ts.Fatalf("%d connections of %s broke off", n, args[0])
+	}
+}
+
+func (c *connection) read(ts *testscript.TestScript) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	fetches := c.client.PollRecords(ctx, 10_000)
+	if err := fetches.Err(); err != nil || fetches.NumRecords() == 0 {
+		ts.Fatalf("%d records, %v", fetches.NumRecords(), err)
+	}
+}
+
+// plaintext, in the place of a file, asks for a client without TLS.
+const plaintext = "plaintext"
+
+// login LAB USER [EXPORTED|plaintext] logs in to the lab's Kafka with the password
+// that is kept for a user, or with one that "user export -o json" wrote to a file.
+func login(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 && len(args) != 3 {
+		ts.Fatalf("usage: login LAB USER [EXPORTED|plaintext]")
+	}
+	exported := strings.Join(args[2:], "")
+	// A connection that is cut tells nothing, and is tried again.
+	client := clientOf(ts, args[0], args[1], exported, kgo.RequestRetries(3))
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := client.Ping(ctx)
+	if neg && exported == plaintext { // the brokers hang up
 		if err == nil {
 			ts.Fatalf("%s got in without TLS", args[1])
 		}

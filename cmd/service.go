@@ -165,8 +165,10 @@ type storeFlags struct {
 	endpointFlag, alertFlag, schemaFlag string
 }
 
-func (a *app) addStoreFlags(c *cobra.Command) *storeFlags {
-	s := &storeFlags{endpointFlag: "s3-endpoint", alertFlag: "alert-bucket", schemaFlag: "schema-bucket"}
+// addStoreFlags adds flags that stand for the variables that "alertlab env" prints;
+// without schemas, none for their bucket.
+func (a *app) addStoreFlags(c *cobra.Command, schemas bool) *storeFlags {
+	s := &storeFlags{endpointFlag: "s3-endpoint", alertFlag: "alert-bucket"}
 	f := c.Flags()
 	f.StringVar(&s.endpoint, "s3-endpoint", a.getenv("AWS_ENDPOINT_URL"), "URL of the S3 store (environment: AWS_ENDPOINT_URL; default: AWS)")
 	f.StringVar(&s.region, "s3-region", first(a.getenv("AWS_REGION"), "us-east-1"), "region that requests are signed for (environment: AWS_REGION)")
@@ -176,6 +178,10 @@ func (a *app) addStoreFlags(c *cobra.Command) *storeFlags {
 	f.StringVar(&s.accessKeyFile, "s3-access-key-file", "", "file with the access key (default: environment AWS_ACCESS_KEY_ID)")
 	f.StringVar(&s.secretKeyFile, "s3-secret-key-file", "", "file with the secret key (default: environment AWS_SECRET_ACCESS_KEY)")
 	f.StringVar(&s.alertBucket, "alert-bucket", a.getenv("ALERT_BUCKET"), "bucket of the alerts (environment: ALERT_BUCKET)")
+	if !schemas {
+		return s
+	}
+	s.schemaFlag = "schema-bucket"
 	f.StringVar(&s.schemaBucket, "schema-bucket", a.getenv("SCHEMA_BUCKET"), "bucket of the schemas, may be the same (environment: SCHEMA_BUCKET)")
 	return s
 }
@@ -200,7 +206,7 @@ func (s *storeFlags) client(a *app, m *mistakes) objectstore.ClientConfig {
 	if s.alertBucket == "" {
 		m.add("--%s: no bucket is named", s.alertFlag)
 	}
-	if s.schemaBucket == "" {
+	if s.schemaBucket == "" && s.schemaFlag != "" {
 		m.add("--%s: no bucket is named", s.schemaFlag)
 	}
 	return cfg

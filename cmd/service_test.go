@@ -19,7 +19,8 @@ import (
 	"github.com/alertlab/alertlab/lab/state"
 )
 
-// labEnv ARG... sets what "alertlab env ARG..." prints in the script's environment.
+// labEnv ARG... sets what "alertlab env ARG..." prints in the script's environment, and
+// LAB_INGESTER, the URL at which the lab's ingester shows itself to Prometheus.
 func labEnv(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: labenv ARG...")
@@ -30,6 +31,7 @@ func labEnv(ts *testscript.TestScript, neg bool, args []string) {
 	for name, value := range vars {
 		setenv(ts, name, value)
 	}
+	setenv(ts, "LAB_INGESTER", strings.Replace(vars["ALERTDB_URL"], ":3000", ":9100", 1))
 }
 
 // setenv sets a variable also for what the script starts in the background.
@@ -127,4 +129,12 @@ func backdate(ts *testscript.TestScript, neg bool, args []string) {
 	if n == 0 {
 		ts.Fatalf("nothing lies in %s", root)
 	}
+}
+
+// appendLine is append FILE LINE: it adds a line to the end of a file.
+func appendLine(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: append FILE LINE")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(ts.ReadFile(args[0])+args[1]+"\n"), 0o600))
 }

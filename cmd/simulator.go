@@ -55,7 +55,7 @@ FITS stamps. The same arguments make the same file content.`,
 		Args: cobra.ExactArgs(1),
 	}
 	f := c.Flags()
-	f.StringVar(&schema, "schema", "11.0", "alert schema version")
+	f.StringVar(&schema, "schema", "11.0", "alert schema version, also a draft of the lab")
 	f.IntVar(&cfg.Alerts, "alerts", 300, "number of alerts")
 	f.IntVar(&cfg.PacketBytes, "packet-size", packet.DefaultPacketBytes, "mean size of a packet in bytes")
 	f.Uint64Var(&cfg.Seed, "seed", 1, "another seed makes other alerts")
@@ -72,12 +72,9 @@ FITS stamps. The same arguments make the same file content.`,
 		if !slices.Contains(codecs, codec) {
 			return fault.New(fault.BadInput, fmt.Sprintf("%q is no codec", codec), "there are "+strings.Join(codecs, ", "), "alertlab simulator generate --codec null FILE")
 		}
-		version, err := packet.ParseVersion(schema)
-		if err == nil {
-			cfg.Schema, err = packet.Published(version)
-		}
-		if err != nil {
-			return fault.Wrap(fault.BadInput, "the schema cannot be used", fmt.Errorf("%w (there are %s)", err, strings.Join(schemas.Versions(), ", ")), "alertlab simulator generate --schema 11.0 FILE")
+		var err error
+		if cfg.Schema, err = a.schemaOf(schema); err != nil {
+			return fault.Wrap(fault.BadInput, "the schema cannot be used", fmt.Errorf("%w (there are %s)", err, strings.Join(append(schemas.Versions(), a.draftVersions()...), ", ")), "alertlab simulator generate --schema 11.0 FILE")
 		}
 		visit, err := packet.NewVisit(cfg)
 		if err != nil {
@@ -88,7 +85,7 @@ FITS stamps. The same arguments make the same file content.`,
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "%s: %d alerts of schema %s, %d bytes, in %.1f s\n", args[0], visit.Len(), version, size, time.Since(began).Seconds())
+		_, err = fmt.Fprintf(a.out, "%s: %d alerts of schema %s, %d bytes, in %.1f s\n", args[0], visit.Len(), cfg.Schema.Version(), size, time.Since(began).Seconds())
 		return err
 	}
 	return c

@@ -126,6 +126,10 @@ func (a *app) topicList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the topics that are wanted, and whether they were added",
+		Long: `list prints the topics that the profile has and those that were added, with what is
+set for them, as wanted: an embedded lab may keep less of a large profile's topics
+(alertlab profile show --scaled). What is there now is shown by
+"alertlab console topics".`,
 		Example: `  alertlab topic list
   alertlab topic list -o json | jq -r '.[].name'`,
 		Args: cobra.NoArgs,

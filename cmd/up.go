@@ -14,6 +14,7 @@ import (
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/provider/embedded/loopback"
 	"github.com/alertlab/alertlab/render"
 )
 
@@ -33,12 +34,19 @@ What would delete what the lab holds is refused and nothing is done, unless
 another name, fewer partitions, a smaller disk. plan shows it.
 
 The lab remembers its profile and the values that the environment gave, until
---profile is named again:
+--profile is named again. --advertise ADDRESS makes a lab that containers and other
+hosts reach at an address or name of this machine: the bootstrap at the listener's
+port, each broker at one of those that follow, and the registry's read-only front, the
+alert database and the object store at theirs; with ADDRESS:PORT all of them from that
+port on. It holds until another one is given, or "loopback".
+
+What the environment may change of the profile:
 ` + variables(),
 		Example: `  alertlab up
   alertlab up --profile my-profile.yaml --lab mine
   ALERTLAB_SIMULATOR_ALERTS=10000 alertlab up    # full visits
   alertlab up -o json 2>/dev/null | jq .kafka.bootstrap
+  alertlab up --advertise 172.17.0.1             # for containers on this machine
   alertlab up --foreground                       # until Ctrl-C, e.g. in a container`,
 		Args: cobra.NoArgs,
 	}
@@ -52,7 +60,7 @@ The lab remembers its profile and the values that the environment gave, until
 		if err != nil {
 			return err
 		}
-		wish, err := a.wish(dir, ch)
+		wish, err := a.wish(c.Context(), dir, ch)
 		if err != nil {
 			return err
 		}
@@ -86,7 +94,7 @@ The lab remembers its profile and the values that the environment gave, until
 
 // wish is what up asks for. What is wrong with it is found here, before anything
 // starts.
-func (a *app) wish(dir state.Dir, ch choice) (runner.Change, error) {
+func (a *app) wish(ctx context.Context, dir state.Dir, ch choice) (runner.Change, error) {
 	var wish runner.Change
 	if before, err := dir.Describe(); err == nil {
 		wish.From = before.Digest()
@@ -95,8 +103,15 @@ func (a *app) wish(dir state.Dir, ch choice) (runner.Change, error) {
 	if wish.Description, err = a.describe(dir, ch); err != nil {
 		return wish, err
 	}
-	_, err = catalog.Wanted(wish.Description)
-	return wish, err
+	if _, err = catalog.Wanted(wish.Description); err != nil {
+		return wish, err
+	}
+	if at := wish.Description.Advertise; at != "" {
+		if err := loopback.CheckAdvertised(ctx, at); err != nil {
+			return wish, err
+		}
+	}
+	return wish, nil
 }
 
 // ensureRunner finds the lab's runner or starts one.

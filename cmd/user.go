@@ -36,7 +36,12 @@ the lab is deleted. "alertlab overlay show" lists what was changed.`,
 // topicFlag adds --topic, which stands again for each.
 func (a *app) topicFlag(c *cobra.Command, usage string) *[]string {
 	topics := c.Flags().StringArray("topic", nil, usage)
-	must(c.MarkFlagRequired("topic"))
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if len(*topics) > 0 {
+			return nil
+		}
+		return fault.New(fault.BadInput, "no topic is named", "--topic names one, again for each", c.CommandPath()+" "+args[0]+" --topic TOPIC")
+	}
 	must(c.RegisterFlagCompletionFunc("topic", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		_, applied, err := a.wantedProfile()
 		if err != nil {
@@ -209,6 +214,8 @@ func (a *app) userGrant() *cobra.Command {
 	return a.userTopics(&cobra.Command{
 		Use:   "grant NAME --topic TOPIC...",
 		Short: "Let a user read more topics",
+		Long: `grant adds topics to those that a user may read; '*' is every topic. A consumer that
+runs sees it with its next request.`,
 		Example: `  alertlab user grant antares --topic alert-stream-test
   alertlab user grant antares --topic '*'`,
 	}, "topic that the user may read, too, '*' for all; again for each", func(have, given []string) ([]string, error) {
@@ -227,8 +234,10 @@ func (a *app) userGrant() *cobra.Command {
 
 func (a *app) userRevoke() *cobra.Command {
 	return a.userTopics(&cobra.Command{
-		Use:     "revoke NAME --topic TOPIC...",
-		Short:   "Let a user read fewer topics",
+		Use:   "revoke NAME --topic TOPIC...",
+		Short: "Let a user read fewer topics",
+		Long: `revoke takes topics from those that a user may read. One that may read every topic
+('*') is removed and added again with those that it keeps.`,
 		Example: `  alertlab user revoke antares --topic alert-stream-test`,
 	}, "topic that the user may not read any more; again for each", func(have, given []string) ([]string, error) {
 		for _, t := range given {
@@ -329,6 +338,9 @@ func (a *app) userList() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the users, what they may read, and whether they were changed",
+		Long: `list prints the users that are wanted: the superuser, those of the parts of the
+system, and the readers, each with its topics and whether the profile has it so. It
+prints no password: "alertlab user export" does.`,
 		Example: `  alertlab user list
   alertlab user list -o json | jq -r '.[] | select(.role == "reader").name'`,
 		Args: cobra.NoArgs,

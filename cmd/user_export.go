@@ -27,7 +27,7 @@ module for confluent-kafka and aiokafka, or JSON. With --file they are written t
 file that only you can read. The settings name a consumer group that the user may
 use.`,
 		Example: `  alertlab user export antares --file client.properties
-  alertlab user export antares -o librdkafka --file kcat.conf && kcat -F kcat.conf -L
+  alertlab user export antares -o librdkafka --file kcat.conf   # then: kcat -F kcat.conf -L
   alertlab user export antares -o python --file settings.py
   alertlab user export antares -o json`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeReaders,

@@ -30,6 +30,14 @@ func Variables() []Variable {
 			p.Kafka.Listener.Port = int(n)
 			return err
 		}},
+		{"ALERTLAB_KAFKA_SYNC", "kafka.sync", "true: acknowledge records when they are on disk, safe from the loss of power", func(p *Profile, text string) error {
+			switch text {
+			case "true", "false":
+				p.Kafka.Sync = text == "true"
+				return nil
+			}
+			return fmt.Errorf("%s is neither true nor false", strictyaml.Quote(text))
+		}},
 		{"ALERTLAB_SIMULATOR_ALERTS", "simulator.alerts", "alerts in one visit", func(p *Profile, text string) error {
 			n, err := strictyaml.ParseInt(text, 32)
 			p.Simulator.Alerts = int(n)

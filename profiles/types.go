@@ -82,6 +82,10 @@ type Kafka struct {
 	// Settings of the brokers under Apache Kafka's own keys, with their values
 	// as the text in the file.
 	Config map[string]string `yaml:"config,omitempty" json:"config,omitempty" from:"kafka.config, and Kafka's template"`
+	// Whether a record is acknowledged only when it is on disk, safe from the loss
+	// of power; else it is in the system's memory, safe from the death of the
+	// broker's process.
+	Sync bool `yaml:"sync,omitempty" json:"sync,omitempty" from:"log.flush.interval.messages"`
 	// The user who may do everything; it logs in with SCRAM-SHA-512.
 	Superuser string `yaml:"superuser" json:"superuser" default:"kafka-admin" from:"superusers"`
 	// The topics that exist before any component writes, among them the

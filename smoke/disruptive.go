@@ -219,7 +219,9 @@ func runRestartKeepsData(ctx context.Context, e *Env) (Evidence, error) {
 		if err != nil {
 			return "", err
 		}
-		kept = append(kept, text)
+		if len(s.seen) > 0 { // nothing is kept of an empty topic
+			kept = append(kept, text)
+		}
 	}
 	now, err := groupOffsets(ctx, adm)
 	if err != nil {

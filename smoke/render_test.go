@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -163,6 +164,26 @@ func TestNarrowTable(t *testing.T) {
 		for line := range strings.Lines(b.String()) {
 			if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > width {
 				t.Errorf("%d columns in a terminal of %d: %q", n, width, line)
+			}
+		}
+	}
+}
+
+// docs/ci.md names every key of the JSON documents and every element of the XML.
+func TestDocumentedReports(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/ci.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{jsonReport{}, jsonResult{}, jsonSeries{}, junitSuite{}, junitCase{}, junitFailure{}, junitSkipped{}} {
+		shape := reflect.TypeOf(v)
+		for i := range shape.NumField() {
+			tag := shape.Field(i).Tag
+			name, _, _ := strings.Cut(tag.Get("json")+tag.Get("xml"), ",")
+			name, _, _ = strings.Cut(name, ">")
+			if name != "" && !strings.Contains(string(text), "`"+name+"`") {
+				t.Errorf("docs/ci.md does not name %s of %s", name, shape.Name())
 			}
 		}
 	}

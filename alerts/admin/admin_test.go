@@ -90,10 +90,10 @@ func TestEnsureTopics(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Topic{
-		{"alerts-simulated", 45, 2, map[string]string{"retention.ms": "1000", "max.message.bytes": "4194304"}},
-		{"by-default", 1, 3, map[string]string{}},
-		{"more", 2, 3, map[string]string{}},
-		{"registry-schemas", 1, 3, map[string]string{"cleanup.policy": "compact"}},
+		{Name: "alerts-simulated", Partitions: 45, Replicas: 2, Config: map[string]string{"retention.ms": "1000", "max.message.bytes": "4194304"}},
+		{Name: "by-default", Partitions: 1, Replicas: 3, Config: map[string]string{}},
+		{Name: "more", Partitions: 2, Replicas: 3, Config: map[string]string{}},
+		{Name: "registry-schemas", Partitions: 1, Replicas: 3, Config: map[string]string{"cleanup.policy": "compact"}},
 	}
 	if !slices.EqualFunc(have, want, func(a, b Topic) bool {
 		return a.Name == b.Name && a.Partitions == b.Partitions && a.Replicas == b.Replicas && maps.Equal(a.Config, b.Config)

@@ -23,6 +23,8 @@ type Topic struct {
 	Replicas   int16 // 0: what the brokers make by default
 	// Config holds topic configuration keys; those not named are left alone.
 	Config map[string]string
+	// Unset are keys that the topic is not to have: the brokers' default counts.
+	Unset []string
 }
 
 // TopicMismatch is the refusal to bring a topic to another number of
@@ -149,11 +151,11 @@ func create(ctx context.Context, client *kadm.Client, topics []Topic, done *Chan
 // alter brings the configuration of topics that are there to what is wanted.
 func alter(ctx context.Context, client *kadm.Client, topics []Topic, done *Changes) error {
 	var names []string
-	wanted := make(map[string]map[string]string)
+	wanted := make(map[string]Topic)
 	for _, t := range topics {
-		if len(t.Config) > 0 {
+		if len(t.Config)+len(t.Unset) > 0 {
 			names = append(names, t.Name)
-			wanted[t.Name] = t.Config
+			wanted[t.Name] = t
 		}
 	}
 	if len(names) == 0 {
@@ -169,16 +171,23 @@ func alter(ctx context.Context, client *kadm.Client, topics []Topic, done *Chang
 		if resource.Err != nil {
 			return errors.Join(&TopicError{resource.Name, "describing configuration", resource.Err}, group.Wait())
 		}
-		now := make(map[string]string)
+		now, own := make(map[string]string), make(map[string]bool)
 		for _, c := range resource.Configs {
 			if c.Value != nil {
 				now[c.Key] = *c.Value
+				own[c.Key] = c.Source == kadmTopicSource
 			}
 		}
 		var set []kadm.AlterConfig
 		var words []string
-		for _, key := range slices.Sorted(maps.Keys(wanted[resource.Name])) {
-			value := wanted[resource.Name][key]
+		for _, key := range slices.Sorted(slices.Values(wanted[resource.Name].Unset)) {
+			if own[key] {
+				set = append(set, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: key})
+				words = append(words, fmt.Sprintf("topic %s: %s from %s to the default", resource.Name, key, now[key]))
+			}
+		}
+		for _, key := range slices.Sorted(maps.Keys(wanted[resource.Name].Config)) {
+			value := wanted[resource.Name].Config[key]
 			old, known := now[key]
 			if known && old == value {
 				continue

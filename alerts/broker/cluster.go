@@ -27,7 +27,9 @@ type Cluster struct {
 	nodes     []*node // ascending by id, never changes
 	bootstrap net.Listener
 	stamps    atomic.Pointer[stamps]
-	turn      atomic.Uint32 // whose turn it is at the bootstrap address
+	syncer    *syncer                             // nil when nothing is synced
+	names     atomic.Pointer[map[[16]byte]string] // of topics, by id
+	turn      atomic.Uint32                       // whose turn it is at the bootstrap address
 	closing   atomic.Bool
 	work      sync.WaitGroup
 	stop      context.CancelFunc
@@ -58,6 +60,13 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.stamps.Store(new(stamps))
+	c.names.Store(new(map[[16]byte]string))
+	if cfg.Sync {
+		c.syncer = newSyncer(cfg.DataDir, c.log)
+		if cfg.fsync != nil {
+			c.syncer.fsync = cfg.fsync
+		}
+	}
 	if err := c.start(ctx); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -76,7 +85,7 @@ func (c *Cluster) start(ctx context.Context) error {
 			return err
 		}
 		c.nodes = append(c.nodes, &node{
-			id: n.ID, address: l.Addr().String(), socket: l, conns: make(map[*conn]struct{}),
+			id: n.ID, address: told(n.Address, l), socket: l, conns: make(map[*conn]struct{}),
 		})
 	}
 	if c.cfg.Bootstrap != "" {
@@ -228,7 +237,19 @@ func (c *Cluster) Bootstrap() string {
 	if c.bootstrap == nil {
 		return c.nodes[0].address
 	}
-	return c.bootstrap.Addr().String()
+	return told(c.cfg.Bootstrap, c.bootstrap)
+}
+
+// told is what clients are told of a listener: the host as it was configured, which
+// may be a name, and the port that is listened at, which may have been the system's
+// choice.
+func told(configured string, l net.Listener) string {
+	host, _, err := net.SplitHostPort(configured)
+	_, port, err2 := net.SplitHostPort(l.Addr().String())
+	if err != nil || err2 != nil { // neither can be: it was validated, and is listened at
+		return l.Addr().String()
+	}
+	return net.JoinHostPort(host, port)
 }
 
 // Nodes lists every broker, dead or alive, ascending by id, with the address
@@ -384,9 +405,12 @@ func (c *Cluster) changed() error { return c.withTopics(c.follow) }
 // follow takes over what the topics are now. Called with the lock held.
 func (c *Cluster) follow(topics []kmsg.MetadataResponseTopic) error {
 	clear(c.topics)
+	names := make(map[[16]byte]string, len(topics))
 	for _, t := range topics {
 		c.topics[*t.Topic] = true
+		names[t.TopicID] = *t.Topic
 	}
+	c.names.Store(&names)
 	if err := c.lead(topics); err != nil {
 		return err
 	}

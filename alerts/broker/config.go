@@ -48,10 +48,16 @@ type Config struct {
 	// here acts on are kept and described, not refused. log.segment.bytes is
 	// capped at 8 MiB, which bounds the memory that a start takes.
 	Settings map[string]string
+	// Sync has everything that is acknowledged on disk before, safe from the loss
+	// of power. Without it, it is in the system's memory, safe from the death of
+	// this process only. Records that come with acks=0 are never acknowledged.
+	Sync bool
 	// ClusterID is used when DataDir is new; empty means a random one.
 	ClusterID string
 	// Log receives what happens; nil discards it.
 	Log *slog.Logger
+
+	fsync func(path string) error // of tests; nil for the system's
 }
 
 // ConfigError says which field of a Config cannot be used, and why.

@@ -73,6 +73,8 @@ type sighting struct {
 	epochs *kmsg.OffsetForLeaderEpochRequest
 	// at is the append time of a produce request, milliseconds since 1970.
 	at int64
+	// asIs marks an answer that is only held until what it says is on disk.
+	asIs bool
 }
 
 func newConn(c *Cluster, n *node, socket net.Conn) *conn {
@@ -147,6 +149,10 @@ func (c *conn) next() error {
 		k == kmsg.ApiVersions, k == kmsg.Metadata, k == kmsg.DescribeCluster, k == kmsg.DescribeClientQuotas, k == kmsg.DescribeLogDirs,
 		k == kmsg.AlterConfigs, k == kmsg.IncrementalAlterConfigs, k == kmsg.DeleteRecords:
 		c.expect(c.frame)
+	case c.cluster.syncer != nil && changesState[k]:
+		only := c.frame
+		only.asIs = true
+		c.expect(only)
 	}
 	return nil
 }
@@ -270,7 +276,7 @@ func (c *conn) along(part []byte) error {
 	if err != nil {
 		return err
 	}
-	if stamped {
+	if stamped || c.cluster.syncer != nil {
 		c.frame.at = now
 		c.expect(c.frame)
 	}
@@ -300,7 +306,13 @@ func (c *conn) expected(correlation int32) (sighting, bool) {
 func (c *conn) Write(answer []byte) (int, error) {
 	if len(answer) >= 8 {
 		if s, ok := c.expected(int32(binary.BigEndian.Uint32(answer[4:]))); ok {
-			mended, err := c.mend(s, answer)
+			mended, err := answer, error(nil)
+			if !s.asIs {
+				mended, err = c.mend(s, answer)
+			}
+			if err == nil && c.cluster.syncer != nil && changesState[s.key] {
+				err = c.cluster.syncer.changed()
+			}
 			if err != nil {
 				c.cluster.log.Warn("broker cannot mend an answer", "node", c.node.id,
 					"request", kmsg.NameForKey(int16(s.key)), "err", err)
@@ -350,6 +362,9 @@ func (c *conn) mend(s sighting, answer []byte) ([]byte, error) {
 		}
 	case *kmsg.ProduceResponse: // producers that report the append time
 		c.cluster.stamps.Load().acknowledge(a, s.at)
+		if c.cluster.syncer != nil {
+			c.cluster.syncer.produced(a, func(id [16]byte) string { return (*c.cluster.names.Load())[id] })
+		}
 	case *kmsg.MetadataResponse: // all: the controller is hidden
 		a.ControllerID = c.cluster.controller()
 		if err := c.cluster.notice(a); err != nil {
@@ -432,17 +447,28 @@ func (c *conn) Close() error {
 		refused = &c.expects[n-1]
 	}
 	c.mu.Unlock()
-	if refused != nil && !c.cluster.closing.Load() {
+	if refused == nil || c.cluster.closing.Load() {
+		return c.cut()
+	}
+	// Not here: kfake waits.
+	last := *refused
+	time.AfterFunc(refusalDelay, func() {
 		why := "Authentication failed during authentication due to invalid credentials with SASL mechanism " + mechanism
 		a := kmsg.NewPtrSASLAuthenticateResponse()
-		a.Version = refused.version
+		a.Version = last.version
 		a.ErrorCode = kerr.SaslAuthenticationFailed.Code
 		a.ErrorMessage = &why
-		c.SetWriteDeadline(time.Now().Add(time.Second)) // a client that does not read must not hold kfake
-		c.Conn.Write(encodeAnswer(a, refused.correlation))
-	}
-	return c.cut()
+		c.SetWriteDeadline(time.Now().Add(time.Second)) // a client that does not read holds nothing for long
+		c.Conn.Write(encodeAnswer(a, last.correlation))
+		c.cut()
+	})
+	return nil
 }
+
+// refusalDelay is how long a refused login waits for its answer, so that passwords
+// cannot be tried in quick succession, nor a client that tries again for ever take all
+// there is: Kafka's connection.failed.authentication.delay.ms, by default.
+const refusalDelay = 100 * time.Millisecond
 
 // cut ends the connection at once.
 func (c *conn) cut() error {

@@ -134,6 +134,25 @@ func promotes(written, read string) bool {
 	return written == read || slices.Contains(wider[written], read)
 }
 
+// Field is one field of a schema's records.
+type Field struct{ Record, Field, Type string }
+
+// Fields lists the fields of all records of a schema, in the order in which the
+// records are first used; names are without their namespace.
+func Fields(s *packet.Schema) ([]Field, error) {
+	all, err := recordsOf(s)
+	if err != nil {
+		return nil, err
+	}
+	var out []Field
+	for _, record := range all.order {
+		for _, f := range all.fields[record] {
+			out = append(out, Field{record, f.name, f.text()})
+		}
+	}
+	return out, nil
+}
+
 // field is a field's name and the types that it may have, one if it is no union.
 type field struct {
 	name     string

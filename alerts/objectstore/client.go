@@ -187,6 +187,38 @@ func (c *Client) Delete(ctx context.Context, bucket, key string) error {
 	return wrap(ctx, "DeleteObject", bucket, key, err)
 }
 
+// DeleteUnchanged removes an object unless it was written again after modified, the
+// time that a listing gave: then the error matches ErrChanged. A missing object is no
+// error. Stores that know x-amz-if-match-last-modified-time look and delete in one
+// (to the second, as S3 keeps time); with others a write in between the two is lost.
+func (c *Client) DeleteUnchanged(ctx context.Context, bucket, key string, modified time.Time) error {
+	const op = "DeleteObject"
+	head, err := c.s3.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key})
+	err = wrap(ctx, "HeadObject", bucket, key, err)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	changed := &ChangedError{Bucket: bucket, Key: key}
+	// A listing may be more exact than the header of an answer.
+	if aws.ToTime(head.LastModified).Unix() > modified.Unix() {
+		return changed
+	}
+	_, err = c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: &key, IfMatchLastModifiedTime: aws.Time(modified)})
+	err = wrap(ctx, op, bucket, key, err)
+	var refused *RequestError
+	var unavailable *UnavailableError
+	switch {
+	case errors.As(err, &refused) && refused.Status == http.StatusPreconditionFailed:
+		return changed
+	case errors.As(err, &unavailable) && unavailable.Status == http.StatusNotImplemented:
+		return c.Delete(ctx, bucket, key)
+	}
+	return err
+}
+
 // ObjectInfo is one entry of a listing.
 type ObjectInfo struct {
 	Key      string

@@ -12,6 +12,8 @@ var (
 	// ErrNoBucket matches a *NotFoundError whose bucket is missing, which is a
 	// mistake of set-up rather than an ordinary miss.
 	ErrNoBucket = errors.New("no such bucket")
+	// ErrChanged matches every *ChangedError.
+	ErrChanged = errors.New("written again")
 )
 
 // NotFoundError names what the store does not hold. A missing bucket has an
@@ -62,3 +64,13 @@ func (e *RequestError) Error() string {
 }
 
 func (e *RequestError) Unwrap() error { return e.Err }
+
+// ChangedError says that an object is not what it was when it was looked at.
+type ChangedError struct{ Bucket, Key string }
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("object %s/%s was written again meanwhile", e.Bucket, e.Key)
+}
+
+// Is matches ErrChanged.
+func (e *ChangedError) Is(target error) bool { return target == ErrChanged }

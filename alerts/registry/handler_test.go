@@ -1,9 +1,13 @@
 package registry_test
 
 import (
+	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/alertlab/alertlab/alerts/registry"
 )
 
 const (
@@ -367,4 +371,44 @@ func TestReferences(t *testing.T) {
 		{`DELETE /subjects/outer?permanent=true`, `[1]`},
 		{`DELETE /subjects/inner`, `[1]`},
 	}...)
+}
+
+// FuzzRequest sends what anybody could: every answer is JSON in the registry's
+// form, and none is a failure of the registry.
+func FuzzRequest(f *testing.F) {
+	f.Add("GET", "/subjects/s/versions/latest", "")
+	f.Add("GET", "/subjects/%2F/versions/-1?deleted=true", "")
+	f.Add("GET", "/schemas/ids/99999999999999999999?subject=s", "")
+	f.Add("GET", "/subjects?offset=-1&limit=9223372036854775808&subjectPrefix=:*:s", "")
+	f.Add("GET", "/subjects/../schemas", "")
+	f.Add("HEAD", "/", "")
+	f.Add("POST", "/subjects/s/versions", `{"schema":"\"long\"","id":-1,"version":0}`)
+	f.Add("POST", "/subjects/s", `{"schema":"\"long\"","references":[{"name":"n","subject":"s","version":-1}]}`)
+	f.Add("POST", "/compatibility/subjects/s/versions/1?verbose=true", `{"schema":"{}"}`)
+	f.Add("PUT", "/mode/s?force=true", `{"mode":"import"}`)
+	f.Add("PUT", "/config", `{"compatibility":7}`)
+	f.Add("DELETE", "/subjects/s?permanent=true", "")
+	f.Add("PATCH", "/subjects/s", "[")
+	r, base := open(f, registry.Config{Login: login(startKafka(f))})
+	if status, body := call(f, http.MethodPost, base+"/subjects/s/versions", post(one)); status != http.StatusOK {
+		f.Fatal(body)
+	}
+	handler := r.Handler()
+	f.Fuzz(func(t *testing.T, method, path, body string) {
+		if method == http.MethodConnect || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") {
+			return
+		}
+		req, err := http.NewRequestWithContext(testContext(t), method, "http://registry"+path, strings.NewReader(body))
+		if err != nil {
+			return // no such request can be sent
+		}
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, req)
+		if answer.Code >= 300 && answer.Code < 400 {
+			return // the path is not in its shortest form
+		}
+		if answer.Code >= 500 || answer.Header().Get("Content-Type") != registry.ContentType || !json.Valid(answer.Body.Bytes()) {
+			t.Errorf("%s %s %q: %d %s", method, path, body, answer.Code, answer.Body)
+		}
+	})
 }

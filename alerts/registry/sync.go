@@ -51,7 +51,7 @@ const (
 // that shows in the registry's list, nothing has been changed then. The report
 // is valid along with an error, too.
 func Sync(ctx context.Context, client *sr.Client, entries []Entry) (SyncReport, error) {
-	held, err := list(ctx, client)
+	held, err := List(ctx, client)
 	if err != nil {
 		return SyncReport{}, err
 	}
@@ -79,8 +79,8 @@ func Sync(ctx context.Context, client *sr.Client, entries []Entry) (SyncReport, 
 	return report, nil
 }
 
-// list gives all live schemas of a registry.
-func list(ctx context.Context, client *sr.Client) ([]sr.SubjectSchema, error) {
+// List gives all live schemas of a registry.
+func List(ctx context.Context, client *sr.Client) ([]sr.SubjectSchema, error) {
 	var all []sr.SubjectSchema
 	for {
 		got, err := client.AllSchemas(sr.WithParams(ctx, sr.Offset(len(all)), sr.Limit(pageSize)))

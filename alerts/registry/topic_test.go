@@ -184,14 +184,17 @@ func TestAsThePhalanxUser(t *testing.T) {
 	cluster := startKafka(t, kfake.EnableSASL(), kfake.EnableACLs(),
 		kfake.Superuser("SCRAM-SHA-512", "admin", "admin-password"),
 		kfake.User("SCRAM-SHA-512", "alert-schema-registry", "registry-password",
-			acl(kmsg.ACLOperationRead), acl(kmsg.ACLOperationWrite), acl(kmsg.ACLOperationDescribeConfigs)),
+			acl(kmsg.ACLOperationRead), acl(kmsg.ACLOperationWrite), acl(kmsg.ACLOperationDescribeConfigs),
+			kfake.ACL{Resource: kmsg.ACLResourceTypeGroup, Name: "schema-registry", Pattern: kmsg.ACLResourcePatternTypePrefixed, Operation: kmsg.ACLOperationAll, Allow: true}),
 		kfake.User("SCRAM-SHA-512", "nobody", "nobody-password"),
 	)
 	as := func(user, password string) registry.Config {
 		return registry.Config{Login: kafka.Login{Bootstrap: cluster.ListenAddrs(), User: user, Password: password}}
 	}
-	_, base := open(t, as("alert-schema-registry", "registry-password"))
-	converse(t, base, exchange{`POST /subjects/s/versions ` + post(one), `{"id":100001,"version":1}`})
+	for range 2 { // one leads, the other one passes on
+		_, base := enter(t, as("alert-schema-registry", "registry-password"))
+		converse(t, base, exchange{`POST /subjects/s/versions ` + post(one), `{"id":100001,"version":1}`})
+	}
 
 	for _, cfg := range []registry.Config{as("nobody", "nobody-password"), as("alert-schema-registry", "wrong")} {
 		r, err := registry.Open(testContext(t), cfg)

@@ -92,7 +92,7 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 	if !order.Destroy {
 		return nil, nil
 	}
-	for _, b := range doomed(append(order.Begun, order.LastInput), in) {
+	for _, b := range doomed(append(slices.Clone(order.Begun), order.LastInput), in) {
 		if err := client.DeleteBucket(ctx, b); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/content"
@@ -44,6 +45,9 @@ func Want(p *profiles.Profile) plan.Want {
 		}
 		in.Topics = append(in.Topics, topic{Name: p.Simulator.StaticTopic, Partitions: 1, Replicas: 1, Config: config})
 	}
+	// Their order says nothing: where a profile takes over a topic that was added to
+	// the lab, nothing changes.
+	slices.SortFunc(in.Topics, func(a, b topic) int { return strings.Compare(a.Name, b.Name) })
 	w := plan.Want{
 		Title:  fmt.Sprintf("%d topics", len(in.Topics)),
 		Input:  plan.Input(in),
@@ -89,9 +93,10 @@ func (p *part) look(ctx context.Context, in input, _ plan.Look) (plan.Observatio
 
 // apply makes what is missing, and deletes what the order says is to be destroyed.
 func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
+	earlier := append(slices.Clone(order.Begun), order.LastInput)
 	list := make([]admin.Topic, 0, len(in.Topics))
 	for _, t := range in.Topics {
-		list = append(list, admin.Topic{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Config: t.Config})
+		list = append(list, admin.Topic{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Config: t.Config, Unset: unset(earlier, t)})
 	}
 	client, err := content.Admin(p.secrets, in.Bootstrap, in.As)
 	if err != nil {
@@ -99,12 +104,35 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 	}
 	defer client.Close()
 	if order.Destroy {
-		if _, err := admin.DeleteTopics(ctx, client, doomed(append(order.Begun, order.LastInput), in)...); err != nil {
+		if _, err := admin.DeleteTopics(ctx, client, doomed(earlier, in)...); err != nil {
 			return nil, err
 		}
 	}
 	_, err = admin.EnsureTopics(ctx, client, list)
 	return nil, err
+}
+
+// unset lists the settings that earlier steps gave a topic and that are not wanted
+// any more. Settings that others made are left alone.
+func unset(earlier []json.RawMessage, wanted topic) []string {
+	var out []string
+	for _, text := range earlier {
+		var was input
+		if json.Unmarshal(text, &was) != nil {
+			continue // there was no step
+		}
+		for _, t := range was.Topics {
+			if t.Name != wanted.Name {
+				continue
+			}
+			for key := range t.Config {
+				if _, keep := wanted.Config[key]; !keep && !slices.Contains(out, key) {
+					out = append(out, key)
+				}
+			}
+		}
+	}
+	return out
 }
 
 // doomed lists the topics of earlier steps that are not wanted any more, or with

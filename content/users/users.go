@@ -151,7 +151,7 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 	if _, err := admin.EnsureUsers(ctx, client, list); err != nil {
 		return nil, err
 	}
-	gone := dropped(append(order.Begun, order.LastInput), in)
+	gone := dropped(append(slices.Clone(order.Begun), order.LastInput), in)
 	if len(gone) == 0 {
 		return nil, nil
 	}

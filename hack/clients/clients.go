@@ -23,6 +23,10 @@ type client struct {
 	needs []tool
 	// file is the program, within its language's folder.
 	file string
+	// tls says that it meets the lab whose listener has TLS, and not the usual one.
+	tls bool
+	// checks are those of the program that it does; nil for all.
+	checks []string
 }
 
 // clients are all, in the order in which they run: the last ones change what the
@@ -38,12 +42,25 @@ var clients = []client{
 	{name: "astropy", needs: []tool{python}, file: "check_astropy.py"},
 	{name: "samples", needs: []tool{python}, file: "check_samples.py"},
 	{name: "schema-sync", needs: []tool{python}, file: "check_schema_sync.py"},
+	{name: "tls", needs: []tool{python}, file: "check_tls.py", tls: true},
+	{name: "tls-librdkafka", needs: []tool{python}, file: "check_librdkafka.py", tls: true, checks: []string{"brokers", "wrong-password", "granted", "produce-consume"}},
+	{name: "tls-aiokafka", needs: []tool{python}, file: "check_aiokafka.py", tls: true, checks: []string{"logs-in", "wrong-password", "consume", "produce"}},
+	{name: "tls-java", needs: []tool{java}, file: "Clients.java", tls: true, checks: []string{"describe-cluster", "wrong-password", "visit", "produce-consume"}},
+	{name: "tls-kcat", needs: []tool{kcat, python}, file: "check_kcat.py", tls: true, checks: []string{"metadata", "wrong-password", "consume"}},
 }
 
 // selection is a client with the checks that are wanted of it; none means all.
 type selection struct {
 	client client
 	checks []string
+}
+
+// words are the checks that its program is told to do; none means all.
+func (s selection) words() []string {
+	if len(s.checks) > 0 {
+		return s.checks
+	}
+	return s.client.checks
 }
 
 // choose reads --only. The clients keep their order, whatever that of the words.

@@ -78,6 +78,7 @@ func TestEveryProgramRuns(t *testing.T) {
 	got = append(got, sources...)
 	slices.Sort(got)
 	slices.Sort(want)
+	want = slices.Compact(want)
 	if !slices.Equal(got, want) {
 		t.Errorf("there are the programs %q, and the clients have %q", got, want)
 	}

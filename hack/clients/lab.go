@@ -84,10 +84,26 @@ func (l *lab) alertlabJSON(ctx context.Context, into any, words ...string) error
 	return json.Unmarshal(out, into)
 }
 
-// up brings the lab up and reads its connection card.
-func (l *lab) up(ctx context.Context) error {
+// up brings the lab up and reads its connection card. It is of the profile local, and
+// with TLS at its listener where that is asked for.
+func (l *lab) up(ctx context.Context, tls bool) error {
+	profile := "local"
+	if tls {
+		text, err := l.alertlab(ctx, "profile", "show", profile)
+		if err != nil {
+			return err
+		}
+		with := bytes.Replace(text, []byte("tls: false"), []byte("tls: true"), 1)
+		if bytes.Equal(text, with) {
+			return errors.New("the profile local says nothing of TLS")
+		}
+		profile = filepath.Join(l.work, "tls.yaml")
+		if err := os.WriteFile(profile, with, 0o600); err != nil {
+			return err
+		}
+	}
 	l.environ = append(l.environ, fmt.Sprintf("ALERTLAB_SIMULATOR_ALERTS=%d", alerts), fmt.Sprintf("ALERTLAB_SIMULATOR_INTERVAL=%s", interval))
-	if _, err := l.alertlab(ctx, "up", "--profile", "local", "--progress", "quiet"); err != nil {
+	if _, err := l.alertlab(ctx, "up", "--profile", profile, "--progress", "quiet"); err != nil {
 		return err
 	}
 	var status struct {
@@ -191,7 +207,7 @@ func (l *lab) start(ctx context.Context, t *tools, s selection) (out, said []byt
 	environ = slices.Concat(l.environ, environ, []string{
 		"ALERTLAB_CARD=" + card, "ALERTLAB_BINARY=" + l.binary, "ALERTLAB_CLIENTS_WORK=" + l.work, "PYTHONDONTWRITEBYTECODE=1",
 	})
-	cmd := command(ctx, environ, append(t.program(s.client), s.checks...)...)
+	cmd := command(ctx, environ, append(t.program(s.client), s.words()...)...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()

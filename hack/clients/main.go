@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -123,31 +124,17 @@ func run(ctx context.Context, o choices) (err error) {
 	release()
 	say("the binary and every client are there")
 
-	l := newLab(binary, work)
-	defer func() {
-		if o.keep {
-			say("the lab goes on: export ALERTLAB_STATE_DIR=%s; %s status", l.state, binary)
-			return
-		}
-		if purgeErr := l.purge(context.WithoutCancel(ctx)); purgeErr != nil {
-			err = errors.Join(err, purgeErr)
-			return
-		}
-		say("nothing of the lab is left")
-	}()
-	if err := l.up(ctx); err != nil {
-		return err
-	}
-	say("the lab is up")
-
 	var reports []report
-	for _, s := range o.chosen {
-		r := l.meet(ctx, t, s)
-		if ctx.Err() != nil {
-			return ctx.Err()
+	for _, tls := range []bool{false, true} {
+		those := slices.DeleteFunc(slices.Clone(o.chosen), func(s selection) bool { return s.client.tls != tls })
+		if len(those) == 0 {
+			continue
 		}
-		reports = append(reports, r)
-		say("%s: %s", s.client.name, r.count())
+		met, err := meetAll(ctx, t, newLab(binary, filepath.Join(work, map[bool]string{false: "plain", true: "tls"}[tls])), those, tls, o.keep)
+		reports = append(reports, met...)
+		if err != nil {
+			return err
+		}
 	}
 	if o.output == "json" {
 		err = writeJSON(os.Stdout, reports)
@@ -172,6 +159,41 @@ func run(ctx context.Context, o choices) (err error) {
 			"go run ./hack/clients --keep --only "+strings.Join(failed, ","))
 	}
 	return nil
+}
+
+// meetAll brings a lab up, has each program meet it, and takes the lab away.
+func meetAll(ctx context.Context, t *tools, l *lab, chosen []selection, tls, keep bool) (reports []report, err error) {
+	kind := "the lab"
+	if tls {
+		kind = "the lab with TLS"
+	}
+	if err := os.Mkdir(l.work, 0o700); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if keep {
+			t.say("%s goes on: export ALERTLAB_STATE_DIR=%s; %s status", kind, l.state, l.binary)
+			return
+		}
+		if purgeErr := l.purge(context.WithoutCancel(ctx)); purgeErr != nil {
+			err = errors.Join(err, purgeErr)
+			return
+		}
+		t.say("nothing of %s is left", kind)
+	}()
+	if err := l.up(ctx, tls); err != nil {
+		return nil, err
+	}
+	t.say("%s is up", kind)
+	for _, s := range chosen {
+		r := l.meet(ctx, t, s)
+		if ctx.Err() != nil {
+			return reports, ctx.Err()
+		}
+		reports = append(reports, r)
+		t.say("%s: %s", s.client.name, r.count())
+	}
+	return reports, nil
 }
 
 // projectRoot is the folder of go.mod.

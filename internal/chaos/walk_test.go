@@ -3,8 +3,6 @@ package chaos_test
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/alertlab/alertlab/internal/chaos"
 	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/lab/run"
 )
 
 // TestKillAtEveryStep kills the runner of a fresh up directly before and directly
@@ -40,12 +39,13 @@ func TestKillAtEveryStep(t *testing.T) {
 					t.Fatalf("up whose runner died: exit code %d, %s", code, stderr)
 				}
 				l.dead()
-				journal, err := os.ReadFile(filepath.Join(l.dir(), "journal.jsonl"))
+				journal, err := run.ReadJournal(filepath.Join(l.dir(), "journal.jsonl"))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if written := strings.Contains(string(journal), fmt.Sprintf("%q:%q", "step", step.Key)); written != (when == "after") {
-					t.Fatalf("killed %s the entry of %s, but the journal is:\n%s", when, step.Key, journal)
+				finished, begun := run.Last(journal, step.Key)
+				if (finished.Action != "") != (when == "after") || (len(begun) > 0) != (when == "before") {
+					t.Fatalf("killed %s the entry of %s, but the journal has %+v and begun %+v", when, step.Key, finished, begun)
 				}
 				l.must("up", "--progress", "quiet")
 				l.healthy()

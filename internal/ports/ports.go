@@ -22,6 +22,7 @@ import (
 type TakenError struct {
 	Address string // host:port
 	Holder  string // e.g. `process 4711 (java)`; empty when that cannot be seen
+	PID     int    // of the holder; 0 when that cannot be seen
 	Err     error
 }
 
@@ -43,37 +44,42 @@ func (e *TakenError) Unwrap() error { return e.Err }
 func Check(ctx context.Context, address string) error {
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return &TakenError{Address: address, Holder: holder(address), Err: err}
+		taken := &TakenError{Address: address, Err: err}
+		taken.Holder, taken.PID = holder(address)
+		return taken
 	}
 	return ln.Close()
 }
 
 // holder finds the process that listens at address through /proc, on Linux and
-// for processes that this user may look at; else "".
-func holder(address string) string {
+// for processes that this user may look at; else "" and 0.
+func holder(address string) (string, int) {
 	want, err := netip.ParseAddrPort(address)
 	if err != nil {
-		return ""
+		return "", 0
 	}
 	inode := listeningInode(want)
 	if inode == "" {
-		return ""
+		return "", 0
 	}
 	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {
-		return ""
+		return "", 0
 	}
 	for _, link := range links {
 		if target, err := os.Readlink(link); err == nil && target == "socket:["+inode+"]" {
-			pid := strings.Split(link, "/")[2]
-			name, err := os.ReadFile("/proc/" + pid + "/comm")
+			pid, err := strconv.Atoi(strings.Split(link, "/")[2])
 			if err != nil {
-				return "process " + pid
+				return "", 0
 			}
-			return fmt.Sprintf("process %s (%s)", pid, strings.TrimSpace(string(name)))
+			name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+			if err != nil {
+				return fmt.Sprintf("process %d", pid), pid
+			}
+			return fmt.Sprintf("process %d (%s)", pid, strings.TrimSpace(string(name))), pid
 		}
 	}
-	return ""
+	return "", 0
 }
 
 // listeningInode gives the inode of the socket that listens at want, or at every

@@ -56,7 +56,7 @@ func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, sta
 // loaded is the reservoir: the profile's visit, unless a user loaded another.
 func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 	if r := desc.Reservoir; r != nil {
-		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest)
+		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest, desc.Overlay.Drafts...)
 	}
 	return reservoir.Want(p)
 }
@@ -64,6 +64,11 @@ func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 // readers are the Kafka users, with the count of each one's passwords.
 func readers(p *profiles.Profile, desc state.Description) plan.Want {
 	return users.Want(p, desc.Overlay.Passwords)
+}
+
+// advertised are the addresses, where the user wants them.
+func advertised(p *profiles.Profile, desc state.Description) plan.Want {
+	return loopback.Want(p, desc.Advertise)
 }
 
 // archive is the alert database's server, with the tokens that open it.
@@ -95,7 +100,7 @@ func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Par
 // entries lists every implementation by "component/implementation".
 func entries() map[string]entry {
 	return map[string]entry{
-		"addresses/loopback":                {profile(loopback.Want), loopback.New},
+		"addresses/loopback":                {advertised, loopback.New},
 		"host-names/hosts-file":             {profile(hostnames.Want), hostnames.New},
 		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
 		"kafka-users/kafka-admin-protocol":  {readers, contents(users.New)},
@@ -105,7 +110,7 @@ func entries() map[string]entry {
 		"schema-registry/built-in":          {profile(registry.Want), registry.New},
 		"schemas/registry-protocol":         {registered, func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
 		"registry-front/built-in":           {profile(front.Want), front.New},
-		"reservoir/built-in":                {loaded, contents(reservoir.New)},
+		"reservoir/built-in":                {loaded, func(h *embedded.Host) plan.Part { return reservoir.New(h.Secrets, h.Dir.Path()) }},
 		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
 		"alert-database-server/built-in":    {archive, alertdb.New},
 		"simulator/built-in":                {profile(simulator.Want), simulator.New},
@@ -206,6 +211,9 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	next := "alertlab profile show " + desc.Profile + "   # and the environment, where it changes the profile"
 	if err := loopback.Fit(p); err != nil {
 		return w, fault.Wrap(fault.BadInput, "the profile does not fit an embedded lab", err, next)
+	}
+	if err := loopback.FitAdvertised(p, desc.Advertise); err != nil {
+		return w, err
 	}
 	if n := p.Simulator.Alerts; n > packet.MaxAlerts {
 		return w, fault.New(fault.BadInput, "the profile's visits are too large", fmt.Sprintf("simulator.alerts is %d, and a visit holds %d", n, packet.MaxAlerts), next)

@@ -82,7 +82,48 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 		step.Needs = nearest(want.Key, needs, changed)
 		p.Steps = append(p.Steps, step)
 	}
+	stopUsers(p, parts, byKey, seen, losing)
 	return p, nil
+}
+
+// stopUsers puts in front of each step that deletes something the ends of the parts
+// that run and may use it: else one would write into what is being deleted, or make
+// it anew. Their own steps start them again.
+func stopUsers(p *Plan, parts []Want, byKey map[string]Want, seen Snapshot, losing []string) {
+	var stops []Step
+	stopped := map[string]Action{}
+	dependents := map[string][]string{}
+	for _, want := range parts {
+		for _, need := range want.Needs {
+			dependents[need] = append(dependents[need], want.Key)
+		}
+	}
+	for _, want := range slices.Backward(parts) {
+		i := slices.IndexFunc(losing, func(key string) bool { return reaches(byKey, want.Key, key) })
+		if i < 0 || !want.Runs || seen[want.Key].State != Present {
+			continue
+		}
+		step := Step{Key: want.Key + stopSuffix, Action: Stop, Implementation: want.Implementation, Title: want.Title,
+			Cause: losing[i] + " loses something that it may use"}
+		for _, user := range nearest(want.Key, dependents, stopped) {
+			step.Needs = append(step.Needs, user+stopSuffix)
+		}
+		stopped[want.Key] = Stop
+		stops = append(stops, step)
+	}
+	for i := range p.Steps {
+		if slices.Contains(losing, p.Steps[i].Key) {
+			for _, s := range stops {
+				if reaches(byKey, PartOf(s), p.Steps[i].Key) {
+					p.Steps[i].Needs = append(p.Steps[i].Needs, s.Key)
+				}
+			}
+		}
+		if _, ok := stopped[p.Steps[i].Key]; ok { // its start comes behind its end
+			p.Steps[i].Needs = append(p.Steps[i].Needs, p.Steps[i].Key+stopSuffix)
+		}
+	}
+	p.Steps = append(stops, p.Steps...)
 }
 
 // blocked is decide's answer for a part that nothing can be decided on. It never
@@ -206,7 +247,7 @@ func MakeDown(w Wanted, seen Snapshot, goal Goal) (*Plan, error) {
 		case goal != Purge:
 			p.Keeps = append(p.Keeps, Keep{Key: want.Key, Why: "stored and kept: " + want.Stores})
 		default:
-			step := Step{Key: want.Key + "/data", Action: Remove, Implementation: want.Implementation, Title: want.Stores, Cause: "--purge was asked for"}
+			step := Step{Key: want.Key + dataSuffix, Action: Remove, Implementation: want.Implementation, Title: want.Stores, Cause: "--purge was asked for"}
 			for _, s := range p.Steps {
 				if s.Action == Stop {
 					step.Needs = append(step.Needs, s.Key)
@@ -218,9 +259,19 @@ func MakeDown(w Wanted, seen Snapshot, goal Goal) (*Plan, error) {
 	return p, nil
 }
 
+// The keys of steps that remove what a part stored, or that end a part which another
+// step of the same plan starts again.
+const (
+	dataSuffix = "/data"
+	stopSuffix = "/stop"
+)
+
 // PartOf gives the key of the part that a step acts on: removals have keys of
-// their own, because a part can be stopped and removed in one plan.
-func PartOf(step Step) string { return strings.TrimSuffix(step.Key, "/data") }
+// their own, because a part can be stopped and removed in one plan, and so have ends
+// of parts that are started again.
+func PartOf(step Step) string {
+	return strings.TrimSuffix(strings.TrimSuffix(step.Key, dataSuffix), stopSuffix)
+}
 
 // nearest lists the parts with a step that key reaches along links, directly or
 // through parts that have none, in the order in which they are met.

@@ -209,6 +209,11 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 		for _, b := range begun {
 			order.Begun = append(order.Begun, b.Resolved)
 		}
+		if s.Action == plan.Update {
+			if err := w.stopUsers(ctx, key); err != nil {
+				return err
+			}
+		}
 		out, err := part.Apply(ctx, order)
 		if err != nil {
 			return err
@@ -221,6 +226,30 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 	}
 	entry.Time, entry.Elapsed = time.Now(), time.Since(began)
 	return w.Journal.Append(entry)
+}
+
+// stopUsers stops what uses a part that is about to change and has a step of its own
+// behind it, the last first: it can still say goodbye at the addresses that it knows,
+// where a group's member would else be waited for, and lets go of ports that others
+// get. Its own step starts it again.
+func (w *Walk) stopUsers(ctx context.Context, key string) error {
+	uses := map[string]bool{key: true}
+	var users []plan.Stopper
+	for _, s := range w.Plan.Steps { // each stands behind what it uses
+		if s.Action != plan.Update || !slices.ContainsFunc(plan.References(s.Input), func(r plan.Reference) bool { return uses[r.Part] }) {
+			continue
+		}
+		uses[s.Key] = true
+		if stopper, ok := w.Parts[s.Key].(plan.Stopper); ok {
+			users = append(users, stopper)
+		}
+	}
+	for _, user := range slices.Backward(users) {
+		if err := user.Stop(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // seldom passes on what is reported at most twenty times a second, and the end

@@ -723,6 +723,50 @@ func TestStopAndRemove(t *testing.T) {
 }
 
 // A plan that asks a part for what it cannot do fails in words.
+// What uses a part that changes, and changes itself, is stopped before, the last
+// first; what only comes behind it is not.
+func TestUsersStopFirst(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var did []string
+	parts := map[string]plan.Part{}
+	p := &plan.Plan{Lab: "x", Goal: plan.Up}
+	add := func(key string, action plan.Action, input string, needs ...string) {
+		say := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			did = append(did, what+" "+key)
+		}
+		parts[key] = &fake{
+			apply: func(context.Context, plan.Order) (map[string]string, error) {
+				say("apply")
+				return map[string]string{"at": key}, nil
+			},
+			stop: func(context.Context) error { say("stop"); return nil },
+		}
+		p.Steps = append(p.Steps, plan.Step{Key: key, Action: action, Input: json.RawMessage(input), Needs: needs, Outputs: []string{"at"}})
+	}
+	add("addresses", plan.Update, `{}`)
+	add("kafka", plan.Update, `{"at":"${addresses.at}"}`, "addresses")
+	add("topics", plan.Ensure, `{"at":"${kafka.at}"}`, "kafka")
+	add("ingester", plan.Update, `{"at":"${kafka.at}"}`, "topics")
+	add("reservoir", plan.Update, `{}`, "ingester")
+	w := run.Walk{Plan: p, Parts: parts, Journal: &record{}, Emit: func(event.Event) {}}
+	if err := w.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := "stop ingester, stop kafka, apply addresses, stop ingester, apply kafka, apply topics, apply ingester, apply reservoir"
+	if got := strings.Join(did, ", "); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	// What cannot be stopped keeps the part from changing under it.
+	did = nil
+	parts["ingester"].(*fake).stop = func(context.Context) error { return errors.New("it hangs") }
+	if err := w.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "it hangs") || len(did) > 0 {
+		t.Errorf("%v, after %v", err, did)
+	}
+}
+
 func TestParts(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -65,7 +65,7 @@ func TestUp(t *testing.T) {
 	if err := client.Up(ctx, describe("other"), func(event.Event) {}); err != nil {
 		t.Fatal(err)
 	}
-	sameLines(t, "done", s.lab.doings(), "update broker", "update topics", "update registry")
+	sameLines(t, "done", s.lab.doings(), "stop registry", "stop topics", "update broker", "update topics", "update registry")
 	seen, err := client.Snapshot(ctx, describe("third"))
 	if err != nil || seen["broker"].State != plan.Present || string(seen["broker"].Applied) != `{"profile":"other"}` {
 		t.Errorf("snapshot: %+v, %v", seen, err)

@@ -214,6 +214,9 @@ type Description struct {
 	// Overrides are the values of the profile that the environment gave, as
 	// NAME=VALUE; they hold until a profile is named again.
 	Overrides []string `json:"overrides,omitempty"`
+	// Advertise is the address, ADDRESS or ADDRESS:PORT, at which containers and
+	// other hosts reach the lab; empty when nothing but this machine shall.
+	Advertise string `json:"advertise,omitempty"`
 	// Reservoir says what a user loaded instead of the profile's visit; nil
 	// when nothing.
 	Reservoir *Reservoir `json:"reservoir,omitempty"`

@@ -109,6 +109,8 @@ type Member struct {
 	Config
 	id   string
 	told Leader
+	// assigned is what the current generation says, whether it was told or not.
+	assigned Leader
 	// heard is when the coordinator was last known to count on this member: the
 	// time at which a request was sent that it answered well.
 	mu    sync.Mutex
@@ -186,6 +188,10 @@ func (m *Member) beat(ctx context.Context, generation int32) error {
 			if err == nil || errors.Is(err, kerr.RebalanceInProgress) {
 				m.hear(sent)
 			}
+			if err == nil {
+				// After a silence, the generation and its leader hold still.
+				m.tell(m.assigned)
+			}
 			return err
 		}
 		if ctx.Err() != nil {
@@ -254,17 +260,17 @@ func (m *Member) join(ctx context.Context) (generation int32, err error) {
 	case a.Error != noError:
 		err = fmt.Errorf("the group's assignment has the unknown error %d", a.Error)
 	}
+	m.assigned = Leader{}
 	switch {
 	case err != nil:
 		// No other generation comes by itself: stay a member, and lead nothing.
 		m.Log.Error("the group of schema registries has no leader", "group", m.Group, "error", err)
-		m.tell(Leader{})
 	case a.Identity == nil:
 		m.Log.Warn("no member of the group of schema registries may lead it", "group", m.Group)
-		m.tell(Leader{})
 	default:
-		m.tell(Leader{URL: a.Identity.URL(), Self: a.Leader == m.id})
+		m.assigned = Leader{URL: a.Identity.URL(), Self: a.Leader == m.id}
 	}
+	m.tell(m.assigned)
 	return joined.Generation, nil
 }
 

@@ -27,12 +27,12 @@ const (
 
 // Identity is what a member says of itself.
 type Identity struct {
-	Version int    `json:"version"`
-	Host    string `json:"host"`
-	Port    int    `json:"port"`
+	Host string `json:"host"`
+	Port int    `json:"port"`
 	// Eligible is whether the member may become the leader.
 	Eligible bool   `json:"master_eligibility"`
 	Scheme   string `json:"scheme"`
+	Version  int    `json:"version"`
 	// Leader is whether it is the leader already.
 	Leader bool `json:"leader"`
 }
@@ -67,11 +67,11 @@ func (i Identity) URL() string {
 
 // assignment is what every member gets: who leads.
 type assignment struct {
-	Version int    `json:"version"`
-	Error   int    `json:"error"`
-	Leader  string `json:"master,omitempty"`
+	Error  int    `json:"error"`
+	Leader string `json:"master,omitempty"` // its member id
 	// Identity is absent when no member is eligible.
 	Identity *Identity `json:"master_identity,omitempty"`
+	Version  int       `json:"version"`
 }
 
 // assign names the leader: the eligible member that leads already, else the one

@@ -14,6 +14,7 @@ from aiokafka.errors import (
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
 )
+from aiokafka.helpers import create_ssl_context
 
 from lab import BROKERS, CARD, DEADLINE, ENV, OTHER, TOPIC, UNGRANTED, USER, VISIT, check, equal, run, schema_id, unique, wire
 
@@ -29,6 +30,7 @@ def login(admin=False, **more):
         "sasl_mechanism": "SCRAM-SHA-512",
         "sasl_plain_username": ENV[prefix + "KAFKA_USERNAME"],
         "sasl_plain_password": ENV[prefix + "KAFKA_PASSWORD"],
+        **({"ssl_context": create_ssl_context(cafile=ENV["SSL_CA_FILE"])} if "SSL_CA_FILE" in ENV else {}),
         **more,
     }
 

@@ -1,11 +1,14 @@
 // Package ingester is the embedded twin of alert_database_ingester: it archives
-// every alert of the profile's topics.
+// every alert of the profile's topics, and once a day deletes those that are older
+// than the profile keeps them, as the buckets' lifecycle rules do at the real sites.
 package ingester
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alertlab/alertlab/alerts/archive"
@@ -30,17 +33,26 @@ type input struct {
 	Region       string   `json:"region"`
 	AlertBucket  string   `json:"alertBucket"`
 	SchemaBucket string   `json:"schemaBucket"`
+	Metrics      string   `json:"metrics"` // host:port
+	// PurgeAfterDays is how long alerts are kept; 0 for ever.
+	PurgeAfterDays int `json:"purgeAfterDays,omitempty"`
 }
 
 // Want describes a profile's ingester.
 func Want(p *profiles.Profile) plan.Want {
+	title := "archive every alert of " + strings.Join(p.AlertDatabase.Topics, ", ")
+	if days := p.AlertDatabase.PurgeAfterDays; days > 0 {
+		title += fmt.Sprintf(", delete it after %d days", days)
+	}
 	return plan.Want{
-		Title: "archive every alert of " + strings.Join(p.AlertDatabase.Topics, ", "),
+		Title: title,
 		Input: plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: profiles.IngesterUser, Group: p.AlertDatabase.Group, Topics: p.AlertDatabase.Topics,
 			Registry: "${schema-registry.url}", ObjectStore: "${object-store.url}", Region: "${object-store.region}",
-			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket}),
-		Gates: []plan.Gate{{Name: gateMember, What: "the ingester is a member of its group", Deadline: 20 * time.Second}},
-		Runs:  true,
+			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket,
+			Metrics: "${addresses.ingester}", PurgeAfterDays: p.AlertDatabase.PurgeAfterDays}),
+		Outputs: []string{"metrics"},
+		Gates:   []plan.Gate{{Name: gateMember, What: "the ingester is a member of its group", Deadline: 20 * time.Second}},
+		Runs:    true,
 	}
 }
 
@@ -60,10 +72,18 @@ func New(host *embedded.Host) plan.Part {
 			if err != nil {
 				return nil, nil, err
 			}
-			objects := objectstore.NewClient(store)
+			objects, log, url := objectstore.NewClient(store), host.Log("alert-database-ingester"), "http://"+in.Metrics+"/metrics"
 			ingester, err := archive.NewIngester(archive.IngesterConfig{Login: login, Topics: in.Topics, Group: in.Group, Objects: objects,
-				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Schemas: schemas, Log: host.Log("alert-database-ingester")})
+				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Schemas: schemas, Log: log})
 			if err != nil {
+				return nil, nil, err
+			}
+			var purger *archive.Purger
+			if in.PurgeAfterDays > 0 {
+				purger = &archive.Purger{Objects: objects, Bucket: in.AlertBucket, Age: time.Duration(in.PurgeAfterDays) * 24 * time.Hour, Log: log}
+			}
+			metrics := &embedded.HTTPServer{}
+			if err := metrics.Serve(ctx, in.Metrics, ingester.Handler(), log); err != nil {
 				return nil, nil, err
 			}
 			b := &embedded.Background{
@@ -75,18 +95,28 @@ func New(host *embedded.Host) plan.Part {
 					}
 					return st.Ready, seen, nil
 				},
-				About: func() []event.Fact { return facts(ingester.Stats()) },
+				About: func() []event.Fact {
+					return append(facts(ingester.Stats(), purger), event.Fact{Name: "metrics", Value: url})
+				},
 			}
 			b.Go(ctx, func(ctx context.Context) error {
 				// Idle connections would hold the store's own end up.
 				defer objects.Close()
-				return ingester.Run(ctx)
+				purging, stop := context.WithCancel(ctx)
+				var beside sync.WaitGroup
+				if purger != nil {
+					beside.Go(func() { _ = purger.Run(purging) }) // what fails is in its facts
+				}
+				err := ingester.Run(ctx)
+				stop()
+				beside.Wait()
+				return errors.Join(err, metrics.Stop(context.WithoutCancel(ctx)))
 			})
-			return b, nil, nil
+			return b, map[string]string{"metrics": url}, nil
 		}}
 }
 
-func facts(st archive.Stats) []event.Fact {
+func facts(st archive.Stats, purger *archive.Purger) []event.Fact {
 	out := []event.Fact{
 		{Name: "archived", Value: fmt.Sprintf("%d alerts, %d MB as stored", st.Stored, st.ObjectBytes/1e6)},
 		{Name: "dead letters", Value: fmt.Sprint(st.DeadLetters)},
@@ -96,6 +126,15 @@ func facts(st archive.Stats) []event.Fact {
 	}
 	if st.LastError != nil {
 		out = append(out, event.Fact{Name: "last trouble", Value: fmt.Sprintf("%v at %s", st.LastError, st.LastErrorTime.Format("15:04:05"))})
+	}
+	if purger != nil {
+		last := purger.Last()
+		switch {
+		case last.Err != nil:
+			out = append(out, event.Fact{Name: "purged", Value: fmt.Sprintf("%v, at %s", last.Err, last.At.Format(time.DateTime))})
+		case !last.At.IsZero():
+			out = append(out, event.Fact{Name: "purged", Value: fmt.Sprintf("%d of %d alerts, stored before %s", last.Purged.Deleted, last.Purged.Seen, last.At.Add(-purger.Age).Format(time.DateTime))})
+		}
 	}
 	return out
 }

@@ -31,6 +31,7 @@ type input struct {
 	Superuser string            `json:"superuser"`
 	Settings  map[string]string `json:"settings"` // broker configuration
 	TLS       *encryption       `json:"tls,omitempty"`
+	Sync      bool              `json:"sync,omitempty"` // acknowledge what is on disk only
 }
 
 // encryption is what a listener with TLS needs beyond its addresses.
@@ -48,7 +49,7 @@ const gateAnswer = "brokers-answer"
 
 // Want describes the brokers of a profile.
 func Want(p *profiles.Profile) plan.Want {
-	in := input{Bootstrap: "${addresses.bootstrap}", Superuser: p.Kafka.Superuser, Settings: p.Kafka.Config}
+	in := input{Bootstrap: "${addresses.bootstrap}", Superuser: p.Kafka.Superuser, Settings: p.Kafka.Config, Sync: p.Kafka.Sync}
 	w := plan.Want{Outputs: []string{"bootstrap"}, Runs: true, Stores: "the records of every topic, users and ACLs"}
 	for i := range p.Kafka.Brokers.Count {
 		id := strconv.Itoa(int(p.Kafka.Brokers.FirstID) + i)
@@ -63,6 +64,9 @@ func Want(p *profiles.Profile) plan.Want {
 		if l.BootstrapHost != "" {
 			in.TLS.Hosts = append(in.TLS.Hosts, l.BootstrapHost)
 		}
+	}
+	if in.Sync {
+		w.Title += ", synced to disk"
 	}
 	w.Input = plan.Input(in)
 	w.Gates = []plan.Gate{{Name: gateAnswer, What: "every broker answers at its own address", Deadline: 10 * time.Second}}
@@ -83,7 +87,7 @@ func New(host *embedded.Host) plan.Part {
 				return nil, nil, err
 			}
 			cfg := broker.Config{Bootstrap: in.Bootstrap, DataDir: store, Superuser: in.Superuser, Password: password,
-				Settings: in.Settings, Log: host.Log("kafka")}
+				Settings: in.Settings, Sync: in.Sync, Log: host.Log("kafka")}
 			for _, n := range in.Brokers {
 				id, err := strconv.ParseInt(n.Name, 10, 32)
 				if err != nil {

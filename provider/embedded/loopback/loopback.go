@@ -33,12 +33,14 @@ import (
 
 // Ports of the services, as in the real deployment: the Services
 // alert-schema-registry:8081 and alert-stream-broker-alert-database:3000, MinIO's
-// 9000. The front stands for the ingress.
+// 9000. The front stands for the ingress. The ingester's metrics are where exporters
+// for Prometheus have theirs.
 const (
 	registryPort    = 8081
 	frontPort       = 8080
 	alertDBPort     = 3000
 	objectStorePort = 9000
+	metricsPort     = 9100
 )
 
 // MaxBrokers is how many brokers find a place in a block: addresses .11 to .99, or
@@ -51,7 +53,7 @@ func Fit(p *profiles.Profile) error {
 	if n := p.Kafka.Brokers.Count; n > MaxBrokers {
 		return fmt.Errorf("kafka.brokers.count is %d, and a block of loopback addresses holds %d", n, MaxBrokers)
 	}
-	if port := p.Kafka.Listener.Port; slices.Contains([]int{registryPort, frontPort, alertDBPort, objectStorePort}, port) {
+	if port := p.Kafka.Listener.Port; slices.Contains([]int{registryPort, frontPort, alertDBPort, objectStorePort, metricsPort}, port) {
 		return fmt.Errorf("kafka.listener.port is %d, which another service of the lab uses at the bootstrap address", port)
 	}
 	return nil
@@ -63,23 +65,44 @@ const blocks = 250
 type input struct {
 	Port    int     `json:"port"`    // of the external listener
 	Brokers []int32 `json:"brokers"` // ids
+	// Advertise is ADDRESS or ADDRESS:PORT, at which others reach the lab; empty
+	// for the loopback network.
+	Advertise string `json:"advertise,omitempty"`
 }
 
-// Want describes the addresses that a profile needs.
-func Want(p *profiles.Profile) plan.Want {
-	in := input{Port: p.Kafka.Listener.Port}
-	outputs := []string{"bootstrap"}
+func inputOf(p *profiles.Profile, advertise string) input {
+	in := input{Port: p.Kafka.Listener.Port, Advertise: advertise}
 	for i := range p.Kafka.Brokers.Count {
-		id := p.Kafka.Brokers.FirstID + int32(i)
-		in.Brokers = append(in.Brokers, id)
+		in.Brokers = append(in.Brokers, p.Kafka.Brokers.FirstID+int32(i))
+	}
+	return in
+}
+
+// Want describes the addresses that a profile needs: on the loopback network, or at
+// the address that is advertised, ADDRESS or ADDRESS:PORT. There the brokers are told
+// apart by their ports, and the registry that takes writes from anybody stays on the
+// loopback network.
+func Want(p *profiles.Profile, advertise string) plan.Want {
+	in := inputOf(p, advertise)
+	outputs := []string{"bootstrap"}
+	for _, id := range in.Brokers {
 		outputs = append(outputs, brokerOutput(id))
 	}
-	return plan.Want{
+	w := plan.Want{
 		Title: fmt.Sprintf("%d addresses with port %d on the loopback network", in.count()+1, in.Port),
 		Input: plan.Input(in), Runs: true,
-		Outputs: append(outputs, "registry", "registry-front", "alertdb", "object-store", "block"),
+		Outputs: append(outputs, "registry", "registry-front", "alertdb", "object-store", "ingester", "block"),
 	}
+	if advertise != "" {
+		w.Title = fmt.Sprintf("%d ports of %s for containers and other hosts", in.count()+4, advertise)
+		w.Outputs = append(w.Outputs, advertisedOutput)
+	}
+	return w
 }
+
+// advertisedOutput is the output that gives the advertised address, where there is
+// one.
+const advertisedOutput = "advertised"
 
 func (in input) count() int { return len(in.Brokers) }
 
@@ -118,8 +141,30 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if in.Advertise != "" {
+		a, err := parseAdvertised(in.Advertise)
+		if err == nil {
+			have := order.Last
+			if p.reservation == nil { // nothing of the lab listens yet
+				have = nil
+			}
+			err = a.free(ctx, in, have)
+		}
+		if err != nil {
+			return nil, p.taken(err)
+		}
+	}
 	if p.reservation != nil {
-		return in.addresses(p.block), nil
+		// Another port, or another broker: what is new must be free before
+		// anything is stopped for it.
+		addresses := in.addresses(p.block)
+		if runtime.GOOS != "linux" { // nobody can say there that it is not this lab itself that listens
+			return addresses, nil
+		}
+		if err := check(ctx, addresses, order.Last, os.Getpid(), true); err != nil {
+			return nil, p.taken(err)
+		}
+		return addresses, nil
 	}
 	err := state.WithSharedTemp(func(shared string) error { return p.take(ctx, shared, order.Last["block"], in) })
 	if err != nil {
@@ -219,39 +264,114 @@ func (p *part) Activity() event.Activity {
 func reserve(ctx context.Context, shared string, block int, in input) (*state.Lock, error) {
 	lock, err := state.TryLock(lockFile(shared, block))
 	if errors.Is(err, state.ErrLocked) {
-		return nil, fmt.Errorf("block %s belongs to another running lab: %w", network(block), err)
+		whose := "another running lab"
+		if owner := ownerOf(shared, block); owner != "" {
+			whose = fmt.Sprintf("lab %s, which runs (%s)", filepath.Base(owner), owner)
+		}
+		return nil, fmt.Errorf("block %s belongs to %s: %w", network(block), whose, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	var problems []error
+	// Of a block that is a lab's already every taken address is named; else another
+	// block will do, and finding out who has each takes long.
 	owned := ownerOf(shared, block) != ""
-	addresses := in.addresses(block)
-	for _, name := range slices.Sorted(maps.Keys(addresses)) {
-		if name == "block" {
-			continue
-		}
-		if err := ports.Check(ctx, addresses[name]); err != nil {
-			problems = append(problems, err)
-			if !owned { // another block will do; finding out who has each takes long
-				break
-			}
-		}
+	addresses := in.local(block)
+	if in.Advertise != "" { // the others were looked at already, and are the same in every block
+		addresses = map[string]string{"registry": addresses["registry"], "ingester": addresses["ingester"]}
 	}
-	if len(problems) > 0 {
+	if err := check(ctx, addresses, nil, 0, owned); err != nil {
 		if !owned {
 			os.Remove(lockFile(shared, block)) // made for this try only
 		}
-		return nil, errors.Join(append(problems, lock.Release())...)
+		return nil, errors.Join(err, lock.Release())
 	}
 	return lock, nil
 }
 
-// addresses gives the outputs of a block. Where the system has one loopback
+// check says which of the addresses cannot be listened at, but for those that are
+// among had or that the process self has: all of them, or the first.
+func check(ctx context.Context, addresses, had map[string]string, self int, all bool) error {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(addresses)) {
+		if name == "block" || name == advertisedOutput || slices.Contains(slices.Collect(maps.Values(had)), addresses[name]) {
+			continue
+		}
+		err := ports.Check(ctx, addresses[name])
+		if err == nil {
+			continue
+		}
+		var taken *ports.TakenError
+		if errors.As(err, &taken) {
+			if self != 0 && taken.PID == self {
+				continue // from a walk that did not end
+			}
+			if lab := labOf(taken.PID); lab != "" {
+				taken.Holder += " of lab " + lab
+			}
+		}
+		problems = append(problems, err)
+		if !all {
+			break
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// labOf gives the lab that a process runs, "" when none: it stands in the command line
+// that a runner is started with, and the object store works in its lab's directory.
+func labOf(pid int) string {
+	if pid == 0 {
+		return ""
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil {
+		return ""
+	}
+	args := strings.Split(strings.TrimRight(string(line), "\x00"), "\x00")
+	if i := slices.Index(args, "--lab"); slices.Contains(args, "runner") && i >= 0 && i+1 < len(args) {
+		return args[i+1]
+	}
+	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+	if err != nil {
+		return ""
+	}
+	if _, below, ok := strings.Cut(cwd, "/labs/"); ok {
+		lab, _, _ := strings.Cut(below, "/")
+		return lab
+	}
+	return ""
+}
+
+// Owners gives the directories of this user's labs that have a block, whether they run
+// or not, sorted.
+func Owners() []string {
+	var out []string
+	for b := range blocks {
+		if owner := ownerOf(state.SharedTemp(), b); owner != "" {
+			out = append(out, owner)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// addresses gives the outputs of a lab that holds a block.
+func (in input) addresses(block int) map[string]string {
+	out := in.local(block)
+	out["block"] = network(block)
+	if a, err := parseAdvertised(in.Advertise); in.Advertise != "" && err == nil {
+		maps.Copy(out, a.addresses(in))
+		out[advertisedOutput] = in.Advertise
+	}
+	return out
+}
+
+// local gives the addresses of a block. Where the system has one loopback
 // address only, a block is a range of a hundred ports, from 20000 on, in which
 // each address has its place.
-func (in input) addresses(block int) map[string]string {
-	out := map[string]string{"block": network(block)}
+func (in input) local(block int) map[string]string {
+	out := map[string]string{}
 	put := func(name string, host, port, place int) {
 		if runtime.GOOS == "linux" {
 			out[name] = fmt.Sprintf("127.0.%d.%d:%d", block, host, port)
@@ -264,6 +384,7 @@ func (in input) addresses(block int) map[string]string {
 	put("registry-front", 10, frontPort, 2)
 	put("alertdb", 10, alertDBPort, 3)
 	put("object-store", 10, objectStorePort, 4)
+	put("ingester", 10, metricsPort, 5)
 	for i, id := range in.Brokers {
 		put(brokerOutput(id), 11+i, in.Port, 10+i)
 	}
@@ -300,7 +421,8 @@ func CleanUp(ctx context.Context, outputs map[string]string) (left []string, err
 	}
 	defer lock.Release()
 	for name, address := range outputs {
-		if name == "block" {
+		// What was advertised may be anybody's by now: no file stands for it.
+		if name == "block" || name == advertisedOutput || outputs[advertisedOutput] != "" && name != "registry" {
 			continue
 		}
 		if err := ports.Check(ctx, address); err != nil {

@@ -1,13 +1,17 @@
 package loopback_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,9 +23,52 @@ import (
 	"github.com/alertlab/alertlab/provider/embedded/loopback"
 )
 
+// listenAt is the environment variable under which this binary is a process that
+// listens at an address until its standard input ends.
+const listenAt = "ALERTLAB_TEST_LISTEN_AT"
+
+// another starts a process with a command line that listens at an address, and gives
+// its id.
+func another(t *testing.T, address string, args ...string) int {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(exe, args...)
+	c.Env = append(os.Environ(), listenAt+"="+address)
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stdin.Close(); c.Wait() })
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "listens\n" {
+		t.Fatalf("it said %q, %v", line, err)
+	}
+	return c.Process.Pid
+}
+
 // Reservations lie in the temporary directory, which is this run's own, so that
 // tests neither meet each other's labs nor a user's.
 func TestMain(m *testing.M) {
+	if address := os.Getenv(listenAt); address != "" {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("listens")
+		io.Copy(io.Discard, os.Stdin)
+		ln.Close()
+		os.Exit(0)
+	}
 	temp, err := os.MkdirTemp("", "loopback")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -66,7 +113,7 @@ func lab(t *testing.T, name string) (plan.Part, state.Dir) {
 
 func apply(t *testing.T, part plan.Part, p *profiles.Profile, last map[string]string) map[string]string {
 	t.Helper()
-	out, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(p).Input, Last: last})
+	out, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "").Input, Last: last})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +122,7 @@ func apply(t *testing.T, part plan.Part, p *profiles.Profile, last map[string]st
 
 func TestWant(t *testing.T) {
 	t.Parallel()
-	want := loopback.Want(profile(t, "firstID: 0", "firstID: 6"))
+	want := loopback.Want(profile(t, "firstID: 0", "firstID: 6"), "")
 	var in struct {
 		Port    int
 		Brokers []int32
@@ -83,7 +130,7 @@ func TestWant(t *testing.T) {
 	if err := json.Unmarshal(want.Input, &in); err != nil || in.Port != 9094 || fmt.Sprint(in.Brokers) != "[6 7 8 9 10 11]" {
 		t.Errorf("input %s, %v", want.Input, err)
 	}
-	if got := strings.Join(want.Outputs, " "); got != "bootstrap broker.6 broker.7 broker.8 broker.9 broker.10 broker.11 registry registry-front alertdb object-store block" {
+	if got := strings.Join(want.Outputs, " "); got != "bootstrap broker.6 broker.7 broker.8 broker.9 broker.10 broker.11 registry registry-front alertdb object-store ingester block" {
 		t.Errorf("outputs %s", got)
 	}
 	if !want.Runs || want.Stores != "" || want.Title != "7 addresses with port 9094 on the loopback network" {
@@ -107,7 +154,7 @@ func TestBlocks(t *testing.T) {
 	// All that was promised is given, each at an address of the block, and
 	// brokers have the listener's port.
 	seen := map[string]string{}
-	for _, name := range loopback.Want(p).Outputs {
+	for _, name := range loopback.Want(p, "").Outputs {
 		address := outA[name]
 		if !strings.HasPrefix(address, "127.0.201.") {
 			t.Errorf("%s is at %q", name, address)
@@ -128,8 +175,8 @@ func TestBlocks(t *testing.T) {
 	}
 	// While it runs nobody else gets the block, by name or not.
 	thief, _ := lab(t, "thief")
-	_, err := thief.Apply(t.Context(), plan.Order{Input: loopback.Want(p).Input, Last: outA})
-	if err == nil || !strings.Contains(err.Error(), "block 127.0.201.x belongs to another running lab") {
+	_, err := thief.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "").Input, Last: outA})
+	if err == nil || !strings.Contains(err.Error(), "block 127.0.201.x belongs to lab ") {
 		t.Errorf("another lab took the block: %v", err)
 	}
 	if err := a.(plan.Stopper).Stop(t.Context()); err != nil {
@@ -172,7 +219,7 @@ func TestTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	_, err = part.Apply(t.Context(), plan.Order{Input: loopback.Want(p).Input, Last: out})
+	_, err = part.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "").Input, Last: out})
 	var f *fault.Fault
 	if !errors.As(err, &f) || !strings.Contains(f.Why, out["broker.3"]+" is taken by") || !strings.Contains(f.Next, "--lab mine-2") {
 		t.Errorf("got %v", err)
@@ -191,6 +238,36 @@ func TestTaken(t *testing.T) {
 	}
 }
 
+// Who has an address is named with the lab that it runs, before anything starts: also
+// when a lab that runs is to have another port.
+func TestTakenByLab(t *testing.T) {
+	onLinux(t)
+	part, _ := lab(t, "mine")
+	p := profile(t)
+	out := apply(t, part, p, far(206))
+	pid := another(t, "127.0.206.12:9095", "runner", "--lab", "theirs")
+	stranger := another(t, "127.0.206.13:9095", "something")
+	moved := profile(t, "port: 9094", "port: 9095")
+	_, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(moved, "").Input, Last: out})
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("127.0.206.12:9095 is taken by process %d (", pid)) || !strings.Contains(err.Error(), ") of lab theirs") ||
+		!strings.Contains(err.Error(), fmt.Sprintf("127.0.206.13:9095 is taken by process %d (", stranger)) || strings.Count(err.Error(), "of lab") != 1 {
+		t.Errorf("got %v", err)
+	}
+	// What this lab itself listens at is its own.
+	ln, err := net.Listen("tcp", "127.0.206.11:9096")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	moved = profile(t, "port: 9094", "port: 9096")
+	if got := apply(t, part, moved, out); got["broker.0"] != "127.0.206.11:9096" || got["registry"] != out["registry"] {
+		t.Errorf("got %v", got)
+	}
+	if got := loopback.Owners(); !slices.ContainsFunc(got, func(path string) bool { return filepath.Base(path) == "mine" }) {
+		t.Errorf("labs with blocks: %v", got)
+	}
+}
+
 // A block that was tried and is no lab's leaves no file.
 func TestTried(t *testing.T) {
 	onLinux(t)
@@ -200,7 +277,7 @@ func TestTried(t *testing.T) {
 	}
 	defer ln.Close()
 	part, _ := lab(t, "tried")
-	if _, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(profile(t)).Input, Last: far(204)}); err == nil {
+	if _, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(profile(t), "").Input, Last: far(204)}); err == nil {
 		t.Error("it took addresses that are in use")
 	}
 	if _, err := os.Stat(filepath.Join(state.SharedTemp(), "block-204.lock")); !errors.Is(err, os.ErrNotExist) {

@@ -1,0 +1,173 @@
+package broker
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// disk stands for fsync: it keeps, of each file, what was in it when it was synced
+// last, which is all that a loss of power would leave.
+type disk struct {
+	mu    sync.Mutex
+	files map[string][]byte
+	count map[string]int
+	fail  error
+}
+
+func (d *disk) fsync(path string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fail != nil {
+		return d.fail
+	}
+	d.count[filepath.Base(path)]++
+	info, err := os.Stat(path)
+	if err != nil || info.IsDir() {
+		return err
+	}
+	d.files[path], err = os.ReadFile(path)
+	return err
+}
+
+// holds says whether text stands in a synced file whose name ends so.
+func (d *disk) holds(suffix, text string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for path, content := range d.files {
+		if strings.HasSuffix(path, suffix) && bytes.Contains(content, []byte(text)) {
+			return true
+		}
+	}
+	return false
+}
+
+func withDisk(t testing.TB, on bool) (*Cluster, *disk) {
+	d := &disk{files: map[string][]byte{}, count: map[string]int{}}
+	cfg := testConfig(t)
+	cfg.Sync, cfg.fsync = on, d.fsync
+	cfg.Settings["log.segment.bytes"] = "20000" // a new segment after a few records
+	return startTest(t, cfg), d
+}
+
+// Whatever is acknowledged has been on disk before: by several producers at once,
+// over new segments, with and without append time.
+func TestSync(t *testing.T) {
+	t.Parallel()
+	c, d := withDisk(t, true)
+	admin := client(t, c)
+	makeTopic(t, admin, "plain", 2, nil)
+	makeTopic(t, admin, "stamped/%", 2, map[string]string{"message.timestamp.type": "LogAppendTime"})
+	if !d.holds("topics.json", "stamped/%") {
+		t.Error("a topic was made, and not on disk")
+	}
+	if err := admin.Ping(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for producer := range 4 {
+		cl := client(t, c, kgo.ProducerBatchCompression(kgo.NoCompression()))
+		wg.Go(func() {
+			for i := range 30 {
+				name := fmt.Sprintf("record-%d-%d-", producer, i)
+				topic := []string{"plain", "stamped/%"}[i%2]
+				value := name + strings.Repeat("x", 2000)
+				if err := cl.ProduceSync(deadline(t), &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr(); err != nil {
+					t.Error(err)
+					return
+				}
+				if !d.holds(".dat", name) {
+					t.Errorf("%s was acknowledged before it was on disk", name)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	d.mu.Lock()
+	for _, folder := range []string{"plain-0", "stamped%2F%25-1", "partitions", filepath.Base(c.cfg.DataDir)} {
+		if d.count[folder] == 0 {
+			t.Errorf("the folder %s was not synced", folder)
+		}
+	}
+	// Several segments were begun, and each one's index is there too.
+	var segments []string
+	for path := range d.files {
+		if name, ok := strings.CutSuffix(path, ".dat"); ok {
+			segments = append(segments, name)
+			if _, ok := d.files[name+".idx"]; !ok {
+				t.Errorf("the index of %s was not synced", name)
+			}
+		}
+	}
+	d.mu.Unlock()
+	if len(segments) < 8 {
+		t.Errorf("only %d segments were begun", len(segments))
+	}
+
+	// So are commits and users.
+	offsets := make(kadm.Offsets)
+	offsets.Add(kadm.Offset{Topic: "plain", Partition: 0, At: 1, LeaderEpoch: -1})
+	adm := kadm.NewClient(admin)
+	if _, err := adm.CommitOffsets(deadline(t), "committed-group", offsets); err != nil {
+		t.Fatal(err)
+	}
+	if !d.holds("groups.log", "committed-group") {
+		t.Error("a commit was acknowledged before it was on disk")
+	}
+	if _, err := adm.AlterUserSCRAMs(deadline(t), nil, []kadm.UpsertSCRAM{{User: "synced-user", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: "secret"}}); err != nil {
+		t.Fatal(err)
+	}
+	if !d.holds(credentialsFile, "synced-user") {
+		t.Error("a user was acknowledged before it was on disk")
+	}
+
+	// A disk that fails is not taken for one that has stored it.
+	d.mu.Lock()
+	d.fail = syscall.EIO
+	d.mu.Unlock()
+	cl := client(t, c, slices.Concat(impatient(), []kgo.Opt{kgo.RecordRetries(0), kgo.DisableIdempotentWrite()})...)
+	err := cl.ProduceSync(deadline(t), &kgo.Record{Topic: "plain", Value: []byte("lost")}).FirstErr()
+	if !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("on a disk that fails: %v", err)
+	}
+}
+
+func TestNoSync(t *testing.T) {
+	t.Parallel()
+	c, d := withDisk(t, false)
+	cl := client(t, c)
+	makeTopic(t, cl, "plain", 1, nil)
+	if err := cl.ProduceSync(deadline(t), &kgo.Record{Topic: "plain", Value: []byte("x")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.count) > 0 {
+		t.Errorf("synced without being asked to: %v", d.count)
+	}
+}
+
+// The system's own fsync, of a file, of a folder, and of what is not there.
+func TestFsync(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(fsync(file), fsync(dir)); err != nil {
+		t.Error(err)
+	}
+	if err := fsync(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
