@@ -66,8 +66,14 @@ without --endpoint-url, in AWS_ENDPOINT_URL.`,
 	abbreviated(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		var m mistakes
-		login := kafka.Login{Bootstrap: []string{host}}
-		m.address("kafka-host", host)
+		var login kafka.Login
+		for one := range strings.SplitSeq(host, ",") {
+			if !strings.Contains(one, ":") {
+				one += ":9092" // as aiokafka has it
+			}
+			m.address("kafka-host", one)
+			login.Bootstrap = append(login.Bootstrap, one)
+		}
 		switch mechanism {
 		case "scram":
 			// Without TLS, whatever certificates are named.

@@ -4,14 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/alertlab/alertlab/alerts/admin"
@@ -87,13 +90,20 @@ func newPlace(t *testing.T) *place {
 // apply does what a walk does with a part of that key.
 func (pl *place) apply(t *testing.T, key string, want plan.Want, part plan.Part) {
 	t.Helper()
+	pl.order(t, key, want, part, plan.Order{})
+}
+
+// order is apply with what else an order says.
+func (pl *place) order(t *testing.T, key string, want plan.Want, part plan.Part, order plan.Order) {
+	t.Helper()
 	resolved, err := plan.Resolve(want.Input, pl.outputs)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	out, err := part.Apply(ctx, plan.Order{Input: resolved, Last: pl.outputs[key], LastInput: pl.last[key], Progress: func(int64, int64, string) {}})
+	order.Input, order.Last, order.LastInput, order.Progress = resolved, pl.outputs[key], pl.last[key], func(int64, int64, string) {}
+	out, err := part.Apply(ctx, order)
 	if err != nil {
 		t.Fatalf("%s: %v", key, err)
 	}
@@ -211,6 +221,104 @@ func TestKafka(t *testing.T) {
 		if err != nil || len(there["alerts-simulated"].Partitions) != 12 || len(there["alerts-static"].Partitions) != 1 {
 			t.Errorf("topics %v, %v", there.Names(), err)
 		}
+	})
+
+	// What steps made that did not end goes like what was made by those that did; a
+	// setting that is dropped is the default again; a topic is deleted only when that
+	// is said.
+	t.Run("begun", func(t *testing.T) {
+		added := *pl.profile
+		added.Kafka.Topics = append(slices.Clone(added.Kafka.Topics), profiles.Topic{Name: "extra", Partitions: 4, Replicas: 1})
+		added.Kafka.Readers = append(slices.Clone(added.Kafka.Readers), profiles.Reader{Name: "guest-2", Topics: []string{"extra"}})
+		creds := endpoints.Credentials{Kafka: map[string]string{"guest-2": "password-of-guest"}}
+		for _, name := range users.Names(pl.profile) {
+			creds.Kafka[name] = "password-of-" + name
+		}
+		pl.secrets.Set(creds)
+		resolve := func(w plan.Want) json.RawMessage {
+			t.Helper()
+			resolved, err := plan.Resolve(w.Input, pl.outputs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resolved
+		}
+		began := []json.RawMessage{resolve(users.Want(&added, nil))}
+		for key, part := range map[string]plan.Part{"users": userPart, "topics": topicPart} {
+			want := map[string]plan.Want{"users": users.Want(&added, nil), "topics": topics.Want(&added)}[key]
+			if _, err := part.Apply(ctx, plan.Order{Input: resolve(want), LastInput: pl.last[key], Progress: func(int64, int64, string) {}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		has := func(name string) bool {
+			accounts, err := admin.Users(ctx, kafkaAdmin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(accounts, func(a admin.Account) bool { return a.Name == name })
+		}
+		if !has("guest-2") {
+			t.Fatal("the user was not made")
+		}
+		pl.order(t, "users", userWant, userPart, plan.Order{Begun: began})
+		if has("guest-2") {
+			t.Error("a user of a step that did not end is there")
+		}
+		partitions := func(name string) int {
+			// Asked so, the client does not answer from what it saw before.
+			there, err := kafkaAdmin.ListTopics(kadm.WithAuthorizedOps(ctx), name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(there[name].Partitions)
+		}
+		pl.last["topics"] = resolve(topics.Want(&added))
+		pl.apply(t, "topics", topicWant, topicPart)
+		if got := partitions("extra"); got != 4 {
+			t.Errorf("a topic that is not wanted has %d partitions, though nobody said that it is to be destroyed", got)
+		}
+		pl.last["topics"] = resolve(topics.Want(&added))
+		fewer := *pl.profile
+		fewer.Kafka.Topics = slices.Clone(fewer.Kafka.Topics)
+		for i := range fewer.Kafka.Topics {
+			if topic := &fewer.Kafka.Topics[i]; topic.Name == "alerts-simulated" {
+				topic.Partitions, topic.Config = 5, maps.Clone(topic.Config)
+			}
+		}
+		pl.order(t, "topics", topics.Want(&fewer), topicPart, plan.Order{Destroy: true})
+		if got := partitions("extra"); got != 0 {
+			t.Errorf("a topic that is to be destroyed has %d partitions", got)
+		}
+		if got := partitions("alerts-simulated"); got != 5 {
+			t.Errorf("a topic that is to have 5 partitions has %d", got)
+		}
+		set := func() string {
+			there, err := kafkaAdmin.DescribeTopicConfigs(ctx, "alerts-simulated")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range there[0].Configs {
+				if c.Key == "retention.ms" && c.Source == kmsg.ConfigSourceDynamicTopicConfig {
+					return *c.Value
+				}
+			}
+			return ""
+		}
+		if set() != "604800000" {
+			t.Errorf("retention.ms is %q", set())
+		}
+		for i := range fewer.Kafka.Topics {
+			delete(fewer.Kafka.Topics[i].Config, "retention.ms")
+		}
+		pl.apply(t, "topics", topics.Want(&fewer), topicPart)
+		if set() != "" {
+			t.Errorf("a setting that was dropped is %q", set())
+		}
+		// As it was before.
+		if _, err := admin.DeleteTopics(ctx, kafkaAdmin, "alerts-simulated", "was-never-there"); err != nil {
+			t.Fatal(err)
+		}
+		pl.apply(t, "topics", topicWant, topicPart)
 	})
 
 	t.Run("reservoir", func(t *testing.T) {
@@ -416,6 +524,29 @@ func TestBuckets(t *testing.T) {
 	}
 	if o := pl.see(t, "buckets", want, part); o.Drift != "bucket "+p.AlertDatabase.SchemaBucket+" is missing" {
 		t.Errorf("a lost bucket: %+v", o)
+	}
+	// A renamed bucket is made, and the one before deleted only when that is said.
+	alerts := p.AlertDatabase.AlertBucket
+	client := objectstore.NewClient(objectstore.ClientConfig{Endpoint: child.Endpoint(), AccessKey: "lab", SecretKey: "lab-secret-key"})
+	defer client.Close()
+	pl.apply(t, "buckets", want, part)
+	for i := range 40 {
+		if err := client.Put(t.Context(), alerts, fmt.Sprintf("v2/alerts/%d/x", i), []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := pl.last["buckets"]
+	p.AlertDatabase.AlertBucket = "renamed-packets"
+	for _, destroy := range []bool{false, true} {
+		pl.last["buckets"] = before
+		pl.order(t, "buckets", buckets.Want(p), part, plan.Order{Destroy: destroy})
+		if _, err := client.Stat(t.Context(), alerts, "v2/alerts/7/x"); (err != nil) != destroy {
+			t.Errorf("destroy %v: %v", destroy, err)
+		}
+	}
+	pl.present(t, "buckets", buckets.Want(p), part, "2 buckets are there")
+	if lost := plan.Lost(want.Holds, buckets.Want(p).Holds); len(lost) != 1 || !strings.Contains(lost[0], "bucket "+alerts+" of the alerts") {
+		t.Errorf("lost: %q", lost)
 	}
 	// One bucket for both is asked for once.
 	p.AlertDatabase.SchemaBucket = p.AlertDatabase.AlertBucket

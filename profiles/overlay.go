@@ -207,6 +207,29 @@ func (o *Overlay) RemoveReader(name string, ofProfile bool) {
 	}
 }
 
+// SetHost gives a host name to "bootstrap", "registry" or a broker ("broker.3"); false
+// for anything else.
+func (o *Overlay) SetHost(of, host string) bool {
+	switch of {
+	case BootstrapHost:
+		o.Hosts.Bootstrap = host
+		return true
+	case RegistryHost:
+		o.Hosts.Registry = host
+		return true
+	}
+	text, ok := strings.CutPrefix(of, "broker.")
+	id, err := strconv.ParseInt(text, 10, 32)
+	if !ok || err != nil {
+		return false
+	}
+	if o.Hosts.Brokers == nil {
+		o.Hosts.Brokers = map[int32]string{}
+	}
+	o.Hosts.Brokers[int32(id)] = host
+	return true
+}
+
 // NewPassword writes down that a user gets another password.
 func (o *Overlay) NewPassword(user string) {
 	if o.Passwords == nil {
@@ -300,6 +323,8 @@ func (o Overlay) applyTopics(out *Profile, bad func(id, format string, args ...a
 	for _, t := range cloneTopics(o.Topics) {
 		have, ok := out.Kafka.Topic(t.Name)
 		switch {
+		case t.Name == out.Simulator.StaticTopic:
+			bad(entryTopic+t.Name, "it is the simulator's reservoir, which every lab has")
 		case !ok:
 			out.Kafka.Topics = append(out.Kafka.Topics, t)
 		case have.Partitions != t.Partitions || have.Replicas != t.Replicas || !maps.Equal(have.Config, t.Config):

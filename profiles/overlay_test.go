@@ -3,6 +3,7 @@ package profiles_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -15,13 +16,13 @@ import (
 func everything() profiles.Overlay {
 	o := profiles.Overlay{
 		Topics: []profiles.Topic{{Name: "bob-in", Partitions: 3, Replicas: 1, Config: map[string]string{"retention.ms": "60000", "retention.bytes": "1048576"}}},
-		Hosts:  profiles.Hosts{Bootstrap: "kafka.example", Registry: "registry.example"},
 		Tokens: []profiles.Token{{Name: "notebook", Scopes: []string{"read:alertdb"}, Expires: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)}},
 		Drafts: []profiles.Draft{{Version: "12.0", Folder: "drafts/12.0", SHA256: strings.Repeat("0a", 32)}},
 	}
-	o.Hosts.Brokers = map[int32]string{}
-	for id := range int32(6) {
-		o.Hosts.Brokers[id] = "kafka-" + string('0'+id) + ".example"
+	o.SetHost("bootstrap", "kafka.example")
+	o.SetHost("registry", "registry.example")
+	for id := range 6 {
+		o.SetHost(fmt.Sprintf("broker.%d", id), fmt.Sprintf("kafka-%d.example", id))
 	}
 	o.SetReader(profiles.Reader{Name: "bob", Topics: []string{"bob-in", "alerts-simulated"}})
 	o.SetReader(profiles.Reader{Name: "antares", Topics: []string{"*"}})
@@ -119,6 +120,16 @@ func TestOverlayDrop(t *testing.T) {
 	}
 }
 
+func TestOverlaySetHost(t *testing.T) {
+	t.Parallel()
+	for _, of := range []string{"", "brokers", "broker.", "broker.x", "broker.99999999999", "broker", "Registry"} {
+		var o profiles.Overlay
+		if o.SetHost(of, "x.example") || !o.IsZero() {
+			t.Errorf("%q was given a name: %+v", of, o.Hosts)
+		}
+	}
+}
+
 func TestOverlaySetReader(t *testing.T) {
 	t.Parallel()
 	var o profiles.Overlay
@@ -158,6 +169,7 @@ func TestOverlayProblems(t *testing.T) {
 		"nothing to read": {"local", profiles.Overlay{Readers: []profiles.Reader{{Name: "bob"}}}, []string{"reader/bob: topics: the list is empty"}},
 		"a topic of the profile": {"local", profiles.Overlay{Topics: []profiles.Topic{topic("alerts-simulated", 3, 1)}},
 			[]string{"topic/alerts-simulated: the profile declares this topic otherwise: 12 partitions"}},
+		"the reservoir": {"local", profiles.Overlay{Topics: []profiles.Topic{topic("alerts-static", 3, 1)}}, []string{"topic/alerts-static: it is the simulator's reservoir"}},
 		"a topic that Kafka takes for another": {"local", profiles.Overlay{Topics: []profiles.Topic{topic("registry.schemas", 3, 1), topic("registry_schemas", 3, 1)}},
 			[]string{"topic/registry_schemas: "}},
 		"too many copies": {"ci", profiles.Overlay{Topics: []profiles.Topic{topic("x", 1, 3)}}, []string{"topic/x: replicas: 3 copies need 3 brokers"}},

@@ -73,6 +73,12 @@ func TestEnsureTopics(t *testing.T) {
 		{"altered", func() { topics[0].Config = map[string]string{"retention.ms": "1000", "max.message.bytes": "4194304"} },
 			"topic alerts-simulated: max.message.bytes from 1048588 to 4194304\ntopic alerts-simulated: retention.ms from 604800000 to 1000"},
 		{"again", func() {}, ""},
+		{"unset", func() {
+			topics[0] = Topic{Name: "alerts-simulated", Partitions: 45, Config: map[string]string{"max.message.bytes": "4194304"}, Unset: []string{"retention.ms", "never.set"}}
+		}, "topic alerts-simulated: retention.ms from 1000 to the default"},
+		{"again", func() {}, ""},
+		{"set again", func() { topics[0].Config["retention.ms"], topics[0].Unset = "1000", nil },
+			"topic alerts-simulated: retention.ms from 604800000 to 1000"},
 		{"one more", func() { topics = append(topics, Topic{Name: "more", Partitions: 2}) }, "topic more: created with 2 partitions"},
 	}
 	for _, s := range steps {

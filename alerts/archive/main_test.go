@@ -141,7 +141,8 @@ func (r *rig) stopStore() {
 }
 
 func store(endpoint string) *objectstore.Client {
-	return objectstore.NewClient(objectstore.ClientConfig{Endpoint: endpoint, AccessKey: accessKey, SecretKey: secretKey})
+	// As a lab asks its store.
+	return objectstore.NewClient(objectstore.ClientConfig{Endpoint: endpoint, AccessKey: accessKey, SecretKey: secretKey, Checksum: true})
 }
 
 func (r *rig) config(topics ...string) archive.IngesterConfig {

@@ -200,6 +200,12 @@ func (c Config) settings() map[string]string {
 			break
 		}
 	}
+	// What is not set must be said, too: kfake remembers what was set before.
+	for _, key := range retentionKeys {
+		if _, ok := s[key]; !ok {
+			s[key] = ""
+		}
+	}
 	// kfake loads one whole segment of every partition at a time when it starts.
 	if n, err := strconv.ParseInt(s["log.segment.bytes"], 10, 64); err != nil || n > maxSegmentBytes {
 		s["log.segment.bytes"] = strconv.Itoa(maxSegmentBytes)
@@ -208,6 +214,9 @@ func (c Config) settings() map[string]string {
 	s["log.cleaner.backoff.ms"] = neverMillis
 	return s
 }
+
+// retentionKeys are the settings that topics without limits of their own inherit.
+var retentionKeys = []string{"log.retention.ms", "log.retention.bytes"}
 
 // autoCreate is Kafka's auto.create.topics.enable, true unless it is set.
 func (c Config) autoCreate() bool {

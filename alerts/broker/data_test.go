@@ -60,6 +60,68 @@ func TestSecretsArePrivate(t *testing.T) {
 	}
 }
 
+// Limits that the brokers give to topics can be changed while they run, and those
+// that are not set any more are Kafka's defaults, also after a restart.
+func TestSetRetention(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig(t)
+	cfg.Settings["log.retention.hours"] = "1"
+	c := startTest(t, cfg)
+	makeTopic(t, client(t, c), "inherits", 1, nil)
+	// kept writes records that are 45 minutes old, applies retention, and says how
+	// many of the topic's are there then.
+	kept := func(c *Cluster) int64 {
+		t.Helper()
+		cl := client(t, c, kgo.ProducerBatchCompression(kgo.NoCompression()))
+		for range 5 {
+			r := &kgo.Record{Topic: "inherits", Value: make([]byte, 1000), Timestamp: time.Now().Add(-45 * time.Minute)}
+			if err := cl.ProduceSync(deadline(t), r).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.ApplyRetention(); err != nil {
+			t.Fatal(err)
+		}
+		adm := kadm.NewClient(client(t, c))
+		start, err := adm.ListStartOffsets(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, err := adm.ListEndOffsets(deadline(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		from, _ := start.Lookup("inherits", 0)
+		to, _ := end.Lookup("inherits", 0)
+		return to.Offset - from.Offset
+	}
+	if got := kept(c); got != 5 {
+		t.Errorf("within an hour: %d", got)
+	}
+	if err := c.SetRetention(map[string]string{"log.retention.minutes": "30", "log.segment.bytes": "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := kept(c); got != 0 {
+		t.Errorf("within half an hour: %d", got)
+	}
+	if err := c.SetRetention(map[string]string{"log.retention.ms": "-1", "log.retention.bytes": "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := kept(c); got != 0 {
+		t.Errorf("within a byte: %d", got)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetRetention(nil); !errors.Is(err, ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+	delete(cfg.Settings, "log.retention.hours")
+	if got := kept(startTest(t, cfg)); got < 5 {
+		t.Errorf("started without: %d", got)
+	}
+}
+
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(t)

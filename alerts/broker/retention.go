@@ -50,6 +50,37 @@ func (c *Cluster) retain(ctx context.Context) {
 	}
 }
 
+// SetRetention gives the brokers other limits for topics that have none of their own,
+// while they run: log.retention.ms, else .minutes, else .hours, and
+// log.retention.bytes. Those that settings does not name are Kafka's defaults again.
+// Other keys are left out of account.
+func (c *Cluster) SetRetention(settings map[string]string) error {
+	cfg := Config{Settings: settings}
+	now := cfg.settings()
+	r := kmsg.NewIncrementalAlterConfigsRequestResource()
+	r.ResourceType = kmsg.ConfigResourceTypeBroker
+	for _, key := range retentionKeys {
+		rc := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+		rc.Name = key
+		if value := now[key]; value != "" {
+			rc.Value = kmsg.StringPtr(value)
+		} else {
+			rc.Op = kmsg.IncrementalAlterConfigOpDelete
+		}
+		r.Configs = append(r.Configs, rc)
+	}
+	req := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	req.Version = 1
+	req.Resources = append(req.Resources, r)
+	c.mu.Lock()
+	closed := c.closed
+	c.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	return c.alter(req)
+}
+
 // ApplyRetention deletes what retention.ms and retention.bytes no longer keep,
 // now rather than at the next turn of log.cleaner.backoff.ms. Disk is given
 // back a whole segment (log.segment.bytes) at a time.
@@ -167,7 +198,7 @@ func (c *Cluster) alter(req *kmsg.IncrementalAlterConfigsRequest) error {
 	}
 	for _, r := range answer.(*kmsg.IncrementalAlterConfigsResponse).Resources {
 		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
-			return fmt.Errorf("altering topic %s: %w", r.ResourceName, err)
+			return fmt.Errorf("altering the configuration of %q: %w", r.ResourceName, err)
 		}
 	}
 	return nil

@@ -59,7 +59,11 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 			p.Blocks = append(p.Blocks, Block{Key: want.Key, Why: cause})
 			continue
 		}
-		if action != Note { // others need not care
+		if action == Update && inPlace(want, o, changed, p.Known) {
+			if len(o.Outputs) > 0 {
+				p.Known[want.Key] = o.Outputs
+			}
+		} else if action != Note { // others need not care
 			changed[want.Key] = action
 			if len(lost) > 0 {
 				losing = append(losing, want.Key)
@@ -178,6 +182,39 @@ func decide(want Want, o Observation, changed map[string]Action, known map[strin
 		return blocked, fmt.Sprintf("it can only be looked at through %s, and no step starts that: %s", o.Until, o.Why)
 	}
 	return Ensure, o.Why
+}
+
+// inPlace says whether a part that is to be updated goes on all the while: it is as it
+// was applied, and what is wanted differs only in what it takes over while it runs.
+func inPlace(want Want, o Observation, changed map[string]Action, known map[string]map[string]string) bool {
+	if len(want.InPlace) == 0 || o.State != Present || o.Drift != "" || len(o.Begun) > 0 || o.Applied == nil {
+		return false
+	}
+	for _, ref := range References(want.Input) {
+		if _, ok := changed[ref.Part]; ok {
+			return false
+		}
+	}
+	resolved, err := Resolve(want.Input, known)
+	if err != nil || o.Resolved != nil && !differOnlyIn(o.Resolved, resolved, want.InPlace) {
+		return false
+	}
+	return len(Diff(o.Applied, want.Input)) > 0 && differOnlyIn(o.Applied, want.Input, want.InPlace)
+}
+
+// differOnlyIn says whether two inputs differ in nothing but some of their keys.
+func differOnlyIn(from, to json.RawMessage, keys []string) bool {
+	var was, now map[string]json.RawMessage
+	if json.Unmarshal(from, &was) != nil || json.Unmarshal(to, &now) != nil {
+		return false
+	}
+	for _, key := range keys {
+		delete(was, key)
+		delete(now, key)
+	}
+	a, errA := json.Marshal(was)
+	b, errB := json.Marshal(now)
+	return errA == nil && errB == nil && len(Diff(a, b)) == 0
 }
 
 // Lost says what is lost on the way from what a part stores to what it should

@@ -101,6 +101,18 @@ func holds(list ...plan.Hold) func(*plan.Observation) {
 	return func(o *plan.Observation) { o.Holds = list }
 }
 
+// adaptable gives small with brokers that take over settings while they run, and with
+// another input of theirs unless it is "".
+func adaptable(input string) plan.Wanted {
+	w := small()
+	i := slices.IndexFunc(w.Parts, func(p plan.Want) bool { return p.Key == "kafka" })
+	w.Parts[i].InPlace = []string{"settings"}
+	if input != "" {
+		w.Parts[i].Input = json.RawMessage(input)
+	}
+	return w
+}
+
 func overlaid() plan.Wanted {
 	w := small()
 	w.Overlay = []string{"user bob reads alerts-simulated"}
@@ -191,6 +203,12 @@ func TestMake(t *testing.T) {
 		"begun": {small(), with(running(t, small()), "kafka-topics", func(o *plan.Observation) {
 			o.Begun = []plan.Begun{{Action: plan.Create, Time: noon.Add(-time.Hour)}, {Action: plan.Update, Time: noon}}
 		})},
+		// What the brokers take over while they run touches nobody else; with
+		// anything beside it, it does.
+		"in-place":     {adaptable(`{"bootstrap":"${addresses.bootstrap}","settings":{"log.retention.hours":"24"}}`), running(t, adaptable(""))},
+		"not-in-place": {adaptable(`{"bootstrap":"${addresses.bootstrap}","settings":{"log.retention.hours":"24"},"brokers":2}`), running(t, adaptable(""))},
+		"in-place-elsewhere": {adaptable(`{"bootstrap":"${addresses.bootstrap}","settings":{"log.retention.hours":"24"}}`),
+			with(running(t, adaptable("")), "addresses", func(o *plan.Observation) { o.Drift = "another block" })},
 		"overlay": {overlaid(), running(t, small())},
 	}
 	for name, test := range tests {

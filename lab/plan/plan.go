@@ -39,6 +39,9 @@ type Want struct {
 	// in it may hold references ${part.output} to outputs of parts that it
 	// needs, directly or through others.
 	Input json.RawMessage `json:"input"`
+	// InPlace names keys of Input that a running part takes over without an end,
+	// and without other outputs: whoever uses it goes on.
+	InPlace []string `json:"inPlace,omitempty"`
 	// Outputs are the names that other parts may refer to.
 	Outputs []string `json:"outputs,omitempty"`
 	// Gates are the conditions under which a step of this part counts as

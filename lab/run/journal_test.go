@@ -139,12 +139,15 @@ func TestJournalBegun(t *testing.T) {
 		t.Helper()
 		for part, want := range map[string][]string{"topics": {"1", "3", "2"}, "users": {"", "4"}, "store": {""}, "kafka": {"6"}} {
 			finished, begun := run.Last(entries, part)
-			got := []string{strings.Trim(string(finished.Resolved), `{"n":}`)}
+			number := func(e run.Entry) string {
+				return strings.TrimSuffix(strings.TrimPrefix(string(e.Resolved), `{"n":`), "}")
+			}
+			got := []string{number(finished)}
 			for _, b := range begun {
 				if !b.Begun {
 					t.Errorf("%s: %s: %+v began and does not say so", what, part, b)
 				}
-				got = append(got, strings.Trim(string(b.Resolved), `{"n":}`))
+				got = append(got, number(b))
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: %s: finished and begun %q, want %q", what, part, got, want)

@@ -233,9 +233,14 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 // where a group's member would else be waited for, and lets go of ports that others
 // get. Its own step starts it again.
 func (w *Walk) stopUsers(ctx context.Context, key string) error {
-	uses := map[string]bool{key: true}
+	uses, behind := map[string]bool{key: true}, map[string]bool{key: true}
 	var users []plan.Stopper
 	for _, s := range w.Plan.Steps { // each stands behind what it uses
+		// One that does not wait for this step may have been started again already.
+		if !slices.ContainsFunc(s.Needs, func(need string) bool { return behind[need] }) {
+			continue
+		}
+		behind[s.Key] = true
 		if s.Action != plan.Update || !slices.ContainsFunc(plan.References(s.Input), func(r plan.Reference) bool { return uses[r.Part] }) {
 			continue
 		}

@@ -788,3 +788,18 @@ func TestParts(t *testing.T) {
 		})
 	}
 }
+
+// Who uses a part that changes in place does not wait for it, and is not stopped: its
+// own step may have started it again already.
+func TestUsersOfAPartThatChangesInPlaceGoOn(t *testing.T) {
+	t.Parallel()
+	user := step("ingester")
+	user.Action, user.Input = plan.Update, json.RawMessage(`{"at":"${kafka.at}"}`)
+	part := step("kafka")
+	part.Action = plan.Update
+	w := &run.Walk{Plan: &plan.Plan{Steps: []plan.Step{part, user}, Known: map[string]map[string]string{"kafka": {"at": "here"}}}, Journal: &record{},
+		Parts: map[string]plan.Part{"kafka": &fake{}, "ingester": &fake{stop: func(context.Context) error { return errors.New("it was stopped") }}}}
+	if err := walk(t.Context(), t, w, &trace{}); err != nil {
+		t.Error(err)
+	}
+}

@@ -49,6 +49,9 @@ type Twin[In any] struct {
 	// Start brings the process up and returns once it listens, with the part's
 	// outputs.
 	Start func(ctx context.Context, in In, order plan.Order) (Process, map[string]string, error)
+	// Adapt brings what runs from one input to another without an end of it; false
+	// when it cannot, and then nothing was done. May be nil.
+	Adapt func(p Process, was, now In) (bool, error)
 
 	mu      sync.Mutex
 	process Process
@@ -119,7 +122,28 @@ func (t *Twin[In]) Apply(ctx context.Context, order plan.Order) (map[string]stri
 	if ok && same && m.Away() != "" {
 		return outputs, m.Mend(ctx)
 	}
+	if done, err := t.adapt(order.Input); done || err != nil {
+		return outputs, err
+	}
 	return t.start(ctx, order)
+}
+
+// adapt says whether what runs is as an input says now, without an end of it.
+func (t *Twin[In]) adapt(input json.RawMessage) (bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.process == nil || t.Adapt == nil {
+		return false, nil
+	}
+	var was, now In
+	if json.Unmarshal(t.input, &was) != nil || json.Unmarshal(input, &now) != nil {
+		return false, nil // the start says what is wrong
+	}
+	done, err := t.Adapt(t.process, was, now)
+	if done && err == nil {
+		t.input = input
+	}
+	return done, err
 }
 
 // Again stops what runs and starts it anew with the same input, on what it has

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,6 +32,8 @@ type input struct {
 	Brokers   []node            `json:"brokers"`
 	Superuser string            `json:"superuser"`
 	Settings  map[string]string `json:"settings"` // broker configuration
+	// Retention are those settings that change while the brokers run.
+	Retention map[string]string `json:"retention,omitempty"`
 	TLS       *encryption       `json:"tls,omitempty"`
 	Sync      bool              `json:"sync,omitempty"` // acknowledge what is on disk only
 }
@@ -49,7 +53,14 @@ const gateAnswer = "brokers-answer"
 
 // Want describes the brokers of a profile.
 func Want(p *profiles.Profile) plan.Want {
-	in := input{Bootstrap: "${addresses.bootstrap}", Superuser: p.Kafka.Superuser, Settings: p.Kafka.Config, Sync: p.Kafka.Sync}
+	in := input{Bootstrap: "${addresses.bootstrap}", Superuser: p.Kafka.Superuser, Settings: map[string]string{}, Retention: map[string]string{}, Sync: p.Kafka.Sync}
+	for key, value := range p.Kafka.Config {
+		if strings.HasPrefix(key, "log.retention.") {
+			in.Retention[key] = value
+		} else {
+			in.Settings[key] = value
+		}
+	}
 	w := plan.Want{Outputs: []string{"bootstrap"}, Runs: true, Stores: "the records of every topic, users and ACLs"}
 	for i := range p.Kafka.Brokers.Count {
 		id := strconv.Itoa(int(p.Kafka.Brokers.FirstID) + i)
@@ -68,7 +79,7 @@ func Want(p *profiles.Profile) plan.Want {
 	if in.Sync {
 		w.Title += ", synced to disk"
 	}
-	w.Input = plan.Input(in)
+	w.Input, w.InPlace = plan.Input(in), []string{"retention"}
 	w.Gates = []plan.Gate{{Name: gateAnswer, What: "every broker answers at its own address", Deadline: 10 * time.Second}}
 	return w
 }
@@ -87,7 +98,7 @@ func New(host *embedded.Host) plan.Part {
 				return nil, nil, err
 			}
 			cfg := broker.Config{Bootstrap: in.Bootstrap, DataDir: store, Superuser: in.Superuser, Password: password,
-				Settings: in.Settings, Sync: in.Sync, Log: host.Log("kafka")}
+				Settings: in.settings(), Sync: in.Sync, Log: host.Log("kafka")}
 			for _, n := range in.Brokers {
 				id, err := strconv.ParseInt(n.Name, 10, 32)
 				if err != nil {
@@ -125,7 +136,26 @@ func New(host *embedded.Host) plan.Part {
 				return nil, nil, errors.Join(err, cluster.Close())
 			}
 			return &process{cluster: cluster, login: login}, out, nil
+		},
+		Adapt: func(p embedded.Process, was, now input) (bool, error) {
+			running, ok := p.(*process)
+			retention := now.Retention
+			was.Retention, now.Retention = nil, nil
+			if !ok || !reflect.DeepEqual(was, now) {
+				return false, nil
+			}
+			return true, running.cluster.SetRetention(retention)
 		}}}
+}
+
+// settings are all that the brokers start with.
+func (in input) settings() map[string]string {
+	out := maps.Clone(in.Settings)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, in.Retention)
+	return out
 }
 
 // errNotRunning says that there are no brokers to control.
