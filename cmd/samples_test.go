@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/internal/chaos"
 )
 
@@ -70,6 +71,55 @@ func TestSamples(t *testing.T) {
 		must("smoke", "--only", "visit-cadence,alert-database-bytes,alert-decodes", "--timeout", "90s")
 		t.Logf("%s: %d bytes on the wire, byte for byte", version, len(want))
 	}
+	// And in another schema, newer and older: the same id, other bytes.
+	for _, pair := range [][2]string{{"4.0", "10.0"}, {"10.0", "4.0"}, {"7.4", "11.0"}} {
+		file := filepath.Join(samples, "sample-alert-v"+pair[0]+".avro")
+		_, was, err := wireOf(file, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := rewritten(t, was, pair[0], pair[1])
+		must("simulator", "create", "-q", file, "--schema", pair[1])
+		must("simulator", "play")
+		var got []byte
+		if !poll(func() bool {
+			got, err = alertlab("alertdb", "get", "1231321321", "-o", "wire")
+			return err == nil && bytes.Equal(got, want)
+		}) {
+			t.Fatalf("%s as %s: %d bytes came back (%v), not the %d wanted", file, pair[1], len(got), err, len(want))
+		}
+		must("alertdb", "get", "1231321321", "-o", "json")
+	}
 	must("smoke", "--only", "schema-versions")
 	must("down", "--purge", "--verify")
+}
+
+// rewritten gives a message of one published version as one of another.
+func rewritten(t *testing.T, wire []byte, from, to string) []byte {
+	t.Helper()
+	var schemas []*packet.Schema
+	for _, text := range []string{from, to} {
+		version, err := packet.ParseVersion(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema, err := packet.Published(version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schemas = append(schemas, schema)
+	}
+	id, body, err := packet.Unframe(wire)
+	if err != nil || int(id) != schemas[0].ID() {
+		t.Fatalf("schema id %d, %v", id, err)
+	}
+	c, err := packet.NewConverter(schemas[0], schemas[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.Convert(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return packet.Frame(uint32(schemas[1].ID()), out)
 }

@@ -28,10 +28,13 @@ func (a *app) simulator() *cobra.Command {
 		Long: `The simulator publishes one visit of alerts again and again. The visit lies in a
 topic of its own, the reservoir, each alert with its offset in time from the first;
 the lab plays it into the public topic at the profile's interval. These verbs make
-a visit, put another one into the reservoir, and play it beside the lab.`,
+a visit, put another one into the reservoir, play one beside the lab or into any
+Kafka, let the lab's simulator rest, and print what is there.`,
 		Example: `  alertlab simulator generate visit.avro
   alertlab simulator create visit.avro
-  alertlab simulator play`,
+  alertlab simulator play --input visit.avro --interval 37s
+  alertlab simulator pause
+  alertlab simulator print --limit 3`,
 	}
 	c.AddCommand(a.simulatorGenerate(), a.simulatorCreate(), a.simulatorPlay(), a.simulatorPause(), a.simulatorResume(), a.simulatorPrint())
 	return c
@@ -154,14 +157,14 @@ func (a *app) showing(ctx context.Context, quiet bool, key, title string, work f
 			sink(e)
 		}
 		emit(event.Event{Kind: event.Planned, Text: key, Steps: []event.Step{{Key: key, Action: key, Title: title}}})
-		emit(event.Event{Kind: event.Began, Step: key, Action: key, Text: title})
+		emit(event.Event{Kind: event.Began, Step: key, Action: key})
 		err := work(ctx, func(done, total int64, unit string) {
 			emit(event.Event{Kind: event.Progress, Step: key, Count: done, Total: total, Unit: unit})
 		})
 		if err != nil {
 			return err
 		}
-		emit(event.Event{Kind: event.Done, Step: key, Action: key, Text: title})
+		emit(event.Event{Kind: event.Done, Step: key, Action: key})
 		emit(event.Event{Kind: event.Finished, Text: key})
 		return nil
 	})

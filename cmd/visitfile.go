@@ -35,7 +35,7 @@ func (a *app) checkVisit(ctx context.Context, path, version string, quiet bool) 
 	v := &visitFile{path: path}
 	if version != "" {
 		var err error
-		if v.to, err = publishedSchema(version); err != nil {
+		if v.to, err = a.namedSchema(version); err != nil {
 			return nil, err
 		}
 	}
@@ -153,16 +153,15 @@ type closingSource struct {
 	io.Closer
 }
 
-// publishedSchema gives the schema of a version that a user named.
-func publishedSchema(text string) (*packet.Schema, error) {
-	version, err := packet.ParseVersion(text)
+// namedSchema gives the schema of a version that a user named, which may be a draft of
+// the lab.
+func (a *app) namedSchema(text string) (*packet.Schema, error) {
+	schema, err := a.schemaOf(text)
 	if err == nil {
-		var schema *packet.Schema
-		if schema, err = packet.Published(version); err == nil {
-			return schema, nil
-		}
+		return schema, nil
 	}
-	return nil, fault.Wrap(fault.BadInput, "the schema cannot be used", fmt.Errorf("%w (there are %s)", err, strings.Join(schemas.Versions(), ", ")), "name one of these: --schema 11.0")
+	known := strings.Join(append(schemas.Versions(), a.draftVersions()...), ", ")
+	return nil, fault.Wrap(fault.BadInput, "the schema cannot be used", fmt.Errorf("%w (there are %s)", err, known), "name one of these: --schema 11.0")
 }
 
 // lossLines lists losses for people, by record and kind, in lines of at most width

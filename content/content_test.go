@@ -142,7 +142,7 @@ func (pl *place) admin(t *testing.T) *kadm.Client {
 func TestNeverApplied(t *testing.T) {
 	t.Parallel()
 	s := &secrets.Store{}
-	for key, part := range map[string]plan.Part{"users": users.New(s), "topics": topics.New(s), "buckets": buckets.New(s), "schemas": schemas.New(""), "reservoir": reservoir.New(s)} {
+	for key, part := range map[string]plan.Part{"users": users.New(s), "topics": topics.New(s), "buckets": buckets.New(s), "schemas": schemas.New(""), "reservoir": reservoir.New(s, "")} {
 		if o, err := part.Observe(t.Context(), plan.Look{}); err != nil || o.State != plan.Absent {
 			t.Errorf("%s: %+v, %v", key, o, err)
 		}
@@ -157,7 +157,7 @@ func TestKafka(t *testing.T) {
 
 	userWant, userPart := users.Want(pl.profile, nil), users.New(pl.secrets)
 	topicWant, topicPart := topics.Want(pl.profile), topics.New(pl.secrets)
-	visitWant, visitPart := reservoir.Want(pl.profile), reservoir.New(pl.secrets)
+	visitWant, visitPart := reservoir.Want(pl.profile), reservoir.New(pl.secrets, "")
 	for range 2 { // whatever was there
 		pl.apply(t, "users", userWant, userPart)
 		pl.apply(t, "topics", topicWant, topicPart)
@@ -381,7 +381,7 @@ func TestLoadedReservoir(t *testing.T) {
 	pl.apply(t, "topics", topics.Want(pl.profile), topics.New(pl.secrets))
 	file := filepath.Join(t.TempDir(), "visit.avro")
 	write(t, file, 3)
-	part := reservoir.New(pl.secrets)
+	part := reservoir.New(pl.secrets, "")
 	// What is there is not what this manifest says, so the file is read.
 	pl.apply(t, "reservoir", reservoir.WantLoaded(pl.profile, file, "", `{"topic":"alerts-static","endOffset":99}`), part)
 	manifest := pl.outputs["reservoir"]["manifest"]

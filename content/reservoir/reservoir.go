@@ -20,6 +20,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/simulator"
 	"github.com/alertlab/alertlab/content"
+	"github.com/alertlab/alertlab/content/schemas"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/secrets"
 	"github.com/alertlab/alertlab/profiles"
@@ -36,9 +37,11 @@ type input struct {
 	// File and Manifest say what a user loaded instead of a synthetic visit:
 	// then all of the visit's fields are empty. As is the schema version in which
 	// the file's alerts are written, empty for the file's own.
-	File     string `json:"file,omitempty"`
-	As       string `json:"as,omitempty"`
-	Manifest string `json:"manifest,omitempty"`
+	File string `json:"file,omitempty"`
+	As   string `json:"as,omitempty"`
+	// Draft is that version where it is one of the lab's drafts.
+	Draft    profiles.Draft `json:"draft,omitzero"`
+	Manifest string         `json:"manifest,omitempty"`
 }
 
 // Synthetic visits are of one night, numbered YYYYMMDDNNNNN, at one time, MJD days
@@ -87,21 +90,31 @@ func Want(p *profiles.Profile) plan.Want {
 
 // WantLoaded describes a reservoir that a user loaded from a file: it is kept as
 // it is, and loaded again from the file where it is not what its manifest says. schema
-// is the version in which the file's alerts are written, "" for the file's own.
-func WantLoaded(p *profiles.Profile, file, schema, loaded string) plan.Want {
+// is the version in which the file's alerts are written, "" for the file's own; drafts
+// are the lab's, of which it may be one.
+func WantLoaded(p *profiles.Profile, file, schema, loaded string, drafts ...profiles.Draft) plan.Want {
 	w := Want(p)
 	w.Title = fmt.Sprintf("keep the visit that was loaded from %s in %s", file, p.Simulator.StaticTopic)
-	w.Input = plan.Input(input{Bootstrap: "${kafka.bootstrap}", User: profiles.SimulatorUser, Topic: p.Simulator.StaticTopic, File: file, As: schema, Manifest: loaded})
+	in := input{Bootstrap: "${kafka.bootstrap}", User: profiles.SimulatorUser, Topic: p.Simulator.StaticTopic, File: file, As: schema, Manifest: loaded}
+	for _, d := range drafts {
+		if schema != "" && d.Version == schema {
+			in.Draft = d
+		}
+	}
+	w.Input = plan.Input(in)
 	return w
 }
 
-// New makes the part.
-func New(s *secrets.Store) plan.Part {
-	p := &part{secrets: s}
+// New makes the part. dir is the lab's directory, where its drafts lie.
+func New(s *secrets.Store, dir string) plan.Part {
+	p := &part{secrets: s, dir: dir}
 	return content.Part[input]{Look: p.look, Make: p.apply}
 }
 
-type part struct{ secrets *secrets.Store }
+type part struct {
+	secrets *secrets.Store
+	dir     string
+}
 
 // look sees whether the reservoir is what its manifest says.
 func (p *part) look(ctx context.Context, in input, look plan.Look) (plan.Observation, error) {
@@ -163,7 +176,7 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 			return nil, err
 		}
 	}
-	load, closer, err := source(in)
+	load, closer, err := p.source(in)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +195,7 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 
 // source gives what is to be loaded: the file, or a synthetic visit. The closer
 // ends it.
-func source(in input) (simulator.CreateConfig, io.Closer, error) {
+func (p *part) source(in input) (simulator.CreateConfig, io.Closer, error) {
 	var load simulator.CreateConfig
 	if in.File != "" {
 		f, err := os.Open(in.File)
@@ -196,7 +209,7 @@ func source(in input) (simulator.CreateConfig, io.Closer, error) {
 		}
 		load.Source, load.Schema = simulator.Container(r), r.Schema()
 		if in.As != "" {
-			if load, err = writtenAs(load, in.As); err != nil {
+			if load, err = p.writtenAs(load, in); err != nil {
 				f.Close()
 				return load, nil, fmt.Errorf("%s: %w", in.File, err)
 			}
@@ -221,12 +234,8 @@ func source(in input) (simulator.CreateConfig, io.Closer, error) {
 }
 
 // writtenAs has the alerts written anew in another schema version.
-func writtenAs(load simulator.CreateConfig, as string) (simulator.CreateConfig, error) {
-	version, err := packet.ParseVersion(as)
-	if err != nil {
-		return load, err
-	}
-	schema, err := packet.Published(version)
+func (p *part) writtenAs(load simulator.CreateConfig, in input) (simulator.CreateConfig, error) {
+	schema, err := p.schema(in)
 	if err != nil {
 		return load, err
 	}
@@ -236,6 +245,18 @@ func writtenAs(load simulator.CreateConfig, as string) (simulator.CreateConfig, 
 	}
 	load.Source, load.Schema = simulator.Converted(load.Source, converter), schema
 	return load, nil
+}
+
+// schema gives the version that alerts are written in: a draft, or a published one.
+func (p *part) schema(in input) (*packet.Schema, error) {
+	if in.Draft.Version != "" {
+		return schemas.Unreleased(p.dir, in.Draft)
+	}
+	version, err := packet.ParseVersion(in.As)
+	if err != nil {
+		return nil, err
+	}
+	return packet.Published(version)
 }
 
 // same says whether the last load was of the same visit; where it was loaded to

@@ -56,7 +56,7 @@ func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, sta
 // loaded is the reservoir: the profile's visit, unless a user loaded another.
 func loaded(p *profiles.Profile, desc state.Description) plan.Want {
 	if r := desc.Reservoir; r != nil {
-		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest)
+		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest, desc.Overlay.Drafts...)
 	}
 	return reservoir.Want(p)
 }
@@ -110,7 +110,7 @@ func entries() map[string]entry {
 		"schema-registry/built-in":          {profile(registry.Want), registry.New},
 		"schemas/registry-protocol":         {registered, func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
 		"registry-front/built-in":           {profile(front.Want), front.New},
-		"reservoir/built-in":                {loaded, contents(reservoir.New)},
+		"reservoir/built-in":                {loaded, func(h *embedded.Host) plan.Part { return reservoir.New(h.Secrets, h.Dir.Path()) }},
 		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
 		"alert-database-server/built-in":    {archive, alertdb.New},
 		"simulator/built-in":                {profile(simulator.Want), simulator.New},
