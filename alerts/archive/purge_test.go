@@ -85,7 +85,7 @@ func TestPurge(t *testing.T) {
 func TestPurgePages(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	const n = 2100 // a page of S3 holds 1000
+	const n = 1050 // a page of S3 holds 1000
 	old := time.Now().AddDate(0, 0, -30)
 	var g errgroup.Group
 	g.SetLimit(32)
