@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,7 +98,15 @@ func TestRegistryServe(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
+	authority := httptest.NewUnstartedServer(nil) // of its certificate, which is for 127.0.0.1
+	authority.StartTLS()
+	authority.Close()
+	ca := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	cluster, err := broker.Start(ctx, broker.Config{Nodes: []broker.Node{{ID: 0, Address: "127.0.0.1:0"}, {ID: 1, Address: "127.0.0.1:0"}},
+		TLS:     &tls.Config{Certificates: authority.TLS.Certificates},
 		DataDir: filepath.Join(t.TempDir(), "kafka"), Superuser: "kafka-admin", Password: "a-password-of-the-test"})
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +120,7 @@ func TestRegistryServe(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("a-password-of-the-test\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--bootstrap", cluster.Nodes()[0].Address, "--user", "kafka-admin", "--password-file", secret, "--compatibility", "none"}
+	args := []string{"--bootstrap", cluster.Nodes()[0].Address, "--ca", ca, "--user", "kafka-admin", "--password-file", secret, "--compatibility", "none"}
 
 	size := 0
 	var mu sync.Mutex

@@ -110,7 +110,7 @@ func TestSchemaSyncElsewhere(t *testing.T) {
 	nothing := func() {}
 	happens.Store(&nothing)
 	posts.Store(5)
-	if code, out := sync(login); code != 1 || !strings.Contains(out, "does not do it") {
+	if code, out := sync(login); code != 1 || !strings.HasPrefix(out, "error: the schema registry at ") || !strings.Contains(out, " does not do it: ") {
 		t.Errorf("a registry that fails: %d %s", code, out)
 	}
 	settled("after a failure")
@@ -163,7 +163,7 @@ func TestSchemaSyncElsewhere(t *testing.T) {
 	if status, answer := ask(ctx, http.MethodPost, inner.URL+"/subjects/lsst-alerts-v7.4-value/versions", `{"schema":"\"long\"","id":9999,"version":1}`); status != http.StatusOK {
 		t.Fatal(answer)
 	}
-	if code, out := sync(login); code != 1 || !strings.Contains(out, "holds other content: schema 704: version 1 of subject lsst-alerts-v7.4-value is taken by id 9999") {
+	if code, out := sync(login); code != 1 || !strings.HasPrefix(out, "error: the registry at ") || !strings.Contains(out, " holds other content: schema 704: version 1 of subject lsst-alerts-v7.4-value is taken by id 9999") {
 		t.Errorf("taken: %d %s", code, out)
 	}
 }

@@ -71,6 +71,7 @@ func All() []Check {
 		visitCadence(),
 		alertDatabaseBytes(),
 		alertDatabaseScope(),
+		alertObjects(),
 		unknownIDs(),
 		brokerKilled(),
 		restartKeepsData(),
@@ -150,6 +151,20 @@ func NeedAlertDatabase() Need {
 	return Need{Name: "alert-database", Missing: func(e *Env) string {
 		if e.Endpoints.AlertDB.URL == "" {
 			return "the card has no alert database"
+		}
+		return ""
+	}}
+}
+
+// NeedObjectStore is met when the card gives an object store with the bucket of the
+// alerts, and the credentials have keys of it.
+func NeedObjectStore() Need {
+	return Need{Name: "object-store", Missing: func(e *Env) string {
+		switch store, keys := e.Endpoints.ObjectStore, e.Credentials.ObjectStore; {
+		case store.URL == "" || store.AlertBucket == "":
+			return "the card has no object store"
+		case keys.AccessKey == "" || keys.SecretKey == "":
+			return "the credentials hold no keys of the object store"
 		}
 		return ""
 	}}

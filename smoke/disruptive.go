@@ -385,7 +385,6 @@ type load struct {
 
 	mu    sync.Mutex
 	acked []ack
-	sent  int
 	lost  error // the first record that was given up
 }
 

@@ -153,8 +153,17 @@ func startLab(t *testing.T, interval time.Duration, n int) *wholeLab {
 	lab.objects = objectstore.NewClient(objectstore.ClientConfig{Endpoint: child.Endpoint(), AccessKey: "access", SecretKey: "secret-s3"})
 	t.Cleanup(lab.objects.Close)
 	check(lab.objects.EnsureBucket(ctx, bucket))
+	o.Endpoints.ObjectStore = endpoints.ObjectStore{URL: child.Endpoint(), Region: "us-east-1", AlertBucket: bucket, SchemaBucket: bucket}
+	o.Credentials.ObjectStore = endpoints.Keys{AccessKey: "access", SecretKey: "secret-s3"}
 	buckets := archive.Buckets{Alerts: bucket, Schemas: bucket}
-	o.Endpoints.AlertDB.URL = serve(t, archive.NewServer(archive.ServerConfig{Objects: lab.objects, Buckets: buckets}))
+	o.Endpoints.AlertDB = endpoints.AlertDB{Scope: "read:alertdb",
+		Tokens: []endpoints.Token{{Name: "with", Scopes: []string{"read:alertdb"}}, {Name: "without", Scopes: []string{"user:token"}}}}
+	o.Credentials.Tokens = map[string]string{"with": "gt-with", "without": "gt-without"}
+	access := front.Access{Scope: "read:alertdb", Realm: "test", Open: []string{"/v1/health"}}
+	for _, token := range o.Endpoints.AlertDB.Tokens {
+		access.Tokens = append(access.Tokens, front.Token{Name: token.Name, Secret: o.Credentials.Tokens[token.Name], Scopes: token.Scopes})
+	}
+	o.Endpoints.AlertDB.URL = serve(t, front.RequireScope(archive.NewServer(archive.ServerConfig{Objects: lab.objects, Buckets: buckets}), access))
 	source, err := registry.NewClient(o.Endpoints.Registry.URL)
 	check(err)
 	ingester, err := archive.NewIngester(archive.IngesterConfig{
@@ -240,6 +249,7 @@ func TestWholeLab(t *testing.T) {
 	// On a machine that stands still for a second, a visit may count as two: how
 	// many alerts the last one has is not asked here.
 	wantPassed(t, check(t, o, "alert-database-bytes"), " alerts of the visit of ", " MB equal")
+	wantPassed(t, check(t, o, "alert-objects"), "bucket "+bucket+": ", " MB equal")
 	schema, err := packet.Published(packet.VersionFromID(1100))
 	if err != nil {
 		t.Fatal(err)
@@ -248,6 +258,7 @@ func TestWholeLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bodies := map[int64][]byte{}
 	for i := range n {
 		body, err := visit.Body(i)
 		if err != nil {
@@ -257,12 +268,32 @@ func TestWholeLab(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// As an ingester would write that forgets the header.
-		if err := lab.objects.Put(testContext(t), bucket, archive.AlertKey(head.ID), gzipped(body)); err != nil {
+		// As an ingester would write before its version 4.
+		key := archive.AlertKey(head.ID)
+		whole, err := lab.objects.Bytes(testContext(t), bucket, key)
+		if err == nil {
+			err = lab.objects.Put(testContext(t), bucket, archive.AlertKeys(head.ID)[2], whole)
+		}
+		if err == nil {
+			err = lab.objects.Delete(testContext(t), bucket, key)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies[head.ID] = body
+	}
+	short := o
+	short.Timeout = 4 * time.Second
+	wantPassed(t, check(t, short, "alert-database-bytes"), " MB equal")
+	wantFailed(t, check(t, short, "alert-objects"), " did not", "of waiting for the ingester", "v2/alerts/")
+	for id, body := range bodies {
+		// As one would that forgets the header.
+		if err := lab.objects.Put(testContext(t), bucket, archive.AlertKey(id), gzipped(body)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wantFailed(t, check(t, o, "alert-database-bytes"), " did not", "the first difference is at byte 0", "seed "+strconv.Itoa(int(o.Seed)))
+	wantFailed(t, check(t, short, "alert-objects"), " did not", "the first difference is at byte 0")
+	wantFailed(t, check(t, short, "alert-database-bytes"), " did not", "the first difference is at byte 0", "seed "+strconv.Itoa(int(o.Seed)))
 }
 
 // allPass runs every check. A machine with other work that stands still for a second

@@ -455,6 +455,21 @@ func TestATopicInheritsTheBrokersMessageLimit(t *testing.T) {
 	}
 }
 
+// A refused login is answered no sooner than Kafka's
+// connection.failed.authentication.delay.ms; a right one at the same time goes on.
+func TestRefusalWaits(t *testing.T) {
+	t.Parallel()
+	c := startTest(t, testConfig(t))
+	began := time.Now()
+	err := clientAs(t, c, testUser, "wrong", kgo.RequestRetries(0)).Ping(deadline(t))
+	if took := time.Since(began); !errors.Is(err, kerr.SaslAuthenticationFailed) || took < refusalDelay {
+		t.Errorf("refused after %v: %v", took, err)
+	}
+	if err := client(t, c).Ping(deadline(t)); err != nil {
+		t.Error(err)
+	}
+}
+
 // A consumer that has read all goes on where it was, whatever happens to leaders, and
 // does not take it for lost records.
 func TestReadersOfAllOutliveTheirLeaders(t *testing.T) {

@@ -77,13 +77,13 @@ func TestSync(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for producer := range 4 {
-		cl := client(t, c, kgo.ProducerBatchCompression(kgo.NoCompression()))
+		cl := client(t, c, kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 		wg.Go(func() {
 			for i := range 30 {
 				name := fmt.Sprintf("record-%d-%d-", producer, i)
 				topic := []string{"plain", "stamped/%"}[i%2]
 				value := name + strings.Repeat("x", 2000)
-				if err := cl.ProduceSync(deadline(t), &kgo.Record{Topic: topic, Value: []byte(value)}).FirstErr(); err != nil {
+				if err := cl.ProduceSync(deadline(t), &kgo.Record{Topic: topic, Partition: int32(i / 2 % 2), Value: []byte(value)}).FirstErr(); err != nil {
 					t.Error(err)
 					return
 				}

@@ -1,9 +1,11 @@
 package drafts_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,14 +53,32 @@ func TestADraft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seen := make(map[string]bool)
 	for i := range v.Len() {
 		body, err := v.Body(i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Schema.Decode(body); err != nil {
+		alert, err := d.Schema.Decode(body)
+		if err != nil {
 			t.Fatal(err)
 		}
+		if alert["broker_hint"] == nil {
+			t.Error("a text that only the draft has is null")
+		}
+		source := alert["diaSource"].(map[string]any)
+		for _, field := range []string{"streakScore", "streakClass", "streakEnds", "streakTags", "streakDigest"} {
+			seen[fmt.Sprint(field, source[field])] = true
+		}
+		if n := len(source["streakEnds"].([]any)); n < 1 || n > 4 {
+			t.Errorf("%d items in an array that only the draft has", n)
+		}
+		if again, err := v.Body(i); err != nil || !bytes.Equal(again, body) {
+			t.Errorf("alert %d is not the same twice: %v", i, err)
+		}
+	}
+	if len(seen) < 100 {
+		t.Errorf("fields that only the draft has differ in %d ways only", len(seen))
 	}
 }
 
@@ -141,6 +161,30 @@ func TestFolders(t *testing.T) {
 	}
 	if _, err := drafts.Load(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
+// TestArraysOfArrays must not take for ever.
+func TestArraysOfArrays(t *testing.T) {
+	t.Parallel()
+	const deep = 20
+	dir := t.TempDir()
+	text := `{"namespace":"lsst.v12_0","type":"record","name":"alert","fields":[{"name":"diaSourceId","type":"long"},
+		{"name":"diaSource","type":{"type":"record","name":"diaSource","fields":[{"name":"midpointMjdTai","type":"double"},
+		{"name":"deep","type":` + strings.Repeat(`{"type":"array","items":`, deep) + `"int"` + strings.Repeat("}", deep) + `}]}}]}`
+	if err := os.WriteFile(filepath.Join(dir, "lsst.v12_0.alert.avsc"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := drafts.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := packet.NewVisit(packet.VisitConfig{Schema: d.Schema, Alerts: 1, MidpointMjdTai: 61365})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := v.Body(0); err != nil || len(body) > 1000 {
+		t.Errorf("%d bytes, %v", len(body), err)
 	}
 }
 

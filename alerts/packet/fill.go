@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // fill appends the Avro encoding of one value to dst. A schema is turned into
@@ -19,15 +20,23 @@ type alertPlan struct {
 	rows   rowFills
 	stamps int  // how many fields are for stamps
 	moving bool // there is a record for solar-system objects
+	guess  bool // fields that are not known get a value by their type
+}
+
+// with gives the values of a record as this plan wants them.
+func (p *alertPlan) with(v values) values {
+	v.guess = p.guess
+	return v
 }
 
 // rowFills make records of the history arrays; nil for an array that the
 // schema does not have.
 type rowFills struct{ source, forced, limit fill }
 
-// planOf makes the plan of an alert record.
-func planOf(alert *layout) (*alertPlan, error) {
-	p := &alertPlan{}
+// planOf makes the plan of an alert record. With guess, fields that are not known
+// by their name get a value all the same.
+func planOf(alert *layout, guess bool) (*alertPlan, error) {
+	p := &alertPlan{guess: guess}
 	fills := make([]fill, 0, len(alert.fields))
 	for i := range alert.fields {
 		f := &alert.fields[i]
@@ -36,7 +45,7 @@ func planOf(alert *layout) (*alertPlan, error) {
 			return nil, fmt.Errorf("field %s: %w", f.name, err)
 		}
 		if special == nil {
-			if special, err = putOf(f.name, inner(f.layout), alertValues); err != nil {
+			if special, err = putOf(f.name, inner(f.layout), p.with(alertValues)); err != nil {
 				return nil, fmt.Errorf("field %s: %w", f.name, err)
 			}
 		}
@@ -55,12 +64,12 @@ func (p *alertPlan) alertField(f *layoutField) (put, error) {
 	l := inner(f.layout)
 	switch {
 	case f.name == "diaSource" && l.kind == kindRecord:
-		return recordPut(l, sourceValues, always)
+		return recordPut(l, p.with(sourceValues), always)
 	case f.name == "diaObject" && l.kind == kindRecord:
-		return recordPut(l, objectValues, func(s *scene) bool { return !s.moving })
+		return recordPut(l, p.with(objectValues), func(s *scene) bool { return !s.moving })
 	case movingRecords[f.name] != nil && l.kind == kindRecord:
 		p.moving = true
-		return recordPut(l, *movingRecords[f.name], func(s *scene) bool { return s.moving })
+		return recordPut(l, p.with(*movingRecords[f.name]), func(s *scene) bool { return s.moving })
 	case l.kind == kindArray && l.item.kind == kindRecord:
 		return p.historyField(f.name, l)
 	case l.kind == kindBytes && stampFields[f.name].kind != "":
@@ -93,7 +102,7 @@ func (p *alertPlan) historyField(name string, l *layout) (put, error) {
 	if !ok {
 		return nil, nil
 	}
-	fields, err := recordFills(l.item, h.values)
+	fields, err := recordFills(l.item, p.with(h.values))
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +266,86 @@ func putOf(name string, l *layout, v values) (put, error) {
 			}, nil
 		}
 	}
+	if v.guess {
+		guess := guessOf(name, l, v)
+		return func(s *scene, dst []byte) ([]byte, bool) { return guess(s, dst), true }, nil
+	}
 	return func(_ *scene, dst []byte) ([]byte, bool) { return dst, false }, nil
+}
+
+// maxGuesses bounds the items of an array that nobody knows.
+const maxGuesses = 4
+
+// guessOf gives a value of a type and nothing more: what the author of a schema
+// that is not released sees in fields that only they know. In records the fields
+// that are known have their values.
+func guessOf(name string, l *layout, v values) fill {
+	items := int64(maxGuesses)
+	if v.within {
+		items = 1 // arrays of arrays would grow beyond measure
+	}
+	v.within = true
+	one := func(l *layout) fill {
+		p, err := putOf(name, inner(l), v)
+		if err != nil {
+			return func(_ *scene, dst []byte) []byte { return append(dst, zeroOf(l)...) }
+		}
+		return fillOf(l, p)
+	}
+	switch l.kind {
+	case kindInt, kindLong:
+		return func(s *scene, dst []byte) []byte { return binary.AppendVarint(dst, s.rng.Int64N(100)) }
+	case kindFloat:
+		return func(s *scene, dst []byte) []byte {
+			return binary.LittleEndian.AppendUint32(dst, math.Float32bits(s.rng.Float32()))
+		}
+	case kindDouble:
+		return func(s *scene, dst []byte) []byte {
+			return binary.LittleEndian.AppendUint64(dst, math.Float64bits(s.rng.Float64()))
+		}
+	case kindString, kindBytes:
+		return func(s *scene, dst []byte) []byte {
+			text := name + "-" + strconv.Itoa(s.rng.IntN(10))
+			return append(binary.AppendVarint(dst, int64(len(text))), text...)
+		}
+	case kindEnum:
+		return func(s *scene, dst []byte) []byte { return binary.AppendVarint(dst, s.rng.Int64N(int64(l.size))) }
+	case kindFixed:
+		return func(s *scene, dst []byte) []byte {
+			for range l.size {
+				dst = append(dst, byte(s.rng.Uint32()))
+			}
+			return dst
+		}
+	case kindArray, kindMap:
+		item := one(l.item)
+		return func(s *scene, dst []byte) []byte {
+			n := 1 + s.rng.Int64N(items)
+			dst = binary.AppendVarint(dst, n)
+			for i := range n {
+				if l.kind == kindMap {
+					key := name + "-" + strconv.FormatInt(i, 10)
+					dst = append(binary.AppendVarint(dst, int64(len(key))), key...)
+				}
+				dst = item(s, dst)
+			}
+			return append(dst, 0)
+		}
+	case kindRecord:
+		if fields, err := recordFills(l, v); err == nil {
+			return fields
+		}
+	case kindUnion:
+		branches := make([]fill, len(l.branches))
+		for i, b := range l.branches {
+			branches[i] = one(b)
+		}
+		return func(s *scene, dst []byte) []byte {
+			i := s.rng.IntN(len(branches))
+			return branches[i](s, binary.AppendVarint(dst, int64(i)))
+		}
+	}
+	return func(_ *scene, dst []byte) []byte { return append(dst, zeroOf(l)...) }
 }
 
 // none is the absent whole number.

@@ -48,6 +48,11 @@ var published = sync.OnceValue(func() *catalogue {
 // Versions lists the published versions, ascending, 3.0 to 11.0.
 func Versions() []Version { return slices.Clone(published().versions) }
 
+func isPublished(v Version) bool {
+	_, ok := published().schemas[v]
+	return ok
+}
+
 // UnknownVersionError reports a version that was never published.
 type UnknownVersionError struct{ Version Version }
 

@@ -14,6 +14,8 @@ type values struct {
 	ids     map[string]func(*scene) int64
 	flags   map[string]func(*scene) bool
 	texts   map[string]func(*scene) string
+	guess   bool // what is not known gets a value by its type
+	within  bool // this is inside of such a value
 }
 
 // renamed takes names of older schemas to those of later ones. Order matters:

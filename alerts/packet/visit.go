@@ -48,6 +48,10 @@ type VisitConfig struct {
 // in sixteen is of a solar-system object. Stamps are FITS images of a point
 // source on noise. Noise comes from a table read at random offsets, which is
 // good enough to look at and to compress, not for statistics.
+//
+// Fields that are not known by their name, or by what names like it mean, have no
+// value in a published schema; in any other they get one by their type alone, so
+// that the author of a draft sees them.
 type Visit struct {
 	cfg     VisitConfig
 	field   field
@@ -92,7 +96,7 @@ func NewVisit(cfg VisitConfig) (*Visit, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := planOf(c.layout)
+	plan, err := planOf(c.layout, !isPublished(cfg.Schema.version))
 	if err != nil {
 		return nil, &SchemaError{Schema: c.layout.name, Err: err}
 	}

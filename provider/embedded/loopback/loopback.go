@@ -5,6 +5,10 @@
 // has its own with the real port. A lab takes one block 127.0.N.x, N = 0 for the
 // first lab, and keeps it. Elsewhere the system has 127.0.0.1 only, and brokers
 // are told apart by their ports.
+//
+// A lab that is advertised has one address of this machine for everything that
+// others shall reach, and ports instead of addresses; only the registry that takes
+// writes from anybody keeps its place in the block.
 package loopback
 
 import (
