@@ -9,12 +9,10 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/alerts/registry/election"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -37,8 +35,8 @@ const closing = 20 * time.Second
 
 func (a *app) registryServe() *cobra.Command {
 	var (
-		bootstrap, user, passwordFile, ca, cert, key, listen string
-		cfg                                                  registry.Config
+		listen string
+		cfg    registry.Config
 	)
 	c := &cobra.Command{
 		Use:   "serve",
@@ -54,9 +52,8 @@ frozen while another one took over, does not count.
 
 The user needs Read, Write and DescribeConfigs on the topic and Read on the group.
 
-Environment, for what no flag says: KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL,
-KAFKA_SASL_MECHANISM, KAFKA_USERNAME, SSL_CA_FILE, as "alertlab env" prints them.
-The password comes from KAFKA_PASSWORD or from --password-file, never from a flag.`,
+Addresses and names come from flags or the environment, as "alertlab env" prints it;
+the password from the environment or a file, never from the command line.`,
 		Example: `  eval "$(alertlab env --user alert-schema-registry)"
   alertlab registry serve --topic my-schemas --listen 127.0.0.1:8081
 
@@ -64,13 +61,8 @@ The password comes from KAFKA_PASSWORD or from --password-file, never from a fla
     --password-file /run/secrets/password --advertise http://registry-0.registry:8081`,
 		Args: cobra.NoArgs,
 	}
+	kafkaOf, logOf := a.addKafkaFlags(c), a.addLogFlags(c)
 	f := c.Flags()
-	f.StringVar(&bootstrap, "bootstrap", "", "Kafka's bootstrap addresses, host:port with commas between them")
-	f.StringVar(&user, "user", "", "Kafka user, logged in with SCRAM-SHA-512")
-	f.StringVar(&passwordFile, "password-file", "", "file with the user's password")
-	f.StringVar(&ca, "ca", "", "PEM file of the authority that signed the brokers' certificates; turns TLS on")
-	f.StringVar(&cert, "cert", "", "PEM file of this client's certificate, for mutual TLS")
-	f.StringVar(&key, "key", "", "PEM file of that certificate's key")
 	f.StringVar(&listen, "listen", ":8081", "address to serve at")
 	f.StringVar(&cfg.Advertise, "advertise", "", "URL at which other instances reach this one (default: http, the host's name and the port)")
 	f.StringVar(&cfg.Topic, "topic", registry.DefaultTopic, "topic that holds the state")
@@ -82,9 +74,10 @@ The password comes from KAFKA_PASSWORD or from --password-file, never from a fla
 		[]string{"NONE", "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"}, cobra.ShellCompDirectiveNoFileComp)))
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		const next = "alertlab registry serve --help"
-		login, err := kafkaLogin(a.getenv, bootstrap, user, passwordFile, ca, cert, key)
-		if err != nil {
-			return fault.Wrap(fault.BadInput, "there is no way into Kafka", err, next)
+		var m mistakes
+		cfg.Log, cfg.Login, cfg.Create = logOf.logger(a, &m), kafkaOf.login(a, &m), true
+		if err := m.fault(c); err != nil {
+			return err
 		}
 		if cfg.Session < 6*time.Second || cfg.Session > 30*time.Minute {
 			return fault.New(fault.BadInput, fmt.Sprintf("a session of %s is none", cfg.Session), "brokers take 6s to 30m", "alertlab registry serve --session 10s")
@@ -99,55 +92,12 @@ The password comes from KAFKA_PASSWORD or from --password-file, never from a fla
 				return fault.Wrap(fault.BadInput, "other instances cannot be told where this one is", err, "alertlab registry serve --advertise http://HOST:PORT")
 			}
 		}
-		cfg.Login, cfg.Create = login, true
-		cfg.Log = slog.New(slog.NewTextHandler(a.err, nil))
 		if err := cfg.Check(); err != nil {
 			return fault.Wrap(fault.BadInput, "such a registry cannot be served", err, next)
 		}
 		return serveRegistry(c.Context(), cfg, ln, a.out)
 	}
 	return c
-}
-
-// kafkaLogin makes a login of flags over the environment.
-func kafkaLogin(getenv func(string) string, bootstrap, user, passwordFile, ca, cert, key string) (kafka.Login, error) {
-	password := ""
-	if passwordFile != "" {
-		text, err := os.ReadFile(passwordFile)
-		if err != nil {
-			return kafka.Login{}, err
-		}
-		// Editors and shells end a file with a line's end; passwords have none.
-		if password = strings.TrimRight(string(text), "\r\n"); password == "" {
-			return kafka.Login{}, fmt.Errorf("%s is empty", passwordFile)
-		}
-	}
-	login, err := kafka.FromEnviron(func(name string) string {
-		switch {
-		case name == "KAFKA_USERNAME" && user != "":
-			return user
-		case name == "KAFKA_PASSWORD" && password != "":
-			return password
-		case name == "SSL_CA_FILE" && ca != "":
-			return ca
-		case name == "KAFKA_SECURITY_PROTOCOL" && (user != "" || ca != "" || cert != ""):
-			// What the flags say is not what the environment says.
-			return ""
-		}
-		return getenv(name)
-	}, bootstrap)
-	if err != nil {
-		return kafka.Login{}, err
-	}
-	if cert != "" || key != "" {
-		if ca == "" {
-			ca = getenv("SSL_CA_FILE")
-		}
-		if login.TLS, err = kafka.TLS(ca, cert, key); err != nil {
-			return kafka.Login{}, err
-		}
-	}
-	return login, nil
 }
 
 // advertised gives the address under which other hosts find a listener.

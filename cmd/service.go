@@ -61,7 +61,11 @@ func (a *app) secret(m *mistakes, flag, file, variable string) string {
 		m.add("--%s: %v", flag, err)
 		return ""
 	}
-	return strings.TrimRight(string(b), "\r\n")
+	text := strings.TrimRight(string(b), "\r\n")
+	if text == "" {
+		m.add("--%s: %s is empty", flag, file)
+	}
+	return text
 }
 
 // trust makes a configuration that trusts the authorities in a PEM file, nil for the
@@ -114,6 +118,12 @@ func (a *app) addKafkaFlags(c *cobra.Command) *kafkaFlags {
 // login makes a login of the flags, and of the environment where they are not given.
 func (k *kafkaFlags) login(a *app, m *mistakes) kafka.Login {
 	given := map[string]string{"KAFKA_SECURITY_PROTOCOL": k.protocol, "KAFKA_USERNAME": k.user, "SSL_CA_FILE": k.ca}
+	if k.protocol == "" && (k.certificate != "" || k.key != "") { // a certificate is for TLS alone
+		given["KAFKA_SECURITY_PROTOCOL"] = "SSL"
+		if k.user != "" {
+			given["KAFKA_SECURITY_PROTOCOL"] = "SASL_SSL"
+		}
+	}
 	if k.passwordFile != "" {
 		given["KAFKA_PASSWORD"] = a.secret(m, "password-file", k.passwordFile, "")
 	}
