@@ -76,15 +76,22 @@ func TestSchemaSyncElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	var running atomic.Pointer[exec.Cmd]
+	running := make(chan *os.Process, 1) // of the run that goes on
 	sync := func(env ...string) (int, string) {
 		t.Helper()
 		c := exec.CommandContext(ctx, "alertlab", "schema", "sync", outer.URL, "--ca", ca)
 		c.Env = append(append(os.Environ(), "ALERTLAB_STATE_DIR="+t.TempDir()), env...)
 		var out bytes.Buffer
 		c.Stdout, c.Stderr = &out, &out
-		running.Store(c)
-		err := c.Run()
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		running <- c.Process
+		err := c.Wait()
+		select {
+		case <-running: // nobody asked for it
+		default:
+		}
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) {
 			t.Fatal(err)
@@ -116,7 +123,7 @@ func TestSchemaSyncElsewhere(t *testing.T) {
 	settled("after a failure")
 
 	interrupt := func() {
-		if err := running.Load().Process.Signal(syscall.SIGINT); err != nil {
+		if err := (<-running).Signal(syscall.SIGINT); err != nil {
 			t.Error(err)
 		}
 	}
@@ -129,7 +136,7 @@ func TestSchemaSyncElsewhere(t *testing.T) {
 
 	// Killed, it leaves what the next one settles.
 	kill := func() {
-		if err := running.Load().Process.Kill(); err != nil {
+		if err := (<-running).Kill(); err != nil {
 			t.Error(err)
 		}
 	}

@@ -89,9 +89,12 @@ func TestKafkaFlags(t *testing.T) {
 	if len(m) > 0 || len(login.Bootstrap) != 2 || login.User != "me" || login.Password != "other" || login.TLS == nil {
 		t.Errorf("of the flags: %v, user %s, %v", login.Bootstrap, login.User, m)
 	}
+	(&kafkaFlags{bootstrap: "a:1", passwordFile: write(t, "\n")}).login(withEnv(env), &m)
+	// A certificate alone asks for TLS.
+	(&kafkaFlags{bootstrap: "a:1", certificate: "alone", key: "alone"}).login(withEnv(nil), &m)
 	(&kafkaFlags{bootstrap: "a", protocol: "SSL", certificate: "nowhere", key: "nowhere"}).login(withEnv(nil), &m)
-	(&kafkaFlags{bootstrap: "a:1", certificate: "c", key: "k"}).login(withEnv(nil), &m)
-	for _, want := range []string{"--client-cert, --client-key: open nowhere", "--bootstrap: address a: missing port", "--client-cert, --client-key: they are for SSL"} {
+	(&kafkaFlags{bootstrap: "a:1", protocol: "PLAINTEXT", certificate: "c", key: "k"}).login(withEnv(nil), &m)
+	for _, want := range []string{" is empty", "--client-cert, --client-key: open alone", "--client-cert, --client-key: open nowhere", "--bootstrap: address a: missing port", "--client-cert, --client-key: they are for SSL"} {
 		if !strings.Contains(strings.Join(m, "\n"), want) {
 			t.Errorf("%q is not said: %q", want, m)
 		}
