@@ -199,7 +199,7 @@ func TestCancelOnLivingLab(t *testing.T) {
 	other := describe("local")
 	other.Stack = "other"
 	s.lab.doings()
-	if err := client.Up(ctx, other, silent); fault.CodeOf(err) != fault.Interrupted {
+	if err := client.Up(ctx, other, silent); fault.CodeOf(err) != fault.Interrupted || err.Error() != "up was interrupted: what was done so far is kept" {
 		t.Errorf("got %v", err)
 	}
 	sameLines(t, "done", s.lab.doings())
