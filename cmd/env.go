@@ -10,6 +10,7 @@ import (
 
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/profiles"
 )
 
 func (a *app) env() *cobra.Command {
@@ -115,7 +116,8 @@ func tokenOf(card endpoints.Endpoints, creds endpoints.Credentials, user string)
 	if user == card.Superuser() {
 		return card.AlertDB.Secret(creds, time.Now())
 	}
-	if card.AlertDB.Scope == "" {
+	// A user who is called like one of the lab's own tokens was not given it.
+	if card.AlertDB.Scope == "" || user == profiles.LabToken || user == profiles.ScopelessToken {
 		return ""
 	}
 	return creds.Tokens[user]

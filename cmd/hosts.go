@@ -38,7 +38,7 @@ client, as curl --resolve does.`,
 			return err
 		}
 		for _, h := range card.Hosts {
-			if _, err := fmt.Fprintf(a.out, "%s\t%s\n", h.Address, h.Name); err != nil {
+			if _, err := fmt.Fprint(a.out, h.Line()); err != nil {
 				return err
 			}
 		}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/alertlab/alertlab/alerts/admin"
 	"github.com/alertlab/alertlab/alerts/broker"
+	"github.com/alertlab/alertlab/alerts/drafts"
 	"github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/alerts/objectstore"
 	"github.com/alertlab/alertlab/alerts/objectstore/gateway"
@@ -483,6 +484,48 @@ func TestSchemas(t *testing.T) {
 			t.Errorf("version %s has id %d, %v", v, got.ID, err)
 		}
 	}
+	// A draft that a step registered, and one that a step which did not end may have
+	// registered, go when they are not wanted any more; under one version either may
+	// then be registered.
+	dir := t.TempDir()
+	one, other := draftIn(t, dir, "one", false), draftIn(t, dir, "other", true)
+	part = schemas.New(dir)
+	heldBy := func() int {
+		t.Helper()
+		subjects, err := client.API().Subjects(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(subjects, schemas.TopicSubject("12.0")) {
+			return 0
+		}
+		got, err := client.API().SchemaByVersion(t.Context(), schemas.TopicSubject("12.0"), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(got.Schema.Schema)
+	}
+	drafted := schemas.Want(pl.profile, []profiles.Draft{one})
+	pl.apply(t, "schemas", drafted, part)
+	first := heldBy()
+	changed := schemas.Want(pl.profile, []profiles.Draft{other})
+	pl.apply(t, "schemas", changed, part)
+	if second := heldBy(); first == 0 || second == 0 || first == second {
+		t.Errorf("the drafts have %d and %d characters", first, second)
+	}
+	begun := pl.last["schemas"]
+	pl.apply(t, "schemas", want, part)
+	if n := heldBy(); n != 0 {
+		t.Errorf("a draft of %d characters is left", n)
+	}
+	undrafted := pl.last["schemas"]
+	pl.apply(t, "schemas", changed, part)
+	pl.last["schemas"] = undrafted // the step that registered it did not end
+	pl.order(t, "schemas", want, part, plan.Order{Begun: []json.RawMessage{begun}})
+	if n := heldBy(); n != 0 {
+		t.Errorf("a draft of %d characters is left by a step that began", n)
+	}
+	pl.present(t, "schemas", want, part, "15 subjects are registered")
 	if _, err := client.API().DeleteSubject(t.Context(), "lsst-alerts-v7.4-value", sr.SoftDelete); err != nil {
 		t.Fatal(err)
 	}
@@ -493,6 +536,35 @@ func TestSchemas(t *testing.T) {
 	if o, err := part.Observe(t.Context(), plan.Look{Want: want, Last: pl.last["schemas"]}); err == nil {
 		t.Errorf("a registry that does not answer is seen as %+v", o)
 	}
+}
+
+// draftIn copies a draft into a folder below dir, with one field
+// more when it is to be another one.
+func draftIn(t *testing.T, dir, folder string, another bool) profiles.Draft {
+	t.Helper()
+	to := filepath.Join(dir, folder)
+	if err := os.CopyFS(to, os.DirFS("../alerts/drafts/testdata/good")); err != nil {
+		t.Fatal(err)
+	}
+	if another {
+		name := filepath.Join(to, "lsst.v12_0.diaObject.avsc")
+		was, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := strings.Replace(string(was), `"fields": [`, `"fields": [{"name": "added", "type": ["null", "string"], "default": null},`, 1)
+		if now == string(was) {
+			t.Fatal("nothing was changed")
+		}
+		if err := os.WriteFile(name, []byte(now), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := drafts.Load(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return profiles.Draft{Version: d.Version.String(), Folder: folder, SHA256: schemas.Sum(d.Schema)}
 }
 
 func TestBuckets(t *testing.T) {

@@ -2,6 +2,7 @@ package endpoints
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"time"
 )
@@ -32,6 +33,16 @@ type Endpoints struct {
 type Host struct {
 	Name    string `json:"name"`
 	Address string `json:"address"` // without a port
+}
+
+// Line is the host as a line of a hosts file, hosts(5), with its end. Such a file gives
+// names to IP addresses only: a host that stands for a name, as in a lab that is
+// advertised at one, becomes a comment.
+func (h Host) Line() string {
+	if net.ParseIP(h.Address) == nil {
+		return fmt.Sprintf("# %s stands for %s, which a name server can say (CNAME) and no hosts file\n", h.Name, h.Address)
+	}
+	return fmt.Sprintf("%s\t%s\n", h.Address, h.Name)
 }
 
 // Kafka is the external listener of the cluster.

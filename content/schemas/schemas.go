@@ -178,22 +178,9 @@ func apply(ctx context.Context, in input, order plan.Order, dir string) error {
 	if err != nil {
 		return err
 	}
-	if order.LastInput != nil {
-		var last input
-		if err := json.Unmarshal(order.LastInput, &last); err != nil {
-			return fmt.Errorf("the input that was applied last: %w", err)
-		}
-		for _, d := range last.Drafts {
-			if slices.ContainsFunc(in.Drafts, func(kept draft) bool { return kept.Version == d.Version }) {
-				continue
-			}
-			v, err := packet.ParseVersion(d.Version)
-			if err != nil {
-				return err
-			}
-			if err := registry.Remove(ctx, client.API(), registry.Entry{Subject: last.Subject, Version: v.ID()}, registry.Entry{Subject: TopicSubject(d.Version), Version: 1}); err != nil {
-				return err
-			}
+	for _, e := range dropped(append(slices.Clone(order.Begun), order.LastInput), in) {
+		if err := registry.Remove(ctx, client.API(), e); err != nil {
+			return err
 		}
 	}
 	entries := Entries(in.Subject, wanted...)
@@ -203,4 +190,25 @@ func apply(ctx context.Context, in input, order plan.Order, dir string) error {
 	// A process that was killed in the middle of it cannot have tidied up.
 	_, err = registry.Settle(ctx, client.API(), entries)
 	return err
+}
+
+// dropped lists the places of drafts that the last step registered, or one since may
+// have registered, and that are not wanted any more. What others registered is left
+// alone.
+func dropped(earlier []json.RawMessage, in input) []registry.Entry {
+	var out []registry.Entry
+	for _, text := range earlier {
+		var was input
+		if json.Unmarshal(text, &was) != nil {
+			continue // there was no step
+		}
+		for _, d := range was.Drafts {
+			v, err := packet.ParseVersion(d.Version)
+			if err != nil || slices.Contains(in.Drafts, d) {
+				continue
+			}
+			out = append(out, registry.Entry{Subject: was.Subject, Version: v.ID()}, registry.Entry{Subject: TopicSubject(d.Version), Version: 1})
+		}
+	}
+	return out
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -55,37 +54,21 @@ func (s *Server) onBroker(do func(endpoints.BrokerControl, context.Context, int3
 	}
 }
 
-// steer does something with the brokers while no walk goes on: a walk and a kill
-// at once would each meet what the other leaves half done. What has begun goes to
-// its end, whoever asked for it.
+// steer does something with the brokers, if they can be controlled.
 func (s *Server) steer(rw http.ResponseWriter, r *http.Request, do func(context.Context, endpoints.BrokerControl) error) {
-	control := s.control()
-	if control == nil {
-		refuse(rw, &fault.Fault{What: fmt.Sprintf("lab %s has no broker control", s.Dir.Lab()), Why: errNoControl.Error(),
-			Next: "alertlab status --lab " + s.Dir.Lab(), Code: fault.StepFailed, Err: errNoControl})
-		return
-	}
-	w, walking, err := s.begin()
-	if err != nil {
-		refuse(rw, err)
-		return
-	}
-	defer s.end(w)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), steerTime)
-	defer cancel()
-	stop := context.AfterFunc(walking, cancel) // the runner is asked to end
-	defer stop()
-	if err := do(ctx, control); err != nil {
-		p := s.problemOf(err)
-		refuse(rw, &fault.Fault{What: p.What, Why: p.Why, Next: p.Next, Code: fault.Code(p.Code)})
-		return
-	}
-	s.Log.Info("brokers", "did", r.URL.Path)
+	s.alone(rw, r, func(ctx context.Context) error {
+		control := s.control()
+		if control == nil {
+			return &fault.Fault{What: fmt.Sprintf("lab %s has no broker control", s.Dir.Lab()), Why: errNoControl.Error(),
+				Next: "alertlab status --lab " + s.Dir.Lab(), Code: fault.StepFailed, Err: errNoControl}
+		}
+		if err := do(ctx, control); err != nil {
+			return err
+		}
+		s.Log.Info("brokers", "did", r.URL.Path)
+		return nil
+	})
 }
-
-// steerTime bounds what is done to the brokers: loading all that a cluster has
-// stored takes the longest.
-const steerTime = 2 * time.Minute
 
 // errNoControl is why a lab refuses to kill or restart a broker.
 var errNoControl = errors.New("its brokers do not run yet, or its provider offers none")

@@ -61,9 +61,6 @@ func TestChangeOfAnother(t *testing.T) {
 	t.Parallel()
 	s := serve(t, newDir(t))
 	client, ctx := s.dial(t), patience(t)
-	if err := client.Change(ctx, runner.Change{Description: describe("local"), From: "0"}, silent); !errors.Is(err, runner.ErrChanged) {
-		t.Errorf("of a lab that is not there yet: %v", err)
-	}
 	if err := client.Up(ctx, describe("local"), silent); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +186,27 @@ func TestChangeOfPurged(t *testing.T) {
 	if err := next.dial(t).Change(ctx, runner.Change{Description: desc, From: desc.Digest()}, silent); !errors.Is(err, runner.ErrChanged) {
 		t.Errorf("got %v", err)
 	}
+	next.gone(t) // it was started for this change, and has nothing to own
 	if _, err := s.dir.Describe(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it is described: %v", err)
+	}
+}
+
+// What is left out of a description that a snapshot is asked of is not filled in from
+// the lab's own.
+func TestSnapshotOfAnother(t *testing.T) {
+	t.Parallel()
+	s := serve(t, newDir(t))
+	client, ctx := s.dial(t), patience(t)
+	mine := holding(map[string]int32{"a": 4})
+	mine.Advertise = "192.0.2.1"
+	if err := client.Up(ctx, mine, silent); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Snapshot(ctx, describe("local")); err != nil {
+		t.Fatal(err)
+	}
+	if asked := s.lab.lastAsked(); asked.Digest() != describe("local").Digest() {
+		t.Errorf("asked of %+v", asked)
 	}
 }

@@ -11,8 +11,15 @@ import (
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
-// Control makes every fake part one that takes orders; only the broker obeys.
-func (p *fakePart) Control(_ context.Context, verb string, args ...string) (string, error) {
+// Control makes every fake part one that takes orders; only the broker obeys. Held,
+// it waits where its Apply would.
+func (p *fakePart) Control(ctx context.Context, verb string, args ...string) (string, error) {
+	if verb == "hold" {
+		p.mu.Lock()
+		during := p.during
+		p.mu.Unlock()
+		return "held", during(ctx)
+	}
 	if p.name != "broker" || verb != "pause" {
 		return "", fault.New(fault.BadInput, fmt.Sprintf("%s cannot %q", p.name, verb), "it knows pause", "alertlab status")
 	}
@@ -48,4 +55,35 @@ func TestControl(t *testing.T) {
 	}
 	refused("broker", "fly", `broker cannot "fly"`, fault.BadInput)
 	refused("nobody", "pause", "nobody takes no orders", fault.StepFailed)
+}
+
+// While an order is carried out no walk begins, which could start its part anew.
+func TestControlHoldsWalksOff(t *testing.T) {
+	t.Parallel()
+	s := serve(t, newDir(t))
+	client, ctx := s.dial(t), patience(t)
+	if err := client.Up(ctx, describe("local"), silent); err != nil {
+		t.Fatal(err)
+	}
+	g := newGate()
+	s.lab.broker.set(g.wait)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := client.Control(ctx, "broker", "hold")
+		ended <- err
+	}()
+	<-g.reached
+	s.lab.doings()
+	var f *fault.Fault
+	if err := client.Up(ctx, describe("other"), silent); !errors.As(err, &f) || f.What != "the lab is being changed already" {
+		t.Errorf("got %v", err)
+	}
+	sameLines(t, "done", s.lab.doings())
+	close(g.open)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := client.Up(ctx, describe("other"), silent); err != nil {
+		t.Error(err)
+	}
 }

@@ -29,6 +29,13 @@ type fakeLab struct {
 	mu    sync.Mutex
 	creds endpoints.Credentials
 	did   []string
+	asked state.Description // what Wanted was called with last
+}
+
+func (l *fakeLab) lastAsked() state.Description {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked
 }
 
 func newLab(dir state.Dir) *fakeLab {
@@ -59,6 +66,9 @@ func (l *fakeLab) Tokens(state.Description) ([]string, error) { return []string{
 func (l *fakeLab) Users(state.Description) ([]string, error) { return []string{"kafka-admin"}, nil }
 
 func (l *fakeLab) Wanted(desc state.Description) (plan.Wanted, error) {
+	l.mu.Lock()
+	l.asked = desc
+	l.mu.Unlock()
 	if desc.Profile == "wrong" {
 		return plan.Wanted{}, fault.New(fault.BadInput, "the profile cannot be used", "it is wrong", "alertlab profile validate wrong")
 	}

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -96,5 +97,31 @@ func TestNoWalkWhileLeaving(t *testing.T) {
 	var f *fault.Fault
 	if !errors.As(err, &f) || f.What != "the lab is being taken down" || f.Next == "" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The next walk begins behind the last event of the one before, whoever is faster.
+func TestNextWalkBeginsBehindLastEvent(t *testing.T) {
+	t.Parallel()
+	s := &Server{}
+	for range 500 {
+		first, _, err := s.begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.hub.restart()
+		s.hub.publish(event.Event{Kind: event.Began})
+		go s.end(first, event.Event{Kind: event.Finished})
+		second, _, err := s.begin()
+		for err != nil { // as soon as it can
+			runtime.Gosched()
+			second, _, err = s.begin()
+		}
+		follower := s.hub.restart()
+		if batch, open := follower.next(t.Context()); len(batch) != 0 || !open {
+			t.Fatalf("a walk that has just begun shows %v", batch)
+		}
+		s.end(second, event.Event{Kind: event.Finished})
+		<-second.over
 	}
 }

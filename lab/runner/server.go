@@ -236,8 +236,7 @@ func (s *Server) takeLock(ctx context.Context) (*state.Lock, error) {
 // our lock. Followers of the last walk still get its last event.
 func (s *Server) leave(w *walk, last event.Event) {
 	s.closeSocket()
-	s.end(w)
-	s.hub.publish(last)
+	s.end(w, last)
 	s.quit()
 }
 
@@ -292,9 +291,14 @@ func (s *Server) begin() (*walk, context.Context, error) {
 	return s.walk, ctx, nil
 }
 
-func (s *Server) end(w *walk) {
+// end gives the right to walk back, together with the walk's last event: the next
+// walk begins behind it, so that no follower takes it for one of the next walk's.
+func (s *Server) end(w *walk, last ...event.Event) {
 	s.mu.Lock()
 	s.walk = nil
+	for _, e := range last {
+		s.hub.publish(e)
+	}
 	s.mu.Unlock()
 	w.cancel()
 	close(w.over)
@@ -313,8 +317,13 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 	}
 	if change.From != "" {
 		if now, err := s.Dir.Describe(); err != nil || now.Digest() != change.From {
-			s.end(w)
 			http.Error(rw, ErrChanged.Error(), http.StatusPreconditionFailed)
+			if s.anythingRuns() {
+				s.end(w)
+				return
+			}
+			// One that was started for this change would own the lab for ever.
+			s.leave(w, event.Event{Time: time.Now(), Lab: s.Dir.Lab(), Kind: event.Finished, Text: string(plan.Up), Problem: s.problemOf(ErrChanged)})
 			return
 		}
 	}
@@ -325,8 +334,7 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 			s.leave(w, finished)
 			return
 		}
-		s.end(w)
-		s.hub.publish(finished)
+		s.end(w, finished)
 	}()
 	s.stream(rw, r, events)
 }
@@ -334,7 +342,7 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 // up brings the lab to what the description says and returns the walk's last
 // event, which is published only once everything that it stands for is on disk.
 func (s *Server) up(ctx context.Context, change Change) event.Event {
-	began, desc := time.Now(), change.Description
+	began, desc, ran := time.Now(), change.Description, s.anythingRuns()
 	var finished event.Event
 	emit := func(e event.Event) {
 		s.logEvent(e)
@@ -345,7 +353,13 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 		s.hub.publish(e)
 	}
 	err := s.bringUp(ctx, change, emit)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err == nil || ctx.Err() == nil:
+	case ran:
+		// Of a lab that others use nothing is stopped: it stays as after a change
+		// that failed.
+		s.hub.publish(event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Note, Text: "interrupted: what ran before runs on, what is missing is for the next up"})
+	default:
 		// An interrupted bring-up leaves nothing half up. One that was whole
 		// before the interruption came stays.
 		s.hub.publish(event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Note, Text: "interrupted: stopping what runs, keeping what is stored"})
@@ -563,8 +577,9 @@ func (s *Server) serveSnapshot(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The caller may want something else than the lab is: it asks about its
-	// own description.
+	// own description, and of the lab's nothing stands in for what that leaves out.
 	if r.ContentLength > 0 {
+		desc = state.Description{}
 		if err := json.NewDecoder(r.Body).Decode(&desc); err != nil {
 			http.Error(rw, err.Error(), http.StatusBadRequest)
 			return
@@ -619,39 +634,59 @@ type (
 	}
 )
 
-// serveControl hands an order to a part. A walk that goes on may be stopping or
-// starting that very part, so orders wait for no walk and none begins with them:
-// they are refused meanwhile.
+// serveControl hands an order to a part.
 func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request) {
 	var o order
 	if err := json.NewDecoder(r.Body).Decode(&o); err != nil {
 		http.Error(rw, err.Error(), http.StatusBadRequest)
 		return
 	}
-	s.mu.Lock()
-	lab, walking := s.lab, s.walk != nil
-	s.mu.Unlock()
-	if walking || s.leaving.Load() {
-		refuse(rw, fault.New(fault.StepFailed, "the lab is being changed", "a walk goes on in its runner", "alertlab attach --lab "+s.Dir.Lab()+"   # follows it"))
-		return
-	}
-	var part Controllable
-	if lab != nil {
-		part, _ = lab.Parts()[o.Part].(Controllable)
-	}
-	if part == nil {
-		refuse(rw, fault.New(fault.StepFailed, fmt.Sprintf("%s takes no orders", o.Part), "the lab has no such part, or it cannot be controlled", "alertlab status --lab "+s.Dir.Lab()))
-		return
-	}
-	text, err := part.Control(r.Context(), o.Verb, o.Args...)
+	s.alone(rw, r, func(ctx context.Context) error {
+		s.mu.Lock()
+		lab := s.lab
+		s.mu.Unlock()
+		var part Controllable
+		if lab != nil {
+			part, _ = lab.Parts()[o.Part].(Controllable)
+		}
+		if part == nil {
+			return fault.New(fault.StepFailed, fmt.Sprintf("%s takes no orders", o.Part), "the lab has no such part, or it cannot be controlled", "alertlab status --lab "+s.Dir.Lab())
+		}
+		text, err := part.Control(ctx, o.Verb, o.Args...)
+		if err != nil {
+			s.Log.Warn("order refused", "part", o.Part, "verb", o.Verb, "error", err)
+			return err
+		}
+		s.Log.Info("order", "part", o.Part, "verb", o.Verb, "args", o.Args, "said", text)
+		answer(rw, said{text})
+		return nil
+	})
+}
+
+// alone does something with what runs while no walk goes on, and answers when it
+// fails: a walk and a kill at once would each meet what the other leaves half done,
+// and an order could reach a part that is being started anew. Neither waits for the
+// other: the second is refused. What has begun goes to its end, whoever asked for it.
+func (s *Server) alone(rw http.ResponseWriter, r *http.Request, do func(context.Context) error) {
+	w, walking, err := s.begin()
 	if err != nil {
-		s.Log.Warn("order refused", "part", o.Part, "verb", o.Verb, "error", err)
 		refuse(rw, err)
 		return
 	}
-	s.Log.Info("order", "part", o.Part, "verb", o.Verb, "args", o.Args, "said", text)
-	answer(rw, said{text})
+	defer s.end(w)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), aloneTime)
+	defer cancel()
+	stop := context.AfterFunc(walking, cancel) // the runner is asked to end
+	defer stop()
+	if err := do(ctx); err != nil {
+		p := s.problemOf(err)
+		refuse(rw, &fault.Fault{What: p.What, Why: p.Why, Next: p.Next, Code: fault.Code(p.Code)})
+	}
 }
+
+// aloneTime bounds what is done between walks: the brokers' loading of all that a
+// cluster has stored takes the longest.
+const aloneTime = 2 * time.Minute
 
 // stream writes events, a line each, until the walk is over or the follower is
 // gone. That a follower is gone changes nothing for the walk.

@@ -180,6 +180,39 @@ func TestCancel(t *testing.T) {
 	sameLines(t, "done next", next.lab.doings(), "start broker", "ensure topics", "create registry")
 }
 
+// A lab that ran before is not stopped because a change of it was interrupted: it
+// stays as after one that failed, and the next up heals.
+func TestCancelOnLivingLab(t *testing.T) {
+	t.Parallel()
+	s := serve(t, newDir(t))
+	client := s.dial(t)
+	if err := client.Up(patience(t), describe("local"), silent); err != nil {
+		t.Fatal(err)
+	}
+	g := newGate()
+	s.lab.topics.set(g.wait)
+	ctx, cancel := context.WithCancel(patience(t))
+	go func() {
+		<-g.reached
+		cancel()
+	}()
+	other := describe("local")
+	other.Stack = "other"
+	s.lab.doings()
+	if err := client.Up(ctx, other, silent); fault.CodeOf(err) != fault.Interrupted || err.Error() != "up was interrupted: what was done so far is kept" {
+		t.Errorf("got %v", err)
+	}
+	sameLines(t, "done", s.lab.doings())
+	if st, err := client.Status(patience(t)); err != nil || st.Ready || st.Walking || !s.lab.broker.activity().Running || !s.lab.registry.activity().Running {
+		t.Errorf("status: %+v, %v", st, err)
+	}
+	s.lab.topics.set(nil)
+	if err := client.Up(patience(t), other, silent); err != nil {
+		t.Fatal(err)
+	}
+	sameLines(t, "healed", s.lab.doings(), "update topics")
+}
+
 // A follower that disappears changes nothing for the walk.
 func TestFollowerBreaks(t *testing.T) {
 	t.Parallel()
@@ -346,12 +379,12 @@ func TestDownDuringUp(t *testing.T) {
 	up := make(chan error, 1)
 	go func() { up <- s.dial(t).Up(ctx, describe("other"), func(event.Event) {}) }()
 	<-g.reached
-	// The walk's interruption stops everything, so that its runner leaves by
-	// itself; then Down finds none, or a lab with nothing to stop.
-	err := client.Down(ctx, false, func(event.Event) {})
-	var f *fault.Fault
-	if err != nil && (!errors.As(err, &f) || f.What != "the lab is being taken down") {
+	var tr trail
+	if err := client.Down(ctx, false, tr.sink); err != nil {
 		t.Errorf("down: %v", err)
+	}
+	if last := tr.last(); last.Kind != event.Finished || last.Text != "down" {
+		t.Errorf("down ended with %+v", last)
 	}
 	if err := <-up; fault.CodeOf(err) != fault.Interrupted {
 		t.Errorf("up: %v", err)

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/embedded"
@@ -114,7 +115,7 @@ func linesOf(text json.RawMessage) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("the address of %s: %w", n.Name, err)
 		}
-		fmt.Fprintf(&b, "%s\t%s\n", host, n.Name)
+		b.WriteString(endpoints.Host{Name: n.Name, Address: host}.Line())
 	}
 	return b.String(), nil
 }

@@ -78,3 +78,13 @@ func TestHosts(t *testing.T) {
 		t.Errorf("left %v, %v", left, err)
 	}
 }
+
+// A hosts file gives names to addresses: a name that a lab is advertised at is none.
+func TestAdvertisedName(t *testing.T) {
+	t.Parallel()
+	lines, err := linesOf([]byte(`{"names": [{"name": "kafka.example", "address": "lab.example:9094"}, {"name": "registry.example", "address": "[::1]:8080"}]}`))
+	want := "# kafka.example stands for lab.example, which a name server can say (CNAME) and no hosts file\n::1\tregistry.example\n"
+	if err != nil || lines != want {
+		t.Errorf("%q, %v", lines, err)
+	}
+}
