@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,17 +28,17 @@ type syncer struct {
 	// listed are files that their folders name on disk, too.
 	listed map[string]bool
 	// state is what the files of everything but records were at their last fsync.
-	state map[string]version
+	state map[string]os.FileInfo
 }
 
-// version tells whether a file may have changed.
-type version struct {
-	size    int64
-	changed time.Time
+// unchanged tells whether a file is what it was. Files are replaced by others of the
+// same size within one tick of the clock that stamps them.
+func unchanged(was, is os.FileInfo) bool {
+	return was != nil && os.SameFile(was, is) && was.Size() == is.Size() && was.ModTime().Equal(is.ModTime())
 }
 
 func newSyncer(dir string, log *slog.Logger) *syncer {
-	return &syncer{dir: dir, log: log, fsync: fsync, listed: make(map[string]bool), state: make(map[string]version)}
+	return &syncer{dir: dir, log: log, fsync: fsync, listed: make(map[string]bool), state: make(map[string]os.FileInfo)}
 }
 
 func fsync(path string) error {
@@ -136,7 +136,7 @@ func (s *syncer) changed() error {
 	if err != nil {
 		return err
 	}
-	any := false
+	synced := make(map[string]os.FileInfo) // as they were before: what came after is synced again
 	for _, e := range entries {
 		if !e.Type().IsRegular() || e.Name() == lockFile {
 			continue
@@ -148,9 +148,8 @@ func (s *syncer) changed() error {
 		if err != nil {
 			return err
 		}
-		now := version{info.Size(), info.ModTime()}
 		s.mu.Lock()
-		same := s.state[e.Name()] == now
+		same := unchanged(s.state[e.Name()], info)
 		s.mu.Unlock()
 		if same {
 			continue
@@ -158,13 +157,17 @@ func (s *syncer) changed() error {
 		if err := s.fsync(filepath.Join(s.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		any = true
-		s.mu.Lock()
-		s.state[e.Name()] = now // as it was before the fsync: what came after is synced again
-		s.mu.Unlock()
+		synced[e.Name()] = info
 	}
-	if !any {
+	if len(synced) == 0 {
 		return nil
 	}
-	return s.fsync(s.dir)
+	if err := s.fsync(s.dir); err != nil {
+		return err
+	}
+	// Only now: nobody else may take a file for safe whose folder is not.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.state, synced)
+	return nil
 }
