@@ -280,7 +280,9 @@ func TestReignsAfterCompaction(t *testing.T) {
 		until(t, "a reign", func() bool { return reigns(t, cluster) > 0 })
 		r.Close()
 	}
-	open(t, registry.Config{Login: login(cluster)})
+	for range 2 { // the last record is never compacted away
+		open(t, registry.Config{Login: login(cluster)})
+	}
 	cluster.Compact()
 	if n := reigns(t, cluster); n > 0 {
 		t.Fatalf("%d records name a reign after compaction", n)
