@@ -29,6 +29,8 @@ type syncer struct {
 	listed map[string]bool
 	// state is what the files of everything but records were at their last fsync.
 	state map[string]os.FileInfo
+	// refused are files that the disk did not take once.
+	refused map[string]error
 }
 
 // unchanged tells whether a file is what it was. Files are replaced by others of the
@@ -38,7 +40,7 @@ func unchanged(was, is os.FileInfo) bool {
 }
 
 func newSyncer(dir string, log *slog.Logger) *syncer {
-	return &syncer{dir: dir, log: log, fsync: fsync, listed: make(map[string]bool), state: make(map[string]os.FileInfo)}
+	return &syncer{dir: dir, log: log, fsync: fsync, listed: make(map[string]bool), state: make(map[string]os.FileInfo), refused: make(map[string]error)}
 }
 
 func fsync(path string) error {
@@ -47,6 +49,26 @@ func fsync(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// once syncs a file or a folder, and never again what the disk has refused: the system
+// drops what it could not write, and the next fsync says that all is well. A start reads
+// anew what there is.
+func (s *syncer) once(path string) error {
+	s.mu.Lock()
+	err := s.refused[path]
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	err = s.fsync(path)
+	var failed *fs.PathError
+	if err != nil && !(errors.As(err, &failed) && failed.Op == "open") {
+		s.mu.Lock()
+		s.refused[path] = err
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // changesState are requests that change what is kept beside the records: topics,
@@ -105,7 +127,7 @@ func (s *syncer) records(topic string, partition int32, offset int64) error {
 	}
 	for _, kind := range []string{".dat", ".idx"} {
 		path := filepath.Join(pdir, strconv.FormatInt(base, 10)+kind)
-		if err := s.fsync(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.once(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -117,7 +139,7 @@ func (s *syncer) records(topic string, partition int32, offset int64) error {
 		return nil
 	}
 	for _, folder := range []string{pdir, filepath.Dir(pdir), s.dir} {
-		if err := s.fsync(folder); err != nil {
+		if err := s.once(folder); err != nil {
 			return err
 		}
 	}
@@ -154,7 +176,7 @@ func (s *syncer) changed() error {
 		if same {
 			continue
 		}
-		if err := s.fsync(filepath.Join(s.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.once(filepath.Join(s.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		synced[e.Name()] = info
@@ -162,7 +184,7 @@ func (s *syncer) changed() error {
 	if len(synced) == 0 {
 		return nil
 	}
-	if err := s.fsync(s.dir); err != nil {
+	if err := s.once(s.dir); err != nil {
 		return err
 	}
 	// Only now: nobody else may take a file for safe whose folder is not.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -260,5 +261,39 @@ func TestSyncOfAFileThatLooksTheSame(t *testing.T) {
 	before := d.count["sasl.json"]
 	if err := s.changed(); err != nil || d.count["sasl.json"] != before {
 		t.Errorf("what has not changed was synced again (%v)", err)
+	}
+}
+
+// What the system could not write once it takes for written when it is asked again
+// (fsync(2)): a producer that tries again must not be told that its record is safe.
+func TestSyncThatFailedOnce(t *testing.T) {
+	t.Parallel()
+	c, d := withDisk(t, true)
+	makeTopic(t, client(t, c), "plain", 1, nil)
+	fail := func(err error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.fail = err
+	}
+	impatient := client(t, c, slices.Concat(impatient(), []kgo.Opt{kgo.RecordRetries(0), kgo.DisableIdempotentWrite()})...)
+	send := func() error {
+		return impatient.ProduceSync(deadline(t), &kgo.Record{Topic: "plain", Value: []byte("x")}).FirstErr()
+	}
+	// That a file cannot be opened now says nothing of what is in it.
+	fail(&fs.PathError{Op: "open", Path: "x", Err: syscall.EMFILE})
+	if err := send(); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("a file that cannot be opened: %v", err)
+	}
+	fail(nil)
+	if err := send(); err != nil {
+		t.Errorf("a file that can be opened again: %v", err)
+	}
+	fail(syscall.EIO)
+	if err := send(); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("on a disk that fails: %v", err)
+	}
+	fail(nil)
+	if err := send(); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("to the same file, once the disk has failed: %v", err)
 	}
 }
