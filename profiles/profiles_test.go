@@ -356,6 +356,9 @@ alertDatabase.ingesters: must be at least 1, but is -1
 alertDatabase.purgeAfterDays: must be at least 1, but is -1
 alertDatabase.scope: "alerts" is not a scope, which is written as read:alertdb
 `},
+		{"more days than a duration holds", []change{{"group: alertdb-ingester", "group: alertdb-ingester\n  purgeAfterDays: 200000"}},
+			`alertDatabase.purgeAfterDays: must be at most 36500, but is 200000
+`},
 		{"concessions", []change{
 			{"stack: alerts", `stack: alerts
 concessions:

@@ -395,6 +395,9 @@ func schemaFault(version string) string {
 	return "is not a published alert schema version, there are: " + strings.Join(known, ", ")
 }
 
+// maxDays is a hundred years, which a time.Duration of nanoseconds still holds.
+const maxDays = 36500
+
 func (v validator) alertDatabase() {
 	d := v.AlertDatabase
 	v.word("alertDatabase.group", d.Group, lineFault)
@@ -405,7 +408,7 @@ func (v validator) alertDatabase() {
 		v.number("alertDatabase.ingesters", int64(d.Ingesters), 1, maxBrokers)
 	}
 	if d.PurgeAfterDays != 0 {
-		v.number("alertDatabase.purgeAfterDays", int64(d.PurgeAfterDays), 1, math.MaxInt32)
+		v.number("alertDatabase.purgeAfterDays", int64(d.PurgeAfterDays), 1, maxDays)
 	}
 	v.optional("alertDatabase.scope", d.Scope, matches(scopePattern, "is not a scope, which is written as read:alertdb"))
 }

@@ -346,6 +346,7 @@ func (in *Ingester) assigned(_ context.Context, _ *kgo.Client, added map[string]
 		for _, id := range ids {
 			p := newPartition(topicPartition{topic, id})
 			in.partitions[p.topicPartition] = p
+			in.stats.forget(p.topicPartition)
 			p.tasks.Go(func() { in.sequence(p) })
 		}
 	}

@@ -460,6 +460,39 @@ func TestRebalance(t *testing.T) {
 	r.checkCommitted(ids)
 }
 
+// TestLagAfterRebalance: what another ingester has committed in the meantime counts
+// when a partition comes back.
+func TestLagAfterRebalance(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]int32{"alerts": 2})
+	first := run(t, r.config("alerts"))
+	send := func(id int64) {
+		for p := range int32(2) {
+			r.send("alerts", p, wire(schemaID, id+int64(p), nil))
+		}
+	}
+	all := func(s archive.Stats, want int64) bool {
+		return s.Committed["alerts"][0] == want && s.Committed["alerts"][1] == want
+	}
+	send(10)
+	first.until("the first alerts committed", func(s archive.Stats) bool { return all(s, 1) })
+	second := run(t, r.config("alerts"))
+	second.until("a share of the partitions", func(s archive.Stats) bool { return s.Ready })
+	send(20)
+	second.until("an alert of its own", func(s archive.Stats) bool { return s.Stored == 1 })
+	second.stop()
+	var lag map[string]map[int32]int64
+	eventually(t, func() bool {
+		var err error
+		lag, err = first.Lag(timeout(t))
+		must(t, err)
+		return len(lag["alerts"]) == 2 && lag["alerts"][0]+lag["alerts"][1] == 0
+	}, func() string { return fmt.Sprintf("no lag; last seen %v, %+v", lag, first.Stats()) })
+	if s := first.Stats(); !all(s, 2) {
+		t.Errorf("committed: %v", s.Committed)
+	}
+}
+
 // checkCommitted checks that each alert before the committed offset of its
 // partition has its object; ids are in offset order.
 func (r *rig) checkCommitted(ids map[int32][]int64) {

@@ -145,7 +145,8 @@ const (
 	purgeRetry = 10 * time.Minute
 )
 
-// Run purges until ctx ends, and returns nil then.
+// Run purges until ctx ends, and returns nil then. An Age that is not above zero is an
+// error: every alert would go.
 func (p *Purger) Run(ctx context.Context) error {
 	clock, log := p.Clock, p.Log
 	if clock == nil {
@@ -153,6 +154,12 @@ func (p *Purger) Run(ctx context.Context) error {
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
+	}
+	if p.Age <= 0 {
+		err := fmt.Errorf("purge: alerts cannot be kept for %v", p.Age)
+		log.Error("alert database: nothing is purged", "error", err)
+		p.done(LastPurge{At: clock.Now(), Err: err})
+		return err
 	}
 	for {
 		at := clock.Now()
@@ -168,13 +175,17 @@ func (p *Purger) Run(ctx context.Context) error {
 		} else {
 			log.Info("alert database: purged", "before", at.Add(-p.Age), "seen", purged.Seen, "deleted", purged.Deleted, "bytes", purged.Bytes)
 		}
-		p.mu.Lock()
-		p.last = LastPurge{at, purged, err}
-		p.mu.Unlock()
+		p.done(LastPurge{at, purged, err})
 		if err := clock.Sleep(ctx, next); err != nil {
 			return nil
 		}
 	}
+}
+
+func (p *Purger) done(last LastPurge) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = last
 }
 
 // Last tells of the last purge.

@@ -250,3 +250,24 @@ func TestPurger(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 }
+
+// TestPurgerOfNoAge: an age below zero, such as that of too many days for a duration,
+// would be a time to come, before which all alerts were stored.
+func TestPurgerOfNoAge(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	must(t, r.objects.Put(timeout(t), buckets.Alerts, archive.AlertKey(1), []byte("alert")))
+	days := 200_000
+	p := &archive.Purger{Objects: r.objects, Bucket: buckets.Alerts, Age: time.Duration(days) * 24 * time.Hour}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	eventually(t, func() bool { return !p.Last().At.IsZero() }, func() string { return "a purge" })
+	cancel()
+	if err := <-ended; err == nil || p.Last().Err == nil {
+		t.Errorf("an age of %v: %v, %+v", p.Age, err, p.Last())
+	}
+	if len(r.keys(buckets.Alerts)) != 1 {
+		t.Error("the alert is gone")
+	}
+}

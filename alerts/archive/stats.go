@@ -107,6 +107,14 @@ func (r *recorder) commit(tp topicPartition, offset int64) {
 	r.committed[tp] = offset
 }
 
+// forget leaves it to the group to say where a partition begins that is ours now:
+// another member may have gone on with it.
+func (r *recorder) forget(tp topicPartition) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.committed, tp)
+}
+
 func (r *recorder) snapshot() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -29,15 +29,14 @@ func (s *stamps) none() bool { return len(s.names) == 0 }
 func (s *stamps) has(name string, id topicID) bool { return s.names[name] || s.ids[id] }
 
 // request stamps a produce request, from behind its correlation id, with now
-// (milliseconds since 1970), and reports whether its
-// answer is to tell so.
-func (s *stamps) request(b []byte, version int16, now int64) (bool, error) {
+// (milliseconds since 1970), and reports whether it did, and whether there will be an
+// answer, to tell so: there is none with acks=0.
+func (s *stamps) request(b []byte, version int16, now int64) (stamped, answered bool, err error) {
 	decoded, err := decodeRequest(b, int16(kmsg.Produce), version)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	req := decoded.(*kmsg.ProduceRequest)
-	stamped := false
 	for _, t := range req.Topics {
 		has := s.has(t.Topic, t.TopicID)
 		for _, p := range t.Partitions {
@@ -56,12 +55,12 @@ func (s *stamps) request(b []byte, version int16, now int64) (bool, error) {
 			if has {
 				binary.BigEndian.PutUint64(p.Records[batchFirstTime:], uint64(now))
 				binary.BigEndian.PutUint64(p.Records[batchMaxTime:], uint64(now))
-				stamped = req.Acks != 0
+				stamped = true
 			}
 			seal(p.Records)
 		}
 	}
-	return stamped, nil
+	return stamped, req.Acks != 0, nil
 }
 
 // acknowledge puts the append time into the answer to a produce request.

@@ -156,7 +156,7 @@ func TestClientsCannotClaimAppendTime(t *testing.T) {
 	topic.Partitions = append(topic.Partitions, p)
 	req.Topics = append(req.Topics, topic)
 	frame := kmsg.NewRequestFormatter().AppendRequest(nil, req, 1)
-	if _, err := s.request(frame[headSize:], req.Version, 1); err != nil {
+	if _, _, err := s.request(frame[headSize:], req.Version, 1); err != nil {
 		t.Fatal(err)
 	}
 	got, err := decodeRequest(frame[headSize:], int16(kmsg.Produce), req.Version)

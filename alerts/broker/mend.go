@@ -272,11 +272,13 @@ func (c *conn) along(part []byte) error {
 	body := c.body
 	c.body = nil
 	now := time.Now().UnixMilli()
-	stamped, err := c.cluster.stamps.Load().request(body, c.frame.version, now)
+	stamped, answered, err := c.cluster.stamps.Load().request(body, c.frame.version, now)
 	if err != nil {
 		return err
 	}
-	if stamped || c.cluster.syncer != nil {
+	// Who asks for no answer, and for nothing else at this connection, would have
+	// us keep every request for ever.
+	if answered && (stamped || c.cluster.syncer != nil) {
 		c.frame.at = now
 		c.expect(c.frame)
 	}

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -28,17 +28,19 @@ type syncer struct {
 	// listed are files that their folders name on disk, too.
 	listed map[string]bool
 	// state is what the files of everything but records were at their last fsync.
-	state map[string]version
+	state map[string]os.FileInfo
+	// refused are files that the disk did not take once.
+	refused map[string]error
 }
 
-// version tells whether a file may have changed.
-type version struct {
-	size    int64
-	changed time.Time
+// unchanged tells whether a file is what it was. Files are replaced by others of the
+// same size within one tick of the clock that stamps them.
+func unchanged(was, is os.FileInfo) bool {
+	return was != nil && os.SameFile(was, is) && was.Size() == is.Size() && was.ModTime().Equal(is.ModTime())
 }
 
 func newSyncer(dir string, log *slog.Logger) *syncer {
-	return &syncer{dir: dir, log: log, fsync: fsync, listed: make(map[string]bool), state: make(map[string]version)}
+	return &syncer{dir: dir, log: log, fsync: fsync, listed: make(map[string]bool), state: make(map[string]os.FileInfo), refused: make(map[string]error)}
 }
 
 func fsync(path string) error {
@@ -47,6 +49,26 @@ func fsync(path string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// once syncs a file or a folder, and never again what the disk has refused: the system
+// drops what it could not write, and the next fsync says that all is well. A start reads
+// anew what there is.
+func (s *syncer) once(path string) error {
+	s.mu.Lock()
+	err := s.refused[path]
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	err = s.fsync(path)
+	var failed *fs.PathError
+	if err != nil && !(errors.As(err, &failed) && failed.Op == "open") {
+		s.mu.Lock()
+		s.refused[path] = err
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // changesState are requests that change what is kept beside the records: topics,
@@ -105,7 +127,7 @@ func (s *syncer) records(topic string, partition int32, offset int64) error {
 	}
 	for _, kind := range []string{".dat", ".idx"} {
 		path := filepath.Join(pdir, strconv.FormatInt(base, 10)+kind)
-		if err := s.fsync(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.once(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -117,7 +139,7 @@ func (s *syncer) records(topic string, partition int32, offset int64) error {
 		return nil
 	}
 	for _, folder := range []string{pdir, filepath.Dir(pdir), s.dir} {
-		if err := s.fsync(folder); err != nil {
+		if err := s.once(folder); err != nil {
 			return err
 		}
 	}
@@ -136,7 +158,7 @@ func (s *syncer) changed() error {
 	if err != nil {
 		return err
 	}
-	any := false
+	synced := make(map[string]os.FileInfo) // as they were before: what came after is synced again
 	for _, e := range entries {
 		if !e.Type().IsRegular() || e.Name() == lockFile {
 			continue
@@ -148,23 +170,26 @@ func (s *syncer) changed() error {
 		if err != nil {
 			return err
 		}
-		now := version{info.Size(), info.ModTime()}
 		s.mu.Lock()
-		same := s.state[e.Name()] == now
+		same := unchanged(s.state[e.Name()], info)
 		s.mu.Unlock()
 		if same {
 			continue
 		}
-		if err := s.fsync(filepath.Join(s.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.once(filepath.Join(s.dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		any = true
-		s.mu.Lock()
-		s.state[e.Name()] = now // as it was before the fsync: what came after is synced again
-		s.mu.Unlock()
+		synced[e.Name()] = info
 	}
-	if !any {
+	if len(synced) == 0 {
 		return nil
 	}
-	return s.fsync(s.dir)
+	if err := s.once(s.dir); err != nil {
+		return err
+	}
+	// Only now: nobody else may take a file for safe whose folder is not.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.state, synced)
+	return nil
 }

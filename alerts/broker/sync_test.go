@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -169,5 +172,128 @@ func TestFsync(t *testing.T) {
 	}
 	if err := fsync(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What comes with acks=0 is never answered, so that nothing may be kept until it is.
+func TestSyncWithoutAcks(t *testing.T) {
+	t.Parallel()
+	c, _ := withDisk(t, true)
+	makeTopic(t, client(t, c), "plain", 1, nil)
+	const sent = 50
+	cl := client(t, c, kgo.RequiredAcks(kgo.NoAck()), kgo.DisableIdempotentWrite())
+	for range sent { // each a request of its own
+		if err := cl.ProduceSync(deadline(t), &kgo.Record{Topic: "plain", Value: []byte("x")}).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := deadline(t)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for c.fake.PartitionInfos("plain")[0].HighWatermark < sent {
+		select {
+		case <-ctx.Done():
+			t.Fatal("what was sent did not come")
+		case <-tick.C:
+		}
+	}
+	for _, n := range c.nodes {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for conn := range n.conns {
+			conn.mu.Lock()
+			if got := len(conn.expects); got > 1 {
+				t.Errorf("a connection waits for %d answers", got)
+			}
+			conn.mu.Unlock()
+		}
+	}
+}
+
+// Two clients that changed something at once: neither is answered before the folder
+// that names the new file is on disk, whoever of them syncs it.
+func TestSyncOfAFolderForTwo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "topics.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newSyncer(dir, slog.New(slog.DiscardHandler))
+	folders := 0
+	s.fsync = func(path string) error {
+		if path != dir {
+			return nil
+		}
+		if folders++; folders == 1 { // the other one comes while this one's is not done
+			if err := s.changed(); err != nil {
+				t.Error(err)
+			}
+			if folders != 2 {
+				t.Error("the other one was answered before the folder was on disk")
+			}
+		}
+		return nil
+	}
+	if err := s.changed(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A file that is replaced by another one of its size, so soon that the clock shows
+// the same time, is another file.
+func TestSyncOfAFileThatLooksTheSame(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, next := filepath.Join(dir, "sasl.json"), filepath.Join(dir, "next")
+	at := time.Now()
+	d := &disk{files: map[string][]byte{}, count: map[string]int{}}
+	s := newSyncer(dir, slog.New(slog.DiscardHandler))
+	s.fsync = d.fsync
+	for _, content := range []string{"first", "other"} {
+		err := errors.Join(os.WriteFile(next, []byte(content), 0o600), os.Chtimes(next, at, at), os.Rename(next, file), s.changed())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !d.holds("sasl.json", content) {
+			t.Errorf("%q was not synced", content)
+		}
+	}
+	before := d.count["sasl.json"]
+	if err := s.changed(); err != nil || d.count["sasl.json"] != before {
+		t.Errorf("what has not changed was synced again (%v)", err)
+	}
+}
+
+// What the system could not write once it takes for written when it is asked again
+// (fsync(2)): a producer that tries again must not be told that its record is safe.
+func TestSyncThatFailedOnce(t *testing.T) {
+	t.Parallel()
+	c, d := withDisk(t, true)
+	makeTopic(t, client(t, c), "plain", 1, nil)
+	fail := func(err error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.fail = err
+	}
+	impatient := client(t, c, slices.Concat(impatient(), []kgo.Opt{kgo.RecordRetries(0), kgo.DisableIdempotentWrite()})...)
+	send := func() error {
+		return impatient.ProduceSync(deadline(t), &kgo.Record{Topic: "plain", Value: []byte("x")}).FirstErr()
+	}
+	// That a file cannot be opened now says nothing of what is in it.
+	fail(&fs.PathError{Op: "open", Path: "x", Err: syscall.EMFILE})
+	if err := send(); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("a file that cannot be opened: %v", err)
+	}
+	fail(nil)
+	if err := send(); err != nil {
+		t.Errorf("a file that can be opened again: %v", err)
+	}
+	fail(syscall.EIO)
+	if err := send(); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("on a disk that fails: %v", err)
+	}
+	fail(nil)
+	if err := send(); !errors.Is(err, kerr.KafkaStorageError) {
+		t.Errorf("to the same file, once the disk has failed: %v", err)
 	}
 }

@@ -105,7 +105,7 @@ func NewClient(cfg ClientConfig) *Client {
 		Region:       cfg.Region,
 		Credentials:  c.keys,
 		UsePathStyle: !cfg.VirtualHost,
-		HTTPClient:   &http.Client{Transport: transport},
+		HTTPClient:   c.http,
 		Retryer:      aws.NopRetryer{},
 		// The stores at the sites do not all know the newer checksum headers.
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,

@@ -107,7 +107,7 @@ func TestAddresses(t *testing.T) {
 	var asked atomic.Value
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked.Store(r.Host + r.URL.EscapedPath())
-		if r.Method == http.MethodGet {
+		if r.Method != http.MethodPut && r.URL.Path != "/elsewhere" {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}
 	}))
@@ -134,6 +134,13 @@ func TestAddresses(t *testing.T) {
 		var refused *objectstore.RequestError
 		if _, err := c.Get(ctx(t), "b", "v1/a b"); !errors.As(err, &refused) || refused.Status != http.StatusTemporaryRedirect {
 			t.Errorf("redirected: %v", err)
+		}
+		// A page that is there, elsewhere, is no object that is there, or deleted.
+		if _, err := c.Stat(ctx(t), "b", "v1/a b"); !errors.As(err, &refused) {
+			t.Errorf("redirected when asked for its size: %v", err)
+		}
+		if err := c.Delete(ctx(t), "b", "v1/a b"); !errors.As(err, &refused) {
+			t.Errorf("redirected when deleting: %v", err)
 		}
 		c.Close()
 	}

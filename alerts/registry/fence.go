@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -21,6 +22,10 @@ import (
 //   - A record that names no reign (Confluent's registry, older topics) counts.
 //   - A leader answers a request only once it has read its records back and they
 //     counted.
+//   - A reign's number is the time at which it began, in milliseconds, or one more
+//     than the last one's, whichever is higher. The last one's alone would not do:
+//     a NOOP has no value, so compaction removes it, and a reign in which nothing
+//     else was written is forgotten by the topic, but not by those who have read it.
 //   - Compaction keeps the last record of a key, which may be one that does not
 //     count. Therefore the leader writes what holds for such a key again, and a
 //     new leader does so for all that it has met.
@@ -73,6 +78,15 @@ type fence struct {
 	late map[int64]bool
 	// spoilt are their keys, each until a record of it counts again.
 	spoilt map[string]bool
+}
+
+// following is the reign that a writer begins now.
+func (f *fence) following(now time.Time, writer string) reign {
+	number := f.current.number + 1
+	if millis := now.UnixMilli(); millis > 0 {
+		number = max(number, uint64(millis))
+	}
+	return reign{number: number, writer: writer}
 }
 
 // admit decides whether a record counts. It must see every record, in order.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -45,6 +46,27 @@ func TestFence(t *testing.T) {
 	// "a" was spoilt by the second claim and never written again.
 	if got := len(left); got != 3 || !f.spoilt["a"] || !f.spoilt["d"] || !f.spoilt["e"] {
 		t.Errorf("spoilt keys %v", left)
+	}
+}
+
+// Numbers of reigns grow with the clock, and also while it stands still or goes back.
+func TestFollowingReigns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		last uint64
+		now  time.Time
+		want uint64
+	}{
+		{0, time.UnixMilli(1_800_000_000_000), 1_800_000_000_000},
+		{3, time.UnixMilli(1_800_000_000_000), 1_800_000_000_000},
+		{1_800_000_000_000, time.UnixMilli(1_800_000_000_000), 1_800_000_000_001},
+		{1_800_000_000_001, time.UnixMilli(1_700_000_000_000), 1_800_000_000_002},
+		{0, time.Unix(-5, 0), 1},
+	} {
+		f := fence{current: reign{number: c.last, writer: "before"}}
+		if got := f.following(c.now, "w"); got != (reign{c.want, "w"}) {
+			t.Errorf("after %d at %v: %v, want %d", c.last, c.now, got, c.want)
+		}
 	}
 }
 

@@ -139,6 +139,20 @@ func post(schema string, more ...string) string {
 // "key = value" for each record.
 func topicRecords(t testing.TB, cluster *kfake.Cluster) []string {
 	t.Helper()
+	var out []string
+	for _, record := range rawRecords(t, cluster) {
+		value := "(tombstone)"
+		if record.Value != nil {
+			value = string(record.Value)
+		}
+		out = append(out, string(record.Key)+" = "+value)
+	}
+	return out
+}
+
+// rawRecords gives everything in the registry's topic.
+func rawRecords(t testing.TB, cluster *kfake.Cluster) []*kgo.Record {
+	t.Helper()
 	ctx := testContext(t)
 	client, err := kafka.NewClient(login(cluster), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{
 		registry.DefaultTopic: {0: kgo.NewOffset().AtStart()},
@@ -152,18 +166,14 @@ func topicRecords(t testing.TB, cluster *kfake.Cluster) []string {
 		t.Fatal(err)
 	}
 	end, _ := ends.Lookup(registry.DefaultTopic, 0)
-	var out []string
+	var out []*kgo.Record
 	for next := int64(0); next < end.Offset; {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			t.Fatal(err)
 		}
 		for _, record := range fetches.Records() {
-			value := "(tombstone)"
-			if record.Value != nil {
-				value = string(record.Value)
-			}
-			out = append(out, string(record.Key)+" = "+value)
+			out = append(out, record)
 			next = record.Offset + 1
 		}
 	}

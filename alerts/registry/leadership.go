@@ -174,7 +174,7 @@ func (r *Registry) rule() error {
 			return errors.New("another registry has just taken over; do all of them use the same group?")
 		}
 		r.mu.RLock()
-		in = reign{number: r.fence.current.number + 1, writer: r.writer}
+		in = r.fence.following(time.Now(), r.writer)
 		r.mu.RUnlock()
 		if err := r.append(ctx, in, noop); err != nil {
 			return err

@@ -267,3 +267,42 @@ func TestTheTopicIsMade(t *testing.T) {
 		t.Errorf("the topic is %+v", info)
 	}
 }
+
+// TestReignsAfterCompaction compacts away the records that reigns began with, which
+// have no values: who reads the topic then does not know of these reigns, and those
+// that read it before must still believe whoever leads next.
+func TestReignsAfterCompaction(t *testing.T) {
+	t.Parallel()
+	cluster := startKafka(t)
+	_, reader := open(t, registry.Config{Login: login(cluster)})
+	for range 3 { // each leads for a while, and writes nothing
+		r, _ := enter(t, registry.Config{Login: login(cluster)})
+		until(t, "a reign", func() bool { return reigns(t, cluster) > 0 })
+		r.Close()
+	}
+	for range 2 { // the last record is never compacted away
+		open(t, registry.Config{Login: login(cluster)})
+	}
+	cluster.Compact()
+	if n := reigns(t, cluster); n > 0 {
+		t.Fatalf("%d records name a reign after compaction", n)
+	}
+	_, leader := enter(t, registry.Config{Login: login(cluster)})
+	converse(t, leader, exchange{`POST /subjects/s/versions ` + post(one), `{"id":100001,"version":1}`})
+	until(t, "the schema", func() bool {
+		status, _ := call(t, http.MethodGet, reader+"/subjects/s/versions/1", "")
+		return status == http.StatusOK
+	})
+}
+
+// reigns counts the records that name a reign.
+func reigns(t testing.TB, cluster *kfake.Cluster) int {
+	t.Helper()
+	n := 0
+	for _, record := range rawRecords(t, cluster) {
+		if slices.ContainsFunc(record.Headers, func(h kgo.RecordHeader) bool { return h.Key == "alertlab-reign" }) {
+			n++
+		}
+	}
+	return n
+}
