@@ -34,6 +34,7 @@ Addresses come from flags or the environment, as "alertlab env" prints it; passw
 and keys from the environment or files, never from the command line. With --metrics
 it answers /v1/health, /v1/ready and /metrics there.`,
 		Example: `  eval "$(alertlab env)"
+  aws s3 mb s3://copy    # a bucket that is not there is waited for
   alertlab alertdb ingest --topics alerts-simulated --group kafka-admin-copy --alert-bucket copy
   alertlab alertdb ingest --bootstrap kafka:9094 --user ingester --password-file /secrets/password \
     --topics lsst-alerts-v11 --registry http://registry:8081 --s3-endpoint http://store:9000 \

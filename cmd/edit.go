@@ -2,11 +2,16 @@ package cmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/alerts/simulator"
 	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -66,7 +71,10 @@ func (a *app) edit(c *cobra.Command, how editing, make func(*edit) error) error 
 	}
 	err = a.follow(c.Context(), *how.progress, func(ctx context.Context, sink event.Sink) error {
 		return change(ctx, dir, client, sink, func(ch *runner.Change) error {
-			ch.AllowDestroy = how.allowDestroy != nil && *how.allowDestroy
+			if how.allowDestroy != nil {
+				ch.AllowDestroy = *how.allowDestroy
+				ch.Again = strings.Join(slices.Concat([]string{c.CommandPath()}, c.Flags().Args(), []string{"--allow-destroy"}), " ") + "   # deletes it, for good"
+			}
 			return makeEdit(dir, ch, make)
 		})
 	})
@@ -91,9 +99,35 @@ func makeEdit(dir state.Dir, ch *runner.Change, make func(*edit) error) error {
 	if err := make(e); err != nil {
 		return err
 	}
+	if err := keptDrafts(ch.Description, overlay); err != nil {
+		return err
+	}
 	ch.Description.Overlay, ch.Passwords = overlay, e.Passwords
 	_, err = catalog.Wanted(ch.Description) // what is wrong is found before anything is written
 	return err
+}
+
+// keptDrafts refuses to take a draft away that the lab's reservoir is written in: the
+// simulator would go on to publish alerts that nobody can decode.
+func keptDrafts(desc state.Description, wanted profiles.Overlay) error {
+	if desc.Reservoir == nil {
+		return nil
+	}
+	var loaded simulator.Manifest
+	if err := json.Unmarshal([]byte(desc.Reservoir.Manifest), &loaded); err != nil {
+		return fmt.Errorf("what the lab has of its reservoir: %w", err)
+	}
+	for _, d := range desc.Overlay.Drafts {
+		version, err := packet.ParseVersion(d.Version)
+		if err != nil {
+			return fmt.Errorf("the lab's draft: %w", err)
+		}
+		if version.ID() == loaded.SchemaID && !slices.Contains(wanted.Drafts, d) {
+			return fault.New(fault.BadInput, "schema "+d.Version+" is in use, nothing was done", "the simulator plays alerts of it, from "+desc.Reservoir.File,
+				"alertlab simulator create --profile   # goes back to the profile's visit; then the same command again")
+		}
+	}
+	return nil
 }
 
 // attempts bounds how often a change is made again: each is lost only to another

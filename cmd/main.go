@@ -166,7 +166,7 @@ func checkArgs(c *cobra.Command) {
 			if err == nil {
 				return nil
 			}
-			why, next := err.Error(), c.CommandPath()+" --help"
+			why, next := inWords(err).Error(), c.CommandPath()+" --help"
 			if c.HasSubCommands() {
 				c.SuggestionsMinimumDistance = 2 // letters that may be wrong, as cobra has it
 				if near := c.SuggestionsFor(given[0]); len(near) > 0 {

@@ -164,7 +164,8 @@ func (a *app) schemaRemove() *cobra.Command {
 		Short: "Remove a draft from the lab",
 		Long: `remove deletes a draft from the lab's registry, for good, and the lab's copy of its
 files. Alerts of it that are archived keep the schema that they were archived with, so
-that a draft that was changed is better off with another version.`,
+that a draft that was changed is better off with another version. A draft that the
+simulator plays alerts of is not removed: "alertlab simulator create --profile" first.`,
 		Example: "  alertlab schema remove 12.0",
 		Args:    cobra.ExactArgs(1),
 		ValidArgsFunction: completeFirst(func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

@@ -131,7 +131,12 @@ func (k *kafkaFlags) login(a *app, m *mistakes) kafka.Login {
 	var problems *kafka.EnvironError
 	switch {
 	case errors.As(err, &problems):
-		*m = append(*m, problems.Problems...)
+		for _, p := range problems.Problems {
+			if p == "KAFKA_BOOTSTRAP_SERVERS is not set" {
+				p = "--bootstrap is not given, and " + p
+			}
+			m.add("%s", p)
+		}
 	case err != nil:
 		m.add("%v", err)
 	case login.TLS == nil && (k.certificate != "" || k.key != ""):

@@ -93,8 +93,11 @@ func TestKafkaFlags(t *testing.T) {
 	// A certificate alone asks for TLS.
 	(&kafkaFlags{bootstrap: "a:1", certificate: "alone", key: "alone"}).login(withEnv(nil), &m)
 	(&kafkaFlags{bootstrap: "a", protocol: "SSL", certificate: "nowhere", key: "nowhere"}).login(withEnv(nil), &m)
+	(&kafkaFlags{bootstrap: "a:1", certificate: "c", key: "k"}).login(withEnv(nil), &m) // SSL is meant
 	(&kafkaFlags{bootstrap: "a:1", protocol: "PLAINTEXT", certificate: "c", key: "k"}).login(withEnv(nil), &m)
-	for _, want := range []string{" is empty", "--client-cert, --client-key: open alone", "--client-cert, --client-key: open nowhere", "--bootstrap: address a: missing port", "--client-cert, --client-key: they are for SSL"} {
+	(&kafkaFlags{}).login(withEnv(nil), &m)
+	for _, want := range []string{" is empty", "--client-cert, --client-key: open alone", "--client-cert, --client-key: open nowhere", "--bootstrap: address a: missing port", "--client-cert, --client-key: open c",
+		"--client-cert, --client-key: they are for SSL", "--bootstrap is not given, and KAFKA_BOOTSTRAP_SERVERS is not set"} {
 		if !strings.Contains(strings.Join(m, "\n"), want) {
 			t.Errorf("%q is not said: %q", want, m)
 		}

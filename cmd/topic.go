@@ -59,13 +59,13 @@ retention.ms in milliseconds, retention.bytes in bytes of each partition.`,
 				if have.Partitions == t.Partitions && have.Replicas == t.Replicas && maps.Equal(have.Config, t.Config) {
 					return nil
 				}
-				return fault.New(fault.BadInput, "there is a topic "+t.Name+" already", fmt.Sprintf("it has %d partitions, %d copies%s", have.Partitions, have.Replicas, settingsText(have.Config)),
+				return fault.New(fault.BadInput, "there is a topic "+t.Name+" already", fmt.Sprintf("it has %s, %s%s", counted(int(have.Partitions), "partition", "partitions"), counted(int(have.Replicas), "copy", "copies"), settingsText(have.Config)),
 					"alertlab topic list")
 			}
 			e.Overlay.Topics = append(e.Overlay.Topics, t)
 			return nil
 		})
-		return a.said(err, "topic %s is there, with %d partitions; alertlab user grant NAME --topic %s lets a user read it", t.Name, t.Partitions, t.Name)
+		return a.said(err, "topic %s is there, with %s; alertlab user grant NAME --topic %s lets a user read it", t.Name, counted(int(t.Partitions), "partition", "partitions"), t.Name)
 	}
 	return c
 }
@@ -106,6 +106,13 @@ with --allow-destroy.`,
 		return a.said(err, "topic %s is gone", args[0])
 	}
 	return c
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func settingsText(config map[string]string) string {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alertlab/alertlab/alerts/packet"
@@ -216,8 +217,9 @@ func lossLines(losses []packet.Loss, alerts int64, width int) []string {
 				continue
 			}
 			line := "  " + titles[record] + ":"
-			for i, name := range fields[record] {
-				if i < len(fields[record])-1 {
+			names := numbered(fields[record])
+			for i, name := range names {
+				if i < len(names)-1 {
 					name += ","
 				}
 				if len(line)+1+len(name) > width {
@@ -230,4 +232,36 @@ func lossLines(losses []packet.Loss, alerts int64, width int) []string {
 		}
 	}
 	return lines
+}
+
+// numbered writes three or more names that differ in a number at their end only, and
+// count up one after another, as the first "to" the last number: the past's 192
+// coefficients of periodic light curves are six such runs.
+func numbered(names []string) []string {
+	split := func(name string) (stem string, n int, ok bool) {
+		stem = strings.TrimRight(name, "0123456789")
+		n, err := strconv.Atoi(name[len(stem):])
+		return stem, n, err == nil
+	}
+	var out []string
+	for i := 0; i < len(names); {
+		end := i + 1
+		if stem, n, ok := split(names[i]); ok {
+			for end < len(names) {
+				next, m, ok := split(names[end])
+				if !ok || next != stem || m != n+end-i {
+					break
+				}
+				end++
+			}
+			if end-i >= 3 {
+				out = append(out, names[i]+" to "+names[end-1][len(stem):])
+				i = end
+				continue
+			}
+		}
+		out = append(out, names[i])
+		i++
+	}
+	return out
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/alertlab/alertlab/alerts/packet"
 )
 
-// goWords are what the standard library says of a value that it cannot read, and what
-// a person should be told instead.
+// goWords are what the standard library says of a value that it cannot read, and cobra
+// of a wrong number of arguments, and what a person should be told instead.
 var goWords = []struct {
 	said  *regexp.Regexp
 	means string
@@ -20,6 +20,9 @@ var goWords = []struct {
 	{regexp.MustCompile(`strconv\.ParseFloat: parsing ".*": invalid syntax$`), "it is no number"},
 	{regexp.MustCompile(`strconv\.ParseBool: parsing ".*": invalid syntax$`), "it is true or false"},
 	{regexp.MustCompile(`time: missing unit in duration ".*"$`), "a time has a unit, e.g. 37s or 1m30s"},
+	{regexp.MustCompile(`^accepts (\d+) arg\(s\), received (\d+)$`), "arguments wanted: $1, given: $2"},
+	{regexp.MustCompile(`^requires at least (\d+) arg\(s\), only received (\d+)$`), "arguments wanted: $1 or more, given: $2"},
+	{regexp.MustCompile(`^accepts at most (\d+) arg\(s\), received (\d+)$`), "arguments wanted: $1 at most, given: $2"},
 	{regexp.MustCompile(`time: (?:invalid duration|unknown unit .* in duration) ".*"$`), "a time is a number with a unit, e.g. 37s or 1m30s"},
 }
 

@@ -112,7 +112,7 @@ func (o Overlay) Entries() []OverlayEntry {
 		add(entryPassword+name, "user %s was given a new password %s", name, times)
 	}
 	for _, t := range o.Topics {
-		add(entryTopic+t.Name, "topic %s is there, with %d partitions and %d copies%s", t.Name, t.Partitions, t.Replicas, configText(t.Config))
+		add(entryTopic+t.Name, "topic %s is there, with %s%s", t.Name, sizeText(t, " and "), configText(t.Config))
 	}
 	if h := o.Hosts.Bootstrap; h != "" {
 		add(entryHost+"bootstrap", "the bootstrap address is called %s", h)
@@ -141,6 +141,17 @@ func topicsText(topics []string) string {
 		return "every topic"
 	}
 	return strings.Join(topics, ", ")
+}
+
+// sizeText says how many partitions and copies a topic has.
+func sizeText(t Topic, and string) string {
+	text := func(n int, one, many string) string {
+		if n == 1 {
+			return "1 " + one
+		}
+		return fmt.Sprintf("%d %s", n, many)
+	}
+	return text(int(t.Partitions), "partition", "partitions") + and + text(int(t.Replicas), "copy", "copies")
 }
 
 func configText(config map[string]string) string {
@@ -328,8 +339,8 @@ func (o Overlay) applyTopics(out *Profile, bad func(id, format string, args ...a
 		case !ok:
 			out.Kafka.Topics = append(out.Kafka.Topics, t)
 		case have.Partitions != t.Partitions || have.Replicas != t.Replicas || !maps.Equal(have.Config, t.Config):
-			bad(entryTopic+t.Name, "the profile declares this topic otherwise: %d partitions, %d copies%s",
-				have.Partitions, have.Replicas, configText(have.Config))
+			bad(entryTopic+t.Name, "the profile declares this topic otherwise: %s%s",
+				sizeText(have, ", "), configText(have.Config))
 		}
 	}
 }

@@ -190,8 +190,12 @@ func (p *Player) Run(ctx context.Context) (acked int64, err error) {
 			s.Visits++
 			s.Missed += int64(c.Missed)
 		})
-		p.log.Info("visit played", "visit", c.N, "alerts", c.Alerts, "bytes", c.Bytes,
-			"seconds", c.Finished.Sub(c.Started).Seconds(), "late", c.Lateness, "missed", c.Missed, "error", c.Err)
+		played := []any{"visit", c.N, "alerts", c.Alerts, "bytes", c.Bytes,
+			"seconds", c.Finished.Sub(c.Started).Seconds(), "late", c.Lateness, "missed", c.Missed}
+		if c.Err != nil {
+			played = append(played, "error", c.Err)
+		}
+		p.log.Info("visit played", played...)
 		if p.cfg.Observe != nil {
 			p.cfg.Observe(c)
 		}

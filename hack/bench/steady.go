@@ -186,7 +186,7 @@ type visit struct {
 	late           time.Duration
 }
 
-var visitLine = regexp.MustCompile(`msg="visit played" visit=\d+ alerts=(\d+) .* late=(\S+) missed=(\d+) `)
+var visitLine = regexp.MustCompile(`msg="visit played" visit=\d+ alerts=(\d+) .* late=(\S+) missed=(\d+)\b`)
 
 // visitsPlayed reads the simulator's log.
 func (l *lab) visitsPlayed() ([]visit, error) {

@@ -37,6 +37,9 @@ type Change struct {
 	// AllowDestroy says that what is not wanted any more may be deleted. Else a
 	// change that would delete anything is refused, and nothing is done.
 	AllowDestroy bool `json:"allowDestroy,omitempty"`
+	// Again is the command that says so, for the remedy of a refusal; empty when the
+	// plan of up shows what would be deleted, because it is wanted already.
+	Again string `json:"again,omitempty"`
 }
 
 // ErrChanged says that the lab's description is another one by now than the one
@@ -416,7 +419,10 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 	if err != nil {
 		return err
 	}
-	if err := Refused(p, change.AllowDestroy); err != nil {
+	if err := refused(p, change.AllowDestroy); err != nil {
+		if change.Again != "" {
+			err.Next = change.Again
+		}
 		return err
 	}
 	// From here on it is what is wanted. The description first: if this process ends in between, the next walk sets
@@ -451,6 +457,13 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 // Refused says why a plan must not be carried out: it would destroy something, and
 // that was not asked for. It is nil when nothing stands against it.
 func Refused(p *plan.Plan, allowDestroy bool) error {
+	if err := refused(p, allowDestroy); err != nil {
+		return err
+	}
+	return nil
+}
+
+func refused(p *plan.Plan, allowDestroy bool) *fault.Fault {
 	lost := p.Destroys()
 	if allowDestroy || len(lost) == 0 {
 		return nil
