@@ -3,11 +3,14 @@ package cmd
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
@@ -76,7 +79,7 @@ func (a *app) overlayDrop() *cobra.Command {
 		Long: `drop takes entries out of what was changed on a lab, as "alertlab overlay show" names
 them, and brings the lab to what its profile says there. Of a lab that does not run
 it only changes what is wanted, for the next up. A topic that was added is deleted
-with its records, which needs --allow-destroy. A changed password stays: the one
+with its records, which needs --allow-destroy, then for up, too. A changed password stays: the one
 before is not kept.`,
 		Example: `  alertlab overlay drop reader/bob
   alertlab overlay drop topic/short --allow-destroy`,
@@ -103,10 +106,15 @@ before is not kept.`,
 		if _, err := runner.Dial(c.Context(), dir); !errors.Is(err, runner.ErrNotRunning) {
 			return a.said(a.edit(c, how, drop), "%s is as the profile says", strings.Join(args, ", "))
 		}
-		if err := editStopped(dir, drop); err != nil {
+		lost, err := editStopped(dir, *how.allowDestroy, drop)
+		if err != nil {
 			return err
 		}
-		return a.said(nil, "%s is taken back; alertlab up brings the lab to it", strings.Join(args, ", "))
+		then := ""
+		if len(lost) > 0 {
+			then = " --allow-destroy"
+		}
+		return a.said(nil, "%s is taken back; alertlab up%s brings the lab to it", strings.Join(args, ", "), then)
 	}
 	return c
 }
@@ -131,20 +139,53 @@ func dropEntries(o *profiles.Overlay, ids []string) error {
 	return nil
 }
 
-// editStopped makes an edit of a lab that does not run: it is written down only.
-func editStopped(dir state.Dir, make func(*edit) error) error {
+// editStopped makes an edit of a lab that does not run: it is written down only. What
+// the next up would destroy for it is returned, and refused here unless it is allowed:
+// up would refuse it too, and a lab that does not come up takes no edit back.
+func editStopped(dir state.Dir, allowDestroy bool, make func(*edit) error) (lost []string, err error) {
 	lock, err := state.TryLock(dir.LockPath())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer lock.Release()
 	desc, err := dir.Describe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ch := runner.Change{Description: desc}
 	if err := makeEdit(dir, &ch, make); err != nil {
-		return err
+		return nil, err
 	}
-	return dir.SetDescription(ch.Description)
+	if lost, err = lostBetween(desc, ch.Description); err != nil {
+		return nil, err
+	}
+	if len(lost) > 0 && !allowDestroy {
+		return nil, fault.New(fault.BadInput, "this would destroy what the lab holds, and is refused; nothing was done", strings.Join(lost, "; "),
+			"the same command with --allow-destroy, then alertlab up --allow-destroy, do it")
+	}
+	return lost, dir.SetDescription(ch.Description)
+}
+
+// lostBetween says what would be lost on the way from one description of a lab to
+// another, a line for each.
+func lostBetween(was, now state.Description) ([]string, error) {
+	before, err := catalog.Wanted(was)
+	if err != nil {
+		return nil, err
+	}
+	after, err := catalog.Wanted(now)
+	if err != nil {
+		return nil, err
+	}
+	var lost []string
+	for _, had := range before.Parts {
+		var holds []plan.Hold
+		if i := slices.IndexFunc(after.Parts, func(w plan.Want) bool { return w.Key == had.Key }); i >= 0 {
+			holds = after.Parts[i].Holds
+		}
+		for _, what := range plan.Lost(had.Holds, holds) {
+			lost = append(lost, had.Key+": "+what)
+		}
+	}
+	return lost, nil
 }

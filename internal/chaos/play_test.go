@@ -89,7 +89,6 @@ func (k *tolls) killed(t *testing.T, when moment, n, acked int) {
 	}
 }
 
-// ended counts a life, with what was acknowledged since its last kill.
 // missed counts what was lost, and says whether anything was, in any life.
 func (k *tolls) missed(n int) bool {
 	k.mu.Lock()
@@ -98,6 +97,7 @@ func (k *tolls) missed(n int) bool {
 	return k.lost > 0
 }
 
+// ended counts a life, with what was acknowledged since its last kill.
 func (k *tolls) ended(proven, last int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

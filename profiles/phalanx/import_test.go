@@ -94,6 +94,7 @@ func TestRefused(t *testing.T) {
 		{"strimzi-kafka: {kafka: {replicas: 3}}\n", "nor of sasquatch with alert-brokers"},
 		{strings.Repeat("#", MaxSize+1), "f.yaml: it has more than"},
 		{"a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d]\n", "more than 10000 values"},
+		{doubled(40), "more than 10000 values"},
 		{strings.Replace(string(fixture(t, "values-within-sasquatch.yaml")), "35Ti", "1Gi", 1), `the topic "stream-test" has no limit`},
 		{strings.ReplaceAll(stand, "one-broker", "develop-more"), "could use the consumer groups of"},
 	} {
@@ -103,6 +104,17 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%.40q: got %v, want %s", test.text, err, test.want)
 		}
 	}
+}
+
+// doubled is a file in which a key stands twice in each of some levels, each with all
+// below: one value, met 2^levels times.
+func doubled(levels int) string {
+	var b strings.Builder
+	b.WriteString("a0: &a0 {x: 1}\n")
+	for i := range levels {
+		fmt.Fprintf(&b, "a%d: &a%d {x: *a%d, x: *a%d}\n", i+1, i+1, i, i)
+	}
+	return b.String()
 }
 
 // Nothing is lost silently: each value of a file is taken or left.

@@ -20,6 +20,7 @@ type values struct {
 	order []string // paths as they stand in the file
 	lines map[string]int
 	seen  map[string]bool
+	nodes int // that were looked at, aliases written out
 }
 
 // most is how many values a file may have: aliases are written out, and a file
@@ -41,7 +42,8 @@ func read(data []byte) (*values, error) {
 }
 
 func (v *values) add(path string, n *yaml.Node, depth int) error {
-	if len(v.order) > most || depth > 100 {
+	// Nodes are counted, too: what stands twice under one key adds no value.
+	if v.nodes++; len(v.order) > most || v.nodes > 10*most || depth > 100 {
 		return errTooMany
 	}
 	switch {
