@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +18,10 @@ import (
 
 // maxFile bounds a file; the largest published one has 70 kB.
 const maxFile = 4 << 20
+
+// maxFixed bounds the size of a fixed, in bytes: brokers take a megabyte in all unless
+// they are told otherwise, and a draft is tried by making an alert.
+const maxFixed = 1 << 20
 
 // midpoint is the time of the visit that a draft is tried with: MJD days TAI, in
 // the years of the survey.
@@ -314,8 +317,12 @@ func (c *checker) named(file, namespace, name, key string, n *node) any {
 		out["symbols"] = names
 	case "fixed":
 		size, ok := integer(n.get("size"))
-		if !ok || size < 1 || size > math.MaxInt32 {
+		if !ok || size < 1 {
 			c.report(file, n.at, `a fixed needs its "size", a number of bytes`)
+			return nil
+		}
+		if size > maxFixed {
+			c.report(file, n.get("size").at, fmt.Sprintf("a fixed of %d bytes is in no alert: %d are the most", size, maxFixed))
 			return nil
 		}
 		out["size"] = size
