@@ -41,6 +41,29 @@ func (ch *choice) flags(c *cobra.Command) {
 	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions([]string{catalog.Embedded}, cobra.ShellCompDirectiveNoFileComp)))
 }
 
+// again is a verb with the same choice, as it was typed: plan of what up was asked for,
+// and the other way round.
+func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
+	words := []string{c.Root().Name(), verb}
+	for _, name := range []string{"lab", "profile", "provider", "stack", "advertise"} {
+		if f := c.Flag(name); f.Changed {
+			words = append(words, "--"+name, shellWord(f.Value.String()))
+		}
+	}
+	for _, value := range ch.set {
+		words = append(words, "--set", shellWord(value))
+	}
+	return strings.Join(append(words, more...), " ")
+}
+
+// shellWord quotes what a shell would take apart.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
 // setFlag adds --set, which goes over the environment.
 func setFlag(c *cobra.Command, set *[]string) {
 	var paths []string

@@ -24,6 +24,9 @@ func TestFlagsAreRefusedInWords(t *testing.T) {
 		{"simulator", "play", "--interval", "often", "a time is a number with a unit"},
 		{"simulator", "generate", "x.avro", "--quiet=maybe", "true or false"},
 		{"simulator", "generate", "x.avro", "--packet-size", "10", "--packet-size: 10 bytes"},
+		{"simulator", "generate", "x.avro", "--packet-size", "80kb", "did you mean 80kB?"},
+		{"simulator", "generate", "x.avro", "--packet-size", "3GB", "2 GiB at most"},
+		{"simulator", "generate", "x.avro", "--packet-size", "big", "a size is written as 80kB"},
 		{"simulator", "generate", "x.avro", "--midpoint", "5", "--midpoint: 5 is not from"},
 		{"simulator", "generate", "x.avro", "--visit", "-1", "--visit: -1 is not from"},
 	} {

@@ -60,7 +60,11 @@ because it destroys what the lab holds; --allow-destroy shows it as up would do 
 		if err != nil {
 			return err
 		}
-		return runner.Refused(p, *allowDestroy)
+		if refused := runner.Refused(p, *allowDestroy); refused != nil {
+			refused.Next = ch.again(c, "up", "--allow-destroy") + "   # deletes it, for good"
+			return refused
+		}
+		return nil
 	}
 	return c
 }

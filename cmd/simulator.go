@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,6 +18,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/simulator"
 	"github.com/alertlab/alertlab/content/schemas"
+	"github.com/alertlab/alertlab/internal/strictyaml"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
 )
@@ -60,7 +62,8 @@ FITS stamps. The same arguments make the same file content.`,
 	f := c.Flags()
 	f.StringVar(&schema, "schema", "11.0", "alert schema version, also a draft of the lab")
 	f.IntVar(&cfg.Alerts, "alerts", 300, "number of alerts")
-	f.IntVar(&cfg.PacketBytes, "packet-size", packet.DefaultPacketBytes, "mean size of a packet in bytes")
+	cfg.PacketBytes = packet.DefaultPacketBytes
+	f.Var(sizeFlag{&cfg.PacketBytes}, "packet-size", "mean size of a packet, e.g. 80kB or 64KiB")
 	f.Uint64Var(&cfg.Seed, "seed", 1, "another seed makes other alerts")
 	f.Int64Var(&cfg.Visit, "visit", 2026112100001, "number of the visit")
 	f.Float64Var(&cfg.MidpointMjdTai, "midpoint", 61365.25, "time of the visit, MJD days TAI")
@@ -169,3 +172,27 @@ func (a *app) showing(ctx context.Context, quiet bool, key, title string, work f
 		return nil
 	})
 }
+
+// sizeFlag is a number of bytes, written as a profile's sizes are.
+type sizeFlag struct{ bytes *int }
+
+func (s sizeFlag) String() string {
+	if s.bytes == nil { // pflag asks a zero value what it would print
+		return ""
+	}
+	return strictyaml.FormatSize(int64(*s.bytes))
+}
+
+func (s sizeFlag) Set(text string) error {
+	n, err := strictyaml.ParseSize(text)
+	if err != nil {
+		return err
+	}
+	if n > math.MaxInt32 {
+		return fmt.Errorf("%s is no size of a packet: it is 2 GiB at most", text)
+	}
+	*s.bytes = int(n)
+	return nil
+}
+
+func (sizeFlag) Type() string { return "size" }

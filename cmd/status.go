@@ -61,7 +61,7 @@ func (a *app) printStatus(st runner.Status, width int) error {
 	say(fmt.Sprintf("lab %s is %s: profile %s, provider %s, up since %s (%s), process %d", st.Lab, word, st.Profile, st.Provider,
 		st.Started.Local().Format("2006-01-02 15:04:05"), time.Since(st.Started).Round(time.Second), st.PID))
 	if len(st.Overrides) > 0 {
-		say("of the profile the environment changed: " + strings.Join(st.Overrides, " "))
+		say("of the profile the environment or --set changed: " + strings.Join(st.Overrides, " "))
 	}
 	if len(st.Overlay) > 0 {
 		fmt.Fprintln(a.out, "changed on the lab:")

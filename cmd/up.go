@@ -65,6 +65,7 @@ What the environment may change of the profile:
 			return err
 		}
 		wish.AllowDestroy = *allowDestroy
+		wish.Again = ch.again(c, "plan") + "   # shows it; the same command with --allow-destroy does it"
 		if _, err := a.renderer(*progress); err != nil {
 			return err
 		}

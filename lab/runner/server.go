@@ -37,8 +37,8 @@ type Change struct {
 	// AllowDestroy says that what is not wanted any more may be deleted. Else a
 	// change that would delete anything is refused, and nothing is done.
 	AllowDestroy bool `json:"allowDestroy,omitempty"`
-	// Again is the command that says so, for the remedy of a refusal; empty when the
-	// plan of up shows what would be deleted, because it is wanted already.
+	// Again is the command to type after a refusal: it shows what would be deleted,
+	// or says that it may be; empty for the lab's plan as it stands.
 	Again string `json:"again,omitempty"`
 }
 
@@ -419,7 +419,7 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 	if err != nil {
 		return err
 	}
-	if err := refused(p, change.AllowDestroy); err != nil {
+	if err := Refused(p, change.AllowDestroy); err != nil {
 		if change.Again != "" {
 			err.Next = change.Again
 		}
@@ -456,14 +456,7 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 
 // Refused says why a plan must not be carried out: it would destroy something, and
 // that was not asked for. It is nil when nothing stands against it.
-func Refused(p *plan.Plan, allowDestroy bool) error {
-	if err := refused(p, allowDestroy); err != nil {
-		return err
-	}
-	return nil
-}
-
-func refused(p *plan.Plan, allowDestroy bool) *fault.Fault {
+func Refused(p *plan.Plan, allowDestroy bool) *fault.Fault {
 	lost := p.Destroys()
 	if allowDestroy || len(lost) == 0 {
 		return nil

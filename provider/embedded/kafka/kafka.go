@@ -68,6 +68,9 @@ func Want(p *profiles.Profile) plan.Want {
 		w.Outputs = append(w.Outputs, "broker."+id)
 	}
 	w.Title = fmt.Sprintf("%d brokers, ids %s to %s, SASL SCRAM-SHA-512", len(in.Brokers), in.Brokers[0].Name, in.Brokers[len(in.Brokers)-1].Name)
+	if len(in.Brokers) == 1 {
+		w.Title = fmt.Sprintf("1 broker, id %s, SASL SCRAM-SHA-512", in.Brokers[0].Name)
+	}
 	if l := p.Kafka.Listener; l.TLS {
 		w.Title += " over TLS"
 		w.Outputs = append(w.Outputs, "ca", "ca-file")
