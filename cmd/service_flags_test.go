@@ -90,7 +90,7 @@ func TestKafkaFlags(t *testing.T) {
 		t.Errorf("of the flags: %v, user %s, %v", login.Bootstrap, login.User, m)
 	}
 	(&kafkaFlags{bootstrap: "a", protocol: "SSL", certificate: "nowhere", key: "nowhere"}).login(withEnv(nil), &m)
-	(&kafkaFlags{bootstrap: "a:1", certificate: "c", key: "k"}).login(withEnv(nil), &m)
+	(&kafkaFlags{bootstrap: "a:1", certificate: "c", key: "k"}).login(withEnv(env), &m) // where the environment says SASL_PLAINTEXT
 	for _, want := range []string{"--client-cert, --client-key: open nowhere", "--bootstrap: address a: missing port", "--client-cert, --client-key: they are for SSL"} {
 		if !strings.Contains(strings.Join(m, "\n"), want) {
 			t.Errorf("%q is not said: %q", want, m)
