@@ -29,8 +29,9 @@ schema and never a dead letter, also where all lie in one bucket. An alert that 
 stored again meanwhile stays. A lab whose profile has purgeAfterDays does the same by
 itself once a day.
 
-Without --s3-endpoint or AWS_ENDPOINT_URL it is the lab's archive. Another store's
-keys come from the environment or files, never from the command line.`,
+Without --s3-endpoint or AWS_ENDPOINT_URL, or where --lab is given, it is the lab's
+archive. Another store's keys come from the environment or files, never from the
+command line.`,
 		Example: `  alertlab alertdb purge --older-than 28d --dry-run
   alertlab alertdb purge --older-than 28d
   alertlab alertdb purge --older-than 36h --s3-endpoint http://store:9000 --alert-bucket alerts`,
@@ -48,14 +49,17 @@ keys come from the environment or files, never from the command line.`,
 			m.add("--older-than: %v", err)
 		}
 		var store objectstore.ClientConfig
+		// What is deleted is of the lab that the command line names, whatever store
+		// the environment is about.
+		elsewhere := storeOf.endpoint != "" && (c.Flags().Changed("s3-endpoint") || !c.Flags().Changed("lab"))
 		bucket := storeOf.alertBucket
-		if storeOf.endpoint != "" {
+		if elsewhere {
 			store = storeOf.client(a, &m)
 		}
 		if err := m.fault(c); err != nil {
 			return err
 		}
-		if storeOf.endpoint == "" {
+		if !elsewhere {
 			if _, _, err := a.needRunning(c.Context()); err != nil {
 				return err
 			}
@@ -65,7 +69,9 @@ keys come from the environment or files, never from the command line.`,
 			}
 			store = objectstore.ClientConfig{Endpoint: card.ObjectStore.URL, Region: card.ObjectStore.Region,
 				AccessKey: creds.ObjectStore.AccessKey, SecretKey: creds.ObjectStore.SecretKey}
-			bucket = first(bucket, card.ObjectStore.AlertBucket)
+			if !c.Flags().Changed("alert-bucket") {
+				bucket = card.ObjectStore.AlertBucket
+			}
 		}
 		objects := objectstore.NewClient(store)
 		defer objects.Close()

@@ -79,8 +79,8 @@ func (a *app) overlayDrop() *cobra.Command {
 		Long: `drop takes entries out of what was changed on a lab, as "alertlab overlay show" names
 them, and brings the lab to what its profile says there. Of a lab that does not run
 it only changes what is wanted, for the next up. A topic that was added is deleted
-with its records, which needs --allow-destroy, then for up, too. A changed password stays: the one
-before is not kept.`,
+with its records, which needs --allow-destroy, then for up, too. A changed password
+stays: the one before is not kept.`,
 		Example: `  alertlab overlay drop reader/bob
   alertlab overlay drop topic/short --allow-destroy`,
 		Args: cobra.MinimumNArgs(1),

@@ -118,9 +118,9 @@ func (a *app) addKafkaFlags(c *cobra.Command) *kafkaFlags {
 // login makes a login of the flags, and of the environment where they are not given.
 func (k *kafkaFlags) login(a *app, m *mistakes) kafka.Login {
 	given := map[string]string{"KAFKA_SECURITY_PROTOCOL": k.protocol, "KAFKA_USERNAME": k.user, "SSL_CA_FILE": k.ca}
-	if k.protocol == "" && (k.certificate != "" || k.key != "") { // a certificate is for TLS alone
+	if first(k.protocol, a.getenv("KAFKA_SECURITY_PROTOCOL")) == "" && (k.certificate != "" || k.key != "") { // a certificate is for TLS alone
 		given["KAFKA_SECURITY_PROTOCOL"] = "SSL"
-		if k.user != "" {
+		if first(k.user, a.getenv("KAFKA_USERNAME")) != "" {
 			given["KAFKA_SECURITY_PROTOCOL"] = "SASL_SSL"
 		}
 	}

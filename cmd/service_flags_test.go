@@ -95,6 +95,7 @@ func TestKafkaFlags(t *testing.T) {
 	(&kafkaFlags{bootstrap: "a", protocol: "SSL", certificate: "nowhere", key: "nowhere"}).login(withEnv(nil), &m)
 	(&kafkaFlags{bootstrap: "a:1", certificate: "c", key: "k"}).login(withEnv(nil), &m) // SSL is meant
 	(&kafkaFlags{bootstrap: "a:1", protocol: "PLAINTEXT", certificate: "c", key: "k"}).login(withEnv(nil), &m)
+	(&kafkaFlags{bootstrap: "a:1", certificate: "c", key: "k"}).login(withEnv(env), &m) // where the environment says SASL_PLAINTEXT
 	(&kafkaFlags{}).login(withEnv(nil), &m)
 	for _, want := range []string{" is empty", "--client-cert, --client-key: open alone", "--client-cert, --client-key: open nowhere", "--bootstrap: address a: missing port", "--client-cert, --client-key: open c",
 		"--client-cert, --client-key: they are for SSL", "--bootstrap is not given, and KAFKA_BOOTSTRAP_SERVERS is not set"} {
