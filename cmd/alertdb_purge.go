@@ -69,7 +69,7 @@ command line.`,
 			}
 			store = objectstore.ClientConfig{Endpoint: card.ObjectStore.URL, Region: card.ObjectStore.Region,
 				AccessKey: creds.ObjectStore.AccessKey, SecretKey: creds.ObjectStore.SecretKey}
-			if !c.Flags().Changed("alert-bucket") {
+			if bucket == "" || !c.Flags().Changed("alert-bucket") {
 				bucket = card.ObjectStore.AlertBucket
 			}
 		}
