@@ -60,11 +60,11 @@ A reservoir there that holds alerts is replaced with --replace only.`,
 		if *back {
 			return a.profileReservoir(c, &where, schema)
 		}
-		file, err := a.checkVisit(c.Context(), args[0], schema, quiet)
+		kafka, err := a.cluster(c, &where)
 		if err != nil {
 			return err
 		}
-		kafka, err := a.cluster(c, &where)
+		file, err := a.checkVisit(c.Context(), args[0], schema, quiet)
 		if err != nil {
 			return err
 		}
