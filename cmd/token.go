@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -90,12 +91,17 @@ expire.`,
 			e.Overlay.Tokens = append(e.Overlay.Tokens, added)
 			return nil
 		})
-		if err != nil {
+		left := errors.Is(err, errDetached)
+		if err != nil && !left {
 			return a.said(err, "")
 		}
 		_, creds, err := a.card()
 		if err != nil {
 			return err
+		}
+		if left && creds.Tokens[name] == "" {
+			return fault.New(fault.StepFailed, "the token "+name+" is not there yet, and will not be printed", "its making goes on in the background, and was not waited for",
+				"alertlab token revoke "+name+"   # then add it again")
 		}
 		if *output == "json" {
 			return a.printJSON(struct {
