@@ -164,7 +164,8 @@ func TestKilledProcessKeepsWhatItAcknowledged(t *testing.T) {
 	// Records. The producers live on through every crash.
 	var acked [partitions]atomic.Int64
 	for part := range int32(partitions) {
-		producer := loginTo(t, &cfg, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(200))
+		producer := loginTo(t, &cfg, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerLinger(0), kgo.MaxBufferedRecords(200),
+			kgo.AlwaysRetryEOF()) // a process that is killed may just have taken the connection
 		wg.Go(func() {
 			for i := 0; load.Err() == nil; i++ {
 				producer.Produce(context.Background(), &kgo.Record{Topic: topic, Partition: part, Value: []byte(value(part, i))},

@@ -68,6 +68,10 @@ func newWriter(ctx context.Context, login kafka.Login, topic string, log *slog.L
 		// their context; records already handed over do not.
 		kgo.MaxBufferedRecords(1 << 30),
 		kgo.UnknownTopicRetries(topicRetries),
+		// A broker that ends while it is being connected to looks like a listener
+		// that wants TLS. Records are not given up for it; the requests below, which
+		// come first, are given up after some retries, as a wrong login needs it.
+		kgo.AlwaysRetryEOF(),
 	}, extra...)...)
 	if err != nil {
 		return nil, fmt.Errorf("kafka client: %w", err)
