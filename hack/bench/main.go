@@ -124,19 +124,20 @@ func run(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	// What was measured is written down whatever becomes of the profiles.
+	var unprofiled error
 	for _, name := range ofVisits {
 		if *always || b.doc.missed(name) {
-			if err := b.profile(ctx, name); err != nil {
-				return err
-			}
+			unprofiled = errors.Join(unprofiled, b.profile(ctx, name))
 		}
 	}
 	text := b.doc.markdown(os.Args[1:])
 	if *out == "" {
 		_, err = fmt.Print(text)
-		return err
+	} else {
+		err = benchdoc.Put(*out, "lab", text)
 	}
-	return benchdoc.Put(*out, "lab", text)
+	return errors.Join(err, unprofiled)
 }
 
 // bench holds what all measurements share.

@@ -25,7 +25,7 @@ func main() {
 	if dir := os.Getenv("ALERTLAB_BENCH_PROFILES"); dir != "" && len(os.Args) > 1 {
 		end = profile(dir, os.Args[1])
 	}
-	code := cmd.Main(os.Args[1:], cmd.Hooks{})
+	code := cmd.Main(os.Args, cmd.Hooks{})
 	end()
 	os.Exit(code)
 }
