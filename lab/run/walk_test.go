@@ -722,7 +722,6 @@ func TestStopAndRemove(t *testing.T) {
 	}
 }
 
-// A plan that asks a part for what it cannot do fails in words.
 // What uses a part that changes, and changes itself, is stopped before, the last
 // first; what only comes behind it is not.
 func TestUsersStopFirst(t *testing.T) {
@@ -767,6 +766,7 @@ func TestUsersStopFirst(t *testing.T) {
 	}
 }
 
+// A plan that asks a part for what it cannot do fails in words.
 func TestParts(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -798,7 +798,11 @@ func TestUsersOfAPartThatChangesInPlaceGoOn(t *testing.T) {
 	part := step("kafka")
 	part.Action = plan.Update
 	w := &run.Walk{Plan: &plan.Plan{Steps: []plan.Step{part, user}, Known: map[string]map[string]string{"kafka": {"at": "here"}}}, Journal: &record{},
-		Parts: map[string]plan.Part{"kafka": &fake{}, "ingester": &fake{stop: func(context.Context) error { return errors.New("it was stopped") }}}}
+		Parts: map[string]plan.Part{
+			// It keeps its address, so that its user finds it whichever of the two is first.
+			"kafka":    &fake{apply: func(context.Context, plan.Order) (map[string]string, error) { return map[string]string{"at": "here"}, nil }},
+			"ingester": &fake{stop: func(context.Context) error { return errors.New("it was stopped") }},
+		}}
 	if err := walk(t.Context(), t, w, &trace{}); err != nil {
 		t.Error(err)
 	}
