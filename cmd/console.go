@@ -437,14 +437,7 @@ cutouts stand there as their size, with --full in base64.`,
 		if err != nil {
 			return err
 		}
-		depth := console.SummaryOnly
-		switch {
-		case full:
-			depth = console.Full
-		case *output == "json":
-			depth = console.WithAlert
-		}
-		decoder := console.NewDecoder(schemas, depth)
+		decoder := console.NewDecoder(schemas, depth(*output, full))
 		if byID {
 			q.Match = func(ctx context.Context, r *kgo.Record) bool {
 				got, ok := decoder.ID(ctx, r)
@@ -487,6 +480,17 @@ cutouts stand there as their size, with --full in base64.`,
 		return nil
 	}
 	return c
+}
+
+// depth is how much of an alert an output shows.
+func depth(output string, full bool) int {
+	switch {
+	case full:
+		return console.Full
+	case output == "json":
+		return console.WithAlert
+	}
+	return console.SummaryOnly
 }
 
 // where says in words what part of a topic was read.

@@ -58,13 +58,7 @@ their size, with --full in base64.
 		case len(args) == 1 && (where.static != "" || where.bootstrap != ""):
 			return fault.New(fault.BadInput, "a file or a topic is printed, not both", args[0]+" is named as well", "alertlab simulator print "+args[0])
 		}
-		depth := console.SummaryOnly
-		switch {
-		case full:
-			depth = console.Full
-		case *output == "json":
-			depth = console.WithAlert
-		}
+		shown := depth(*output, full)
 		show := a.alertLine
 		if *output == "json" {
 			enc := json.NewEncoder(a.out)
@@ -72,9 +66,9 @@ their size, with --full in base64.
 			show = func(m console.Message) error { return enc.Encode(m) }
 		}
 		if len(args) == 1 {
-			return printFile(c.Context(), args[0], limit, console.NewDecoder(nil, depth), show)
+			return printFile(c.Context(), args[0], limit, console.NewDecoder(nil, shown), show)
 		}
-		return a.printReservoir(c, &where, limit, depth, show)
+		return a.printReservoir(c, &where, limit, shown, show)
 	}
 	return c
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/alertlab/alertlab/lab/plan"
@@ -44,4 +45,18 @@ func (p Part[In]) Apply(ctx context.Context, order plan.Order) (map[string]strin
 		return nil, fmt.Errorf("the input: %w", err)
 	}
 	return p.Make(ctx, in, order)
+}
+
+// Earlier reads what a part may have made before this order: the inputs of the steps
+// that began and did not end, then that of the last one that did. Where there was no
+// step there is none.
+func Earlier[In any](order plan.Order) []In {
+	var out []In
+	for _, text := range append(slices.Clone(order.Begun), order.LastInput) {
+		var in In
+		if json.Unmarshal(text, &in) == nil {
+			out = append(out, in)
+		}
+	}
+	return out
 }

@@ -182,17 +182,22 @@ func (c *conn) take() error {
 	return nil
 }
 
+// read reads all of the request, and decodes it.
+func (c *conn) read() (kmsg.Request, error) {
+	if err := c.whole(); err != nil {
+		return nil, err
+	}
+	return decodeRequest(c.ready[headSize:], int16(c.frame.key), c.frame.version)
+}
+
 // overhear learns who logs in. Requests of a kind that we cannot read are left
 // to kfake, which closes the connection.
 func (c *conn) overhear() error {
-	if err := c.whole(); err != nil {
-		return err
-	}
-	seen := c.frame
-	req, err := decodeRequest(c.ready[headSize:], int16(seen.key), seen.version)
+	req, err := c.read()
 	if err != nil {
 		return err
 	}
+	seen := c.frame
 	switch req := req.(type) {
 	case *kmsg.SASLHandshakeRequest:
 		seen.mechanism = req.Mechanism
@@ -212,10 +217,7 @@ func (c *conn) overhear() error {
 // list as it takes null, and Java's AdminClient sends the one where kfake wants
 // the other.
 func (c *conn) everybody() error {
-	if err := c.whole(); err != nil {
-		return err
-	}
-	req, err := decodeRequest(c.ready[headSize:], int16(c.frame.key), c.frame.version)
+	req, err := c.read()
 	if err != nil {
 		return err
 	}
@@ -229,14 +231,11 @@ func (c *conn) everybody() error {
 // askedEpochs keeps what a client asks about leader epochs: the answer alone does not
 // tell.
 func (c *conn) askedEpochs() error {
-	if err := c.whole(); err != nil {
-		return err
-	}
-	seen := c.frame
-	req, err := decodeRequest(c.ready[headSize:], int16(seen.key), seen.version)
+	req, err := c.read()
 	if err != nil {
 		return err
 	}
+	seen := c.frame
 	seen.epochs, _ = req.(*kmsg.OffsetForLeaderEpochRequest)
 	c.expect(seen)
 	return nil

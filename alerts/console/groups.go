@@ -167,10 +167,7 @@ func (c *Cluster) describe(ctx context.Context, names []string) ([]described, er
 func fromClassic(g kadm.DescribedGroup) described {
 	out := described{err: g.Err, Group: Group{Name: g.Group, State: g.State, Type: "classic", Assignor: g.Protocol, Coordinator: coordinator(g.Coordinator)}}
 	for _, m := range g.Members {
-		member := Member{ID: m.MemberID, Client: m.ClientID, Host: m.ClientHost, Partitions: map[string][]int32{}}
-		if m.InstanceID != nil {
-			member.Instance = *m.InstanceID
-		}
+		member := newMember(m.MemberID, m.InstanceID, m.ClientID, m.ClientHost)
 		if a, ok := m.Assigned.AsConsumer(); ok {
 			for _, t := range a.Topics {
 				member.Partitions[t.Topic] = slices.Sorted(slices.Values(t.Partitions))
@@ -184,10 +181,7 @@ func fromClassic(g kadm.DescribedGroup) described {
 func fromConsumer(g kadm.DescribedConsumerGroup) described {
 	out := described{err: g.Err, Group: Group{Name: g.Group, State: g.State, Type: "consumer", Assignor: g.AssignorName, Coordinator: coordinator(g.Coordinator)}}
 	for _, m := range g.Members {
-		member := Member{ID: m.MemberID, Client: m.ClientID, Host: m.ClientHost, Partitions: map[string][]int32{}}
-		if m.InstanceID != nil {
-			member.Instance = *m.InstanceID
-		}
+		member := newMember(m.MemberID, m.InstanceID, m.ClientID, m.ClientHost)
 		for _, t := range m.Assignment.Sorted() {
 			if t.Topic == "" { // embedded brokers name topics by id only
 				continue
@@ -197,6 +191,15 @@ func fromConsumer(g kadm.DescribedConsumerGroup) described {
 		out.Members = append(out.Members, member)
 	}
 	return out
+}
+
+// newMember makes a member without partitions; instance is nil where none was given.
+func newMember(id string, instance *string, client, host string) Member {
+	m := Member{ID: id, Client: client, Host: host, Partitions: map[string][]int32{}}
+	if instance != nil {
+		m.Instance = *instance
+	}
+	return m
 }
 
 func coordinator(b kadm.BrokerDetail) Coordinator {

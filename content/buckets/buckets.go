@@ -4,7 +4,6 @@ package buckets
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -92,7 +91,7 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 	if !order.Destroy {
 		return nil, nil
 	}
-	for _, b := range doomed(append(slices.Clone(order.Begun), order.LastInput), in) {
+	for _, b := range doomed(content.Earlier[input](order), in) {
 		if err := client.DeleteBucket(ctx, b); err != nil {
 			return nil, err
 		}
@@ -101,13 +100,9 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 }
 
 // doomed lists the buckets of earlier steps that are not wanted any more.
-func doomed(earlier []json.RawMessage, in input) []string {
+func doomed(earlier []input, in input) []string {
 	var out []string
-	for _, text := range earlier {
-		var was input
-		if json.Unmarshal(text, &was) != nil {
-			continue // there was no step
-		}
+	for _, was := range earlier {
 		for _, b := range was.Buckets {
 			if !slices.Contains(in.Buckets, b) && !slices.Contains(out, b) {
 				out = append(out, b)

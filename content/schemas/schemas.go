@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -178,7 +177,7 @@ func apply(ctx context.Context, in input, order plan.Order, dir string) error {
 	if err != nil {
 		return err
 	}
-	for _, e := range dropped(append(slices.Clone(order.Begun), order.LastInput), in) {
+	for _, e := range dropped(content.Earlier[input](order), in) {
 		if err := registry.Remove(ctx, client.API(), e); err != nil {
 			return err
 		}
@@ -195,13 +194,9 @@ func apply(ctx context.Context, in input, order plan.Order, dir string) error {
 // dropped lists the places of drafts that the last step registered, or one since may
 // have registered, and that are not wanted any more. What others registered is left
 // alone.
-func dropped(earlier []json.RawMessage, in input) []registry.Entry {
+func dropped(earlier []input, in input) []registry.Entry {
 	var out []registry.Entry
-	for _, text := range earlier {
-		var was input
-		if json.Unmarshal(text, &was) != nil {
-			continue // there was no step
-		}
+	for _, was := range earlier {
 		for _, d := range was.Drafts {
 			v, err := packet.ParseVersion(d.Version)
 			if err != nil || slices.Contains(in.Drafts, d) {

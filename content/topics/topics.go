@@ -5,7 +5,6 @@ package topics
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,7 +92,7 @@ func (p *part) look(ctx context.Context, in input, _ plan.Look) (plan.Observatio
 
 // apply makes what is missing, and deletes what the order says is to be destroyed.
 func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
-	earlier := append(slices.Clone(order.Begun), order.LastInput)
+	earlier := content.Earlier[input](order)
 	list := make([]admin.Topic, 0, len(in.Topics))
 	for _, t := range in.Topics {
 		list = append(list, admin.Topic{Name: t.Name, Partitions: t.Partitions, Replicas: t.Replicas, Config: t.Config, Unset: unset(earlier, t)})
@@ -114,13 +113,9 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 
 // unset lists the settings that earlier steps gave a topic and that are not wanted
 // any more. Settings that others made are left alone.
-func unset(earlier []json.RawMessage, wanted topic) []string {
+func unset(earlier []input, wanted topic) []string {
 	var out []string
-	for _, text := range earlier {
-		var was input
-		if json.Unmarshal(text, &was) != nil {
-			continue // there was no step
-		}
+	for _, was := range earlier {
 		for _, t := range was.Topics {
 			if t.Name != wanted.Name {
 				continue
@@ -137,13 +132,9 @@ func unset(earlier []json.RawMessage, wanted topic) []string {
 
 // doomed lists the topics of earlier steps that are not wanted any more, or with
 // fewer partitions, which Kafka can only give to a new topic.
-func doomed(earlier []json.RawMessage, in input) []string {
+func doomed(earlier []input, in input) []string {
 	var out []string
-	for _, text := range earlier {
-		var was input
-		if json.Unmarshal(text, &was) != nil {
-			continue // there was no step
-		}
+	for _, was := range earlier {
 		for _, t := range was.Topics {
 			keep := slices.ContainsFunc(in.Topics, func(w topic) bool { return w.Name == t.Name && w.Partitions >= t.Partitions })
 			if !keep && !slices.Contains(out, t.Name) {

@@ -4,7 +4,6 @@ package users
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -151,7 +150,7 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 	if _, err := admin.EnsureUsers(ctx, client, list); err != nil {
 		return nil, err
 	}
-	gone := dropped(append(slices.Clone(order.Begun), order.LastInput), in)
+	gone := dropped(content.Earlier[input](order), in)
 	if len(gone) == 0 {
 		return nil, nil
 	}
@@ -161,13 +160,9 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 
 // dropped lists the users that the last step made, or one since may have made, and
 // that are not wanted any more. Users that this lab never made are left alone.
-func dropped(earlier []json.RawMessage, in input) []string {
+func dropped(earlier []input, in input) []string {
 	var gone []string
-	for _, text := range earlier {
-		var was input
-		if json.Unmarshal(text, &was) != nil {
-			continue // there was no step
-		}
+	for _, was := range earlier {
 		for _, u := range was.Users {
 			wanted := slices.ContainsFunc(in.Users, func(w user) bool { return w.Name == u.Name })
 			if !wanted && !slices.Contains(gone, u.Name) {

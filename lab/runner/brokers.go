@@ -19,10 +19,7 @@ type brokered interface {
 
 // control gives the lab's broker control, nil when it has none or does not run.
 func (s *Server) control() endpoints.BrokerControl {
-	s.mu.Lock()
-	lab := s.lab
-	s.mu.Unlock()
-	if b, ok := lab.(brokered); ok {
+	if b, ok := s.opened().(brokered); ok {
 		return b.Brokers()
 	}
 	return nil

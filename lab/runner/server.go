@@ -560,11 +560,16 @@ func (s *Server) Purge(ctx context.Context, emit event.Sink) error {
 	return s.takeDownWith(ctx, plan.Purge, emit)
 }
 
+// opened gives the lab, nil before the first walk.
+func (s *Server) opened() Lab {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lab
+}
+
 // anythingRuns says whether a part of the lab runs in or under this process.
 func (s *Server) anythingRuns() bool {
-	s.mu.Lock()
-	lab := s.lab
-	s.mu.Unlock()
+	lab := s.opened()
 	if lab == nil {
 		return false
 	}
@@ -648,9 +653,7 @@ func (s *Server) serveControl(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.alone(rw, r, func(ctx context.Context) error {
-		s.mu.Lock()
-		lab := s.lab
-		s.mu.Unlock()
+		lab := s.opened()
 		var part Controllable
 		if lab != nil {
 			part, _ = lab.Parts()[o.Part].(Controllable)

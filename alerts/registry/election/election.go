@@ -92,12 +92,7 @@ func (m *Member) Run(ctx context.Context) {
 			}
 			m.failing = true
 			m.expire()
-			pause := time.NewTimer(again)
-			select {
-			case <-pause.C:
-			case <-ctx.Done():
-				pause.Stop()
-			}
+			_ = pause(ctx) // whether ctx ended is looked at next
 		}
 	}
 	m.leave(ctx)
@@ -199,12 +194,8 @@ func (m *Member) beat(ctx context.Context, generation int32) error {
 		}
 		m.Log.Warn("the group of schema registries does not answer", "group", m.Group, "error", err)
 		m.expire()
-		pause := time.NewTimer(again)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return ctx.Err()
+		if err := pause(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -310,5 +301,17 @@ func (m *Member) leave(ctx context.Context) {
 	req.Members = append(req.Members, one)
 	if _, err := m.Client.Request(ctx, req); err != nil {
 		m.Log.Warn("the group of schema registries could not be left", "group", m.Group, "error", err)
+	}
+}
+
+// pause waits before something is tried again. Its error is the context's.
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(again)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
