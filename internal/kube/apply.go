@@ -23,7 +23,7 @@ import (
 )
 
 // fieldManager is who the applied fields belong to.
-const fieldManager = "alertlab-rig"
+const fieldManager = "alertlab"
 
 // Decode reads the documents of a manifest; empty ones are left out, lists are
 // taken apart. The error names the document, counted from 1.
