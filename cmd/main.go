@@ -128,7 +128,7 @@ profile: see "alertlab up --help".`,
 		return labs, cobra.ShellCompDirectiveNoFileComp
 	}))
 	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
-		a.profile(), a.simulator(), a.alertdb(), a.console(), a.support(), a.version(), a.runner(), a.objectStore())
+		a.profile(), a.simulator(), a.alertdb(), a.console(), a.support(), a.version(), a.runner(), a.objectStore(), a.pod())
 	checkArgs(root)
 	return root
 }

@@ -114,7 +114,9 @@ func (c *Client) WaitRollout(ctx context.Context, namespace, selector string, se
 			return merge(
 				func() (watch.Interface, error) { return c.Clientset.CoreV1().Pods(namespace).Watch(ctx, chosen) },
 				func() (watch.Interface, error) { return c.Clientset.AppsV1().Deployments(namespace).Watch(ctx, chosen) },
-				func() (watch.Interface, error) { return c.Clientset.AppsV1().StatefulSets(namespace).Watch(ctx, chosen) },
+				func() (watch.Interface, error) {
+					return c.Clientset.AppsV1().StatefulSets(namespace).Watch(ctx, chosen)
+				},
 			)
 		}, func() bool { return last.Done || last.Terminal != "" })
 	})

@@ -36,6 +36,7 @@ import (
 
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/internal/node"
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
@@ -334,7 +335,7 @@ func importOne(ctx context.Context, t *testing.T, c *Clusters, n *Node) {
 	if has["rig.local/probe:1"] == "" {
 		t.Errorf("imported, but not there: %v", has)
 	}
-	var failed *ExecError
+	var failed *node.ExecError
 	if err := n.Load(ctx, strings.NewReader("no archive at all")); !errors.As(err, &failed) {
 		t.Errorf("a broken archive: %v, want an ExecError", err)
 	}
