@@ -225,31 +225,10 @@ those on the disks of all brokers together, as far as the brokers tell them.`,
   alertlab console topics -o json | jq '.[] | {name, records}'`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(flags, topicNames),
 	}
-	output := outputFlag(c, "table", "json")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		l, err := a.look(c, flags)
-		if err != nil {
-			return err
-		}
-		defer l.close()
-		ctx, cancel := l.bound(c.Context())
-		defer cancel()
-		topics, notes, err := l.Topics(ctx, args...)
-		if err != nil {
-			return l.explain(strings.Join(append([]string{"alertlab console topics"}, args...), " "), err)
-		}
-		a.missing(l, notes)
-		switch {
-		case *output == "json" && len(args) == 1:
-			return a.printJSON(topics[0])
-		case *output == "json":
-			return a.printJSON(list(topics))
-		case len(args) == 1:
-			return printTopic(a.out, topics[0])
-		}
-		return printTopics(a.out, topics)
-	}
-	return c
+	view := listing[console.Topic]{one: printTopic, all: printTopics}
+	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.Topic, []string, error) {
+		return l.Topics(ctx, args...)
+	})
 }
 
 func (a *app) consoleGroups(flags *consoleFlags) *cobra.Command {
@@ -267,31 +246,10 @@ where the group has committed nothing.`,
   alertlab console groups -o json | jq '.[] | {name, lag}'`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(flags, groupNames),
 	}
-	output := outputFlag(c, "table", "json")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		l, err := a.look(c, flags)
-		if err != nil {
-			return err
-		}
-		defer l.close()
-		ctx, cancel := l.bound(c.Context())
-		defer cancel()
-		groups, notes, err := l.Groups(ctx, args...)
-		if err != nil {
-			return l.explain(strings.Join(append([]string{"alertlab console groups"}, args...), " "), err)
-		}
-		a.missing(l, notes)
-		switch {
-		case *output == "json" && len(args) == 1:
-			return a.printJSON(groups[0])
-		case *output == "json":
-			return a.printJSON(list(groups))
-		case len(args) == 1:
-			return printGroup(a.out, groups[0])
-		}
-		return printGroups(a.out, groups)
-	}
-	return c
+	view := listing[console.Group]{one: printGroup, all: printGroups}
+	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.Group, []string, error) {
+		return l.Groups(ctx, args...)
+	})
 }
 
 func (a *app) consoleBrokers(flags *consoleFlags) *cobra.Command {
@@ -318,9 +276,13 @@ told that one of them is the controller; with KRaft that is any broker.`,
 		}
 		return ids, err
 	})
-	output := outputFlag(c, "table", "json")
+	view := listing[console.Broker]{one: printBroker, all: printBrokers}
+	var ids []int32
+	view.verb(a, c, flags, func(ctx context.Context, l *looker, _ []string) ([]console.Broker, []string, error) {
+		return l.Brokers(ctx, ids...)
+	})
+	show := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
-		var ids []int32
 		for _, arg := range args {
 			id, err := console.ParseBroker(arg)
 			if err != nil {
@@ -328,6 +290,22 @@ told that one of them is the controller; with KRaft that is any broker.`,
 			}
 			ids = append(ids, id)
 		}
+		return show(c, args)
+	}
+	return c
+}
+
+// listing shows all things of a kind, or the one that is named.
+type listing[T any] struct {
+	one func(io.Writer, T) error
+	all func(io.Writer, []T) error
+}
+
+// verb completes c by its output and by what it does: ask is given the verb's
+// arguments, and answers with notes on what could not be seen.
+func (v listing[T]) verb(a *app, c *cobra.Command, flags *consoleFlags, ask func(context.Context, *looker, []string) ([]T, []string, error)) *cobra.Command {
+	output := outputFlag(c, "table", "json")
+	c.RunE = func(c *cobra.Command, args []string) error {
 		l, err := a.look(c, flags)
 		if err != nil {
 			return err
@@ -335,20 +313,20 @@ told that one of them is the controller; with KRaft that is any broker.`,
 		defer l.close()
 		ctx, cancel := l.bound(c.Context())
 		defer cancel()
-		brokers, notes, err := l.Brokers(ctx, ids...)
+		things, notes, err := ask(ctx, l, args)
 		if err != nil {
-			return l.explain("alertlab console brokers", err)
+			return l.explain(strings.Join(append([]string{c.CommandPath()}, args...), " "), err)
 		}
 		a.missing(l, notes)
 		switch {
 		case *output == "json" && len(args) == 1:
-			return a.printJSON(brokers[0])
+			return a.printJSON(things[0])
 		case *output == "json":
-			return a.printJSON(list(brokers))
+			return a.printJSON(list(things))
 		case len(args) == 1:
-			return printBroker(a.out, brokers[0])
+			return v.one(a.out, things[0])
 		}
-		return printBrokers(a.out, brokers)
+		return v.all(a.out, things)
 	}
 	return c
 }
