@@ -54,6 +54,13 @@ The lab remembers its profile and the values that the environment gave, until
 		if _, err := catalog.Wanted(desc); err != nil {
 			return err
 		}
+		executable, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		if err := catalog.Check(desc, executable); err != nil {
+			return err
+		}
 		if _, err := a.renderer(*progress); err != nil {
 			return err
 		}

@@ -56,14 +56,17 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	}
 }
 
+// API is a cluster's own.
+type API = kubernetes.Interface
+
 // New makes the part. open gives the cluster's API.
-func New(s *secrets.Store, open func() (kubernetes.Interface, error)) plan.Part {
+func New(s *secrets.Store, open func() (API, error)) plan.Part {
 	return &part{secrets: s, open: open}
 }
 
 type part struct {
 	secrets *secrets.Store
-	open    func() (kubernetes.Interface, error)
+	open    func() (API, error)
 }
 
 // data is what the Secret should hold.

@@ -82,10 +82,13 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"antiAffinity": k.Brokers.AntiAffinity,
 		"nodePool":     pool(k.Brokers.NodePool),
 	}}
-	w := r.Want(fmt.Sprintf("%d brokers, ids %d to %d, Apache Kafka in %s", k.Brokers.Count, k.Brokers.FirstID, int(k.Brokers.FirstID)+k.Brokers.Count-1, Image(p)),
+	title := fmt.Sprintf("1 broker, id %d, of %s", k.Brokers.FirstID, Image(p))
+	if n := k.Brokers.Count; n > 1 {
+		title = fmt.Sprintf("%d brokers, ids %d to %d, of %s", n, k.Brokers.FirstID, int(k.Brokers.FirstID)+n-1, Image(p))
+	}
+	return r.Want(title,
 		component.Rollout(5*time.Minute),
 		plan.Gate{Name: gateAnswer, What: "every broker answers at its own address", Deadline: time.Minute})
-	return w
 }
 
 // leastStorage is what a broker is given where the profile says nothing: 1 GiB.

@@ -95,6 +95,9 @@ func (d Dir) Logs() string { return filepath.Join(d.Path(), "logs") }
 // Log gives the path of one component's log.
 func (d Dir) Log(component string) string { return filepath.Join(d.Logs(), component+".log") }
 
+// Kubeconfig gives the path of the kubeconfig of a lab on Kubernetes.
+func (d Dir) Kubeconfig() string { return filepath.Join(d.Path(), "kubeconfig") }
+
 // Socket gives the path of the runner's socket. Socket paths hold at most about
 // a hundred bytes, so a lab in a deep directory has its socket in a folder of
 // the temporary directory that only this user can enter.
@@ -209,6 +212,15 @@ type Description struct {
 	// Reservoir says what a user loaded instead of the profile's visit; nil
 	// when nothing.
 	Reservoir *Reservoir `json:"reservoir,omitempty"`
+	// Cluster says what a lab on Kubernetes is made of; zero for an embedded one.
+	Cluster Cluster `json:"cluster,omitzero"`
+}
+
+// Cluster is what a lab on Kubernetes is made of beside its profile.
+type Cluster struct {
+	NodeImage string `json:"nodeImage,omitempty"` // of nodes that are containers
+	Bundle    string `json:"bundle,omitempty"`    // absolute path of a bundle with the images; empty: nodes pull them
+	Image     string `json:"image"`               // reference of the image that holds this program
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.
