@@ -17,8 +17,10 @@ import (
 // saying for 40 s, does not count. seen is told what was seen each time.
 func (c *Client) WaitNodes(ctx context.Context, since map[string]time.Time, seen func(string)) error {
 	last := Verdict{Seen: "the API server does not answer yet"}
-	err := c.patient(ctx, func() error {
-		return observe(ctx, func() (string, error) {
+	tick := time.NewTicker(300 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := observe(ctx, func() (string, error) {
 			list, err := c.Clientset.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 			if err != nil {
 				return "", err
@@ -30,8 +32,21 @@ func (c *Client) WaitNodes(ctx context.Context, since map[string]time.Time, seen
 		}, func(version string) (watch.Interface, error) {
 			return c.Clientset.CoreV1().Nodes().Watch(ctx, metav1.ListOptions{ResourceVersion: version})
 		}, func() bool { return last.Done })
-	})
-	return verdict(ctx, fmt.Sprintf("%d nodes", len(since)), last, err)
+		if last.Done || ctx.Err() != nil {
+			return verdict(ctx, fmt.Sprintf("%d nodes", len(since)), last, err)
+		}
+		// Whatever a server that has just started answers passes: it refuses connections
+		// at first, and then, until it has read its own roles, everybody.
+		if err != nil {
+			last = Verdict{Seen: clean(err.Error())}
+			seen(last.Seen)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return verdict(ctx, fmt.Sprintf("%d nodes", len(since)), last, context.Cause(ctx))
+		}
+	}
 }
 
 // nodesReady judges the nodes.

@@ -188,7 +188,6 @@ func simple(spec Spec, port string) k3dconfig.SimpleConfig {
 	}
 	s.Name = spec.Name
 	s.Options.K3dOptions.Wait = true
-	s.Options.K3dOptions.DisableImageVolume = true // images come into the nodes directly
 	s.Options.K3dOptions.DisableLoadbalancer = true
 	s.Options.KubeconfigOptions.UpdateDefaultKubeconfig = false
 	s.Options.KubeconfigOptions.SwitchCurrentContext = false
