@@ -57,7 +57,7 @@ func Main(args []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|smoke|logs|simulator create|simulator play|alertdb get|console|support)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|kubeconfig|smoke|logs|simulator create|simulator play|alertdb get|console|support)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -127,7 +127,7 @@ profile: see "alertlab up --help".`,
 		}
 		return labs, cobra.ShellCompDirectiveNoFileComp
 	}))
-	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(),
+	root.AddCommand(a.up(), a.down(), a.status(), a.plan(), a.attach(), a.smoke(), a.logs(), a.env(), a.kubeconfig(),
 		a.profile(), a.simulator(), a.alertdb(), a.console(), a.support(), a.version(), a.runner(), a.objectStore(), a.pod())
 	checkArgs(root)
 	return root
