@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -27,6 +28,8 @@ type Target interface {
 	Rollout(ctx context.Context, namespace, selector string) (kube.Verdict, error)
 	// WaitRollout waits for them; see kube.Client.WaitRollout.
 	WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error
+	// Follow passes on what pods write; see kube.Client.Follow.
+	Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string))
 }
 
 // Cluster is a Target by its API.
@@ -59,6 +62,11 @@ func (c Cluster) WaitRollout(ctx context.Context, namespace, selector string, se
 	return c.Client.WaitRollout(ctx, namespace, selector, seen)
 }
 
+// Follow implements Target.
+func (c Cluster) Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string)) {
+	c.Client.Follow(ctx, namespace, selector, since, line)
+}
+
 // Part carries out a component.Release.
 type Part struct {
 	// Open gives the cluster; it is called at each use, because a cluster may come
@@ -68,6 +76,18 @@ type Part struct {
 	Probes map[string]component.Probe
 	// Say is told what Helm says; nil: nobody.
 	Say func(line string)
+	// Hear is told what the pods write, for as long as this process lives; nil: nobody.
+	Hear func(pod, line string)
+
+	hearing sync.Once
+}
+
+// hear begins to follow the release's pods, once. Only who applies it listens: who looks
+// may be a process that only plans.
+func (p *Part) hear(target Target, r component.Release) {
+	if p.Hear != nil {
+		p.hearing.Do(func() { go target.Follow(context.Background(), r.Namespace, r.Selector(), time.Now(), p.Hear) })
+	}
 }
 
 // Observe implements plan.Part. A release whose workloads do not run as they should
@@ -138,6 +158,7 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Report: p.Say}); err != nil {
 		return nil, err
 	}
+	p.hear(target, r)
 	return r.Outputs, nil
 }
 

@@ -49,6 +49,10 @@ func (f *fakeCluster) WaitRollout(_ context.Context, namespace, selector string,
 	return f.fails
 }
 
+func (f *fakeCluster) Follow(_ context.Context, namespace, selector string, _ time.Time, line func(pod, text string)) {
+	line("pod", namespace+" "+selector)
+}
+
 func fakePart(f *fakeCluster, probes map[string]component.Probe) *Part {
 	return &Part{Open: func() (Target, error) { return f, nil }, Probes: probes}
 }
@@ -97,10 +101,15 @@ func TestApplyAndWait(t *testing.T) {
 		asked++
 		return asked == 3, r.Outputs["class"] + " is slow", nil
 	}})
+	heard := make(chan string, 2)
+	p.Hear = func(pod, line string) { heard <- pod + ": " + line }
 	order := plan.Order{Input: want().Input}
 	out, err := p.Apply(t.Context(), order)
 	if err != nil || out["class"] != "fast" {
 		t.Fatalf("%v, %v", out, err)
+	}
+	if got := <-heard; got != "pod: n app.kubernetes.io/instance=storage-classes" {
+		t.Errorf("heard %q", got)
 	}
 	if len(f.installed) != 1 || f.installed[0].Name != "storage-classes" || f.installed[0].Chart.Name() != "storage-classes" || f.installed[0].Values["lab"] != "default" {
 		t.Errorf("installed %+v", f.installed)

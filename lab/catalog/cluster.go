@@ -72,7 +72,7 @@ func (c *cluster) api() (*kube.Client, error) {
 func byHelm(name string, probes func(*cluster) map[string]component.Probe) func(*cluster) plan.Part {
 	return func(c *cluster) plan.Part {
 		log := c.Log(name)
-		p := &helm.Part{Say: func(line string) { log.Info(line) }, Open: func() (helm.Target, error) {
+		p := &helm.Part{Say: func(line string) { log.Info(line) }, Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (helm.Target, error) {
 			client, err := c.api()
 			return helm.Cluster{Client: client}, err
 		}}

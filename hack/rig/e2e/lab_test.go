@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +26,8 @@ type lab struct {
 	ctx    context.Context
 	binary string
 	env    []string
+	// journal is the file in which each finished step is a line.
+	journal string
 }
 
 // run runs a verb and gives what it said, both streams. The test fails when its exit
@@ -55,13 +59,14 @@ func (l *lab) timed(what string, args ...string) string {
 }
 
 // TestLab is a lab of the profile ci on k3d through its life: brought up from the
-// bundle alone, proven by smoke, healed after its broker was killed and after its
-// runner was, stopped and started, deleted without a trace.
+// bundle alone though it is interrupted and killed on the way, proven by smoke, healed
+// after its broker was killed and after its runner was, stopped and started, deleted
+// without a trace.
 func TestLab(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	state := t.TempDir()
-	l := &lab{T: t, ctx: ctx, binary: filepath.Join(t.TempDir(), "alertlab"), env: append(os.Environ(),
+	l := &lab{T: t, ctx: ctx, journal: filepath.Join(state, "labs", "e2e", "journal.jsonl"), binary: filepath.Join(t.TempDir(), "alertlab"), env: append(os.Environ(),
 		"ALERTLAB_STATE_DIR="+state, "ALERTLAB_LAB=e2e", "ALERTLAB_PROVIDER=k3d", "ALERTLAB_PROFILE=ci",
 		"ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"),
 		"K3D_IMAGE_TOOLS="+need(t, "ALERTLAB_RIG_TOOLS_IMAGE"))}
@@ -83,8 +88,22 @@ func TestLab(t *testing.T) {
 	if !strings.Contains(plan, "create kafka (apache-kafka)") {
 		t.Errorf("plan:\n%s", plan)
 	}
-	up := l.timed("up from nothing", "up", "--progress", "plain")
-	t.Log(up)
+	// Interrupted, up stops what it started and keeps it; killed, it leaves everything
+	// as it is at that moment. The next one goes on either way.
+	begun := time.Now()
+	if code := l.cutShort("images", func(up *os.Process) { l.must(up.Signal(syscall.SIGINT)) }); code != 130 {
+		t.Errorf("an interrupted up ended with %d", code)
+	}
+	if plan := l.run(0, "plan"); !strings.Contains(plan, "start  cluster (k3d)") {
+		t.Errorf("plan after an interruption:\n%s", plan)
+	}
+	steps := []string{"credentials", "storage-classes", "object-store", "kafka", "kafka-topics", "schema-registry"}
+	step := steps[rand.IntN(len(steps))]
+	if code := l.cutShort(step, func(*os.Process) { l.killRunner() }); code != 1 {
+		t.Errorf("up whose runner was killed after %s ended with %d", step, code)
+	}
+	up := l.timed("up after it was interrupted, and killed after "+step, "up", "--progress", "plain")
+	t.Logf("up at last after %.1f s:\n%s", time.Since(begun).Seconds(), up)
 	l.timed("smoke", "smoke")
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		t.Errorf("the second up did something:\n%s", again)
@@ -130,6 +149,41 @@ func TestLab(t *testing.T) {
 	if left, err := os.ReadDir(state); err != nil || len(left) > 0 {
 		t.Errorf("in the state directory: %v, %v", left, err)
 	}
+}
+
+func (l *lab) must(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+// cutShort begins an up and does something to it as soon as a step is done. It gives
+// the exit code.
+func (l *lab) cutShort(step string, do func(up *os.Process)) int {
+	l.Helper()
+	cmd := exec.CommandContext(l.ctx, l.binary, "up", "--progress", "plain")
+	cmd.Env = l.env
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	l.must(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for done := false; !done; {
+		select {
+		case err := <-ended:
+			l.Fatalf("up ended before %s was done: %v\n%s", step, err, out.String())
+		case <-tick.C:
+			journal, err := os.ReadFile(l.journal)
+			done = err == nil && bytes.Contains(journal, []byte(`"step":"`+step+`"`))
+		}
+	}
+	do(cmd.Process)
+	err := <-ended
+	l.Logf("cut short after %s: %v\n%s", step, err, out.String())
+	return cmd.ProcessState.ExitCode()
 }
 
 // killRunner ends the lab's runner as a crash would.
