@@ -196,11 +196,29 @@ func (c *Cluster) Observe(ctx context.Context, _ plan.Look) (plan.Observation, e
 	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d of %d nodes run", len(nodes)-len(stopped), len(nodes)), Outputs: outputs(nodes)}
 	if len(stopped) > 0 {
 		o.Drift = o.Why + ": not " + strings.Join(stopped, ", ")
-	} else if _, err := os.Stat(c.Kubeconfig); errors.Is(err, fs.ErrNotExist) {
+		return o, nil
+	}
+	kubeconfig, err := os.ReadFile(c.Kubeconfig)
+	if errors.Is(err, fs.ErrNotExist) {
 		o.Drift = "its kubeconfig " + c.Kubeconfig + " is missing"
+		return o, nil
+	}
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	// The engine starts nodes again by itself after this machine did: then they run, and
+	// nothing behind them can be looked at for some seconds.
+	bound, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	if err := c.ready(bound, kubeconfig, nodes, func(string) {}); err != nil {
+		o.Drift = "not every node is Ready: " + err.Error()
 	}
 	return o, nil
 }
+
+// settleTime is how long a look waits for nodes that run to be Ready. They are at once
+// but for the first half minute after a start.
+const settleTime = 30 * time.Second
 
 func (c *Cluster) note(nodes []Container) {
 	c.mu.Lock()
@@ -276,15 +294,19 @@ func (c *Cluster) Wait(ctx context.Context, _ plan.Gate, _ plan.Order, seen func
 	if err != nil {
 		return err
 	}
+	return c.ready(ctx, kubeconfig, nodes, seen)
+}
+
+// ready waits until each node's kubelet has said, since its start, that it is Ready.
+func (c *Cluster) ready(ctx context.Context, kubeconfig []byte, nodes []Container, seen func(string)) error {
 	since := map[string]time.Time{}
 	for _, n := range nodes {
 		since[n.Name] = n.Started
 	}
-	ready := c.Ready
-	if ready == nil {
-		ready = waitNodes
+	if c.Ready != nil {
+		return c.Ready(ctx, kubeconfig, since, seen)
 	}
-	return ready(ctx, kubeconfig, since, seen)
+	return waitNodes(ctx, kubeconfig, since, seen)
 }
 
 func waitNodes(ctx context.Context, kubeconfig []byte, since map[string]time.Time, seen func(string)) error {

@@ -122,6 +122,10 @@ func TestLife(t *testing.T) {
 	if a := c.Activity(); !a.Running || len(a.Facts) != 3 {
 		t.Errorf("activity %+v", a)
 	}
+	ready := c.Ready
+	c.Ready = func(context.Context, []byte, map[string]time.Time, func(string)) error { return errors.New("2 of 3") }
+	see(plan.Present, false, "3 of 3 nodes run", "not every node is Ready: 2 of 3")
+	c.Ready = ready
 	f.set("agent-1", false)
 	see(plan.Present, false, "2 of 3 nodes run", "2 of 3 nodes run: not k3d-alertlab-t-agent-1")
 	if _, err := c.Apply(ctx, asked(t, 2)); err != nil {
