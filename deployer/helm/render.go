@@ -31,7 +31,7 @@ func render(c *chart.Chart, r component.Release) (string, error) {
 		if path.Ext(file) != ".yaml" || text == "" {
 			continue
 		}
-		fmt.Fprintf(&b, "# %s\n%s\n", file, text)
+		fmt.Fprintf(&b, "---\n# %s\n%s\n", file, strings.TrimPrefix(text, "---\n"))
 	}
 	return b.String(), nil
 }

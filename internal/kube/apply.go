@@ -109,6 +109,32 @@ func (c *Client) applyOne(ctx context.Context, namespace string, u *unstructured
 	return err
 }
 
+// Validate asks the API server what it would say to the objects of a manifest, and
+// changes nothing: unknown and doubled fields are errors, one for each object that is
+// refused.
+func (c *Client) Validate(ctx context.Context, namespace string, manifest []byte) []error {
+	objects, err := Decode(manifest)
+	if err != nil {
+		return []error{err}
+	}
+	var refused []error
+	for _, u := range objects {
+		r, err := c.resource(u.GroupVersionKind(), namespace, u.GetNamespace())
+		if err == nil {
+			var body []byte
+			if body, err = u.MarshalJSON(); err == nil {
+				force := true
+				_, err = r.Patch(ctx, u.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: fieldManager, Force: &force,
+					DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+			}
+		}
+		if err != nil {
+			refused = append(refused, fmt.Errorf("%s %s: %w", u.GetKind(), u.GetName(), err))
+		}
+	}
+	return refused
+}
+
 // patient repeats what fails for a reason that passes.
 func (c *Client) patient(ctx context.Context, do func() error) error {
 	tick := time.NewTicker(300 * time.Millisecond)

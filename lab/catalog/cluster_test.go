@@ -1,12 +1,20 @@
 package catalog
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/deployer/helm"
@@ -95,6 +103,33 @@ func TestRendered(t *testing.T) {
 				t.Fatalf("%s, %s: %v", name, key, err)
 			}
 			golden(t, filepath.Join("k3d", name+"-"+key+".yaml"), text)
+			strictly(t, key, text)
+		}
+	}
+}
+
+// strictly reads objects as Kubernetes' own types: a field that they do not have, or
+// one that stands there twice, is an error.
+func strictly(t *testing.T, key, text string) {
+	t.Helper()
+	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
+	for {
+		document, err := documents.Read()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", key, err)
+		}
+		object, _, err := decoder.Decode(document, nil, nil)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", key, err, document)
+			continue
+		}
+		about, err := meta.Accessor(object)
+		if err != nil || about.GetLabels()["alertlab.dev/lab"] != "default" || about.GetLabels()["app.kubernetes.io/part-of"] != "alertlab" {
+			t.Errorf("%s: an object without the lab's labels, %v\n%s", key, err, document)
 		}
 	}
 }
