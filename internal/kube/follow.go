@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // Follow passes on, line by line, what the containers of the pods of a selector write
@@ -18,35 +17,54 @@ import (
 func (c *Client) Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string)) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	chosen := metav1.ListOptions{LabelSelector: selector}
 	begun := map[string]bool{} // a start of a container
-	tick := time.NewTicker(2 * time.Second)
-	defer tick.Stop()
+	begin := func(p *corev1.Pod) {
+		for _, s := range allStatuses(p) {
+			key := fmt.Sprint(p.UID, "/", s.Name, "/", s.RestartCount)
+			if begun[key] || (s.State.Running == nil && s.State.Terminated == nil) {
+				continue
+			}
+			begun[key] = true
+			wg.Go(func() { c.followOne(ctx, namespace, p.Name, s.Name, since, line) })
+		}
+	}
+	// By events alone, since this goes on for as long as a lab does.
+	again := time.NewTicker(2 * time.Second)
+	defer again.Stop()
 	for ctx.Err() == nil {
-		// The error is of a cluster that is away, or of ctx.
-		_ = observe(ctx, func() (string, error) {
-			list, err := c.Clientset.CoreV1().Pods(namespace).List(ctx, chosen)
-			if err != nil {
-				return "", err
-			}
-			for i := range list.Items {
-				p := &list.Items[i]
-				for _, s := range allStatuses(p) {
-					key := fmt.Sprint(p.UID, "/", s.Name, "/", s.RestartCount)
-					if begun[key] || (s.State.Running == nil && s.State.Terminated == nil) {
-						continue
-					}
-					begun[key] = true
-					wg.Go(func() { c.followOne(ctx, namespace, p.Name, s.Name, since, line) })
-				}
-			}
-			return list.ResourceVersion, nil
-		}, func(version string) (watch.Interface, error) {
-			return c.Clientset.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
-		}, func() bool { return false })
-		select {
-		case <-tick.C:
+		c.followPods(ctx, namespace, selector, begin)
+		select { // a server that ends every watch at once is not asked in a tight loop
+		case <-again.C:
 		case <-ctx.Done():
+		}
+	}
+}
+
+// followPods passes on pods as they are and as they change, until the watch ends.
+func (c *Client) followPods(ctx context.Context, namespace, selector string, each func(*corev1.Pod)) {
+	list, err := c.Clientset.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return // the cluster is away, or ctx has ended
+	}
+	for i := range list.Items {
+		each(&list.Items[i])
+	}
+	w, err := c.Clientset.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: list.ResourceVersion})
+	if err != nil {
+		return
+	}
+	defer w.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e, ok := <-w.ResultChan():
+			if !ok {
+				return
+			}
+			if p, is := e.Object.(*corev1.Pod); is {
+				each(p)
+			}
 		}
 	}
 }
