@@ -38,7 +38,7 @@ type podFlags struct {
 
 func (a *app) podVerb(name, short string) (*cobra.Command, *podFlags) {
 	f := &podFlags{}
-	c := &cobra.Command{Use: name, Short: short, Args: cobra.NoArgs}
+	c := &cobra.Command{Use: name, Short: short, Hidden: true, Args: cobra.NoArgs}
 	c.Flags().StringVar(&f.common.Health, "health", ":8090", "address of /health and /ready")
 	f.common.Log = slog.New(slog.NewTextHandler(a.err, nil))
 	return c, f

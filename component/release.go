@@ -41,7 +41,7 @@ type Lab struct {
 // ClusterID gives the id of the lab's Kafka cluster: 16 bytes in URL-safe base64, as
 // kafka-storage wants it. It is the same for every node and for ever.
 func (l Lab) ClusterID() string {
-	sum := sha256.Sum256([]byte("alertlab Kafka cluster of lab " + l.Name))
+	sum := sha256.Sum256([]byte("Kafka cluster of lab " + l.Name))
 	sum[0] &= 0x7f // an id that began with a hyphen would look like a flag
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
