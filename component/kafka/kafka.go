@@ -78,7 +78,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"brokers": brokers, "controllers": Controllers(p),
 		"listener":     map[string]any{"port": k.Listener.Port, "bootstrapNodePort": nodeports.Bootstrap},
 		"config":       config,
-		"storage":      map[string]any{"size": strconv.FormatInt(max(k.Brokers.Storage.Size, leastStorage), 10), "class": k.Brokers.Storage.Class},
+		"storage":      map[string]any{"size": quantity(max(k.Brokers.Storage.Size, leastStorage)), "class": k.Brokers.Storage.Class},
 		"antiAffinity": k.Brokers.AntiAffinity,
 		"nodePool":     pool(k.Brokers.NodePool),
 	}}
@@ -93,6 +93,19 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 
 // leastStorage is what a broker is given where the profile says nothing: 1 GiB.
 const leastStorage = 1 << 30
+
+// quantity writes bytes as Kubernetes does: in the largest unit that they are whole in.
+func quantity(bytes int64) string {
+	for _, unit := range []struct {
+		name  string
+		bytes int64
+	}{{"Ti", 1 << 40}, {"Gi", 1 << 30}, {"Mi", 1 << 20}} {
+		if bytes%unit.bytes == 0 {
+			return strconv.FormatInt(bytes/unit.bytes, 10) + unit.name
+		}
+	}
+	return strconv.FormatInt(bytes, 10)
+}
 
 // pool reads key=value and key=value:effect.
 func pool(n profiles.NodePool) map[string]any {

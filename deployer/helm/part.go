@@ -22,6 +22,8 @@ type Target interface {
 	Install(ctx context.Context, r Release) error
 	// Look reads the record of a release; false when there is none.
 	Look(ctx context.Context, name, namespace string) (Record, bool, error)
+	// Unstick has pods made anew that would wait for minutes before they try again.
+	Unstick(ctx context.Context, namespace, selector string) error
 	// Kept says whether volumes of a selector are there.
 	Kept(ctx context.Context, namespace, selector string) (bool, error)
 	// Rollout looks once at the workloads of a selector.
@@ -41,6 +43,11 @@ func (c Cluster) Install(ctx context.Context, r Release) error { return Install(
 // Look implements Target.
 func (c Cluster) Look(_ context.Context, name, namespace string) (Record, bool, error) {
 	return Look(c.Client, name, namespace)
+}
+
+// Unstick implements Target.
+func (c Cluster) Unstick(ctx context.Context, namespace, selector string) error {
+	return c.Client.Unstick(ctx, namespace, selector)
 }
 
 // Kept implements Target.
@@ -157,6 +164,11 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	}
 	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Report: p.Say}); err != nil {
 		return nil, err
+	}
+	if order.Action != plan.Create {
+		if err := target.Unstick(ctx, r.Namespace, r.Selector()); err != nil {
+			return nil, err
+		}
 	}
 	p.hear(target, r)
 	return r.Outputs, nil

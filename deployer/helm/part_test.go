@@ -36,6 +36,11 @@ func (f *fakeCluster) Look(context.Context, string, string) (Record, bool, error
 	return *f.record, true, f.fails
 }
 
+func (f *fakeCluster) Unstick(_ context.Context, namespace, selector string) error {
+	f.selectors = append(f.selectors, "unstick "+namespace+" "+selector)
+	return nil
+}
+
 func (f *fakeCluster) Kept(context.Context, string, string) (bool, error) { return f.kept, nil }
 
 func (f *fakeCluster) Rollout(_ context.Context, namespace, selector string) (kube.Verdict, error) {
@@ -125,7 +130,7 @@ func TestApplyAndWait(t *testing.T) {
 	if got := strings.Join(seen, ", "); got != "half of it, fast is slow, fast is slow" {
 		t.Errorf("seen %s", got)
 	}
-	if got := strings.Join(f.selectors, ", "); got != "n app.kubernetes.io/instance=storage-classes" {
+	if got := strings.Join(f.selectors, ", "); got != "unstick n app.kubernetes.io/instance=storage-classes, n app.kubernetes.io/instance=storage-classes" {
 		t.Errorf("waited for %s", got)
 	}
 	if err := p.Wait(t.Context(), plan.Gate{Name: "other"}, order, note); err == nil {

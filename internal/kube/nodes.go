@@ -12,7 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// WaitNodes watches until Kubernetes says that each of the named nodes is Ready.
+// WaitNodes watches until Kubernetes says that each of the named nodes is Ready and
+// takes pods.
 // since, by name, is when a node was started: what Kubernetes said before, and goes on
 // saying for 40 s, does not count. seen is told what was seen each time.
 func (c *Client) WaitNodes(ctx context.Context, since map[string]time.Time, seen func(string)) error {
@@ -70,6 +71,9 @@ func nodesReady(nodes []corev1.Node, since map[string]time.Time) Verdict {
 			default:
 				word = ""
 			}
+		}
+		if word == "" && nodes[i].Spec.Unschedulable {
+			word = "cordoned" // k3d lifts it some seconds after a start
 		}
 		if word == "" {
 			ready++

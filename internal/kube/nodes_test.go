@@ -22,6 +22,8 @@ func TestNodesReady(t *testing.T) {
 			{Type: corev1.NodeReady, Status: status, Reason: "KubeletNotReady", Message: "no network", LastHeartbeatTime: metav1.NewTime(heard)},
 		}}}
 	}
+	cordoned := node("b", corev1.ConditionTrue, now)
+	cordoned.Spec.Unschedulable = true
 	since := map[string]time.Time{"a": now, "b": now}
 	for name, tc := range map[string]struct {
 		nodes []corev1.Node
@@ -30,6 +32,7 @@ func TestNodesReady(t *testing.T) {
 		"both":        {[]corev1.Node{node("b", corev1.ConditionTrue, now), node("a", corev1.ConditionTrue, now)}, Verdict{Done: true}},
 		"one":         {[]corev1.Node{node("a", corev1.ConditionTrue, now)}, Verdict{Seen: "1 of 2 nodes are Ready; b: not registered"}},
 		"not ready":   {[]corev1.Node{node("a", corev1.ConditionTrue, now), node("b", corev1.ConditionFalse, now)}, Verdict{Seen: "1 of 2 nodes are Ready; b: KubeletNotReady: no network"}},
+		"cordoned":    {[]corev1.Node{node("a", corev1.ConditionTrue, now), cordoned}, Verdict{Seen: "1 of 2 nodes are Ready; b: cordoned"}},
 		"from before": {[]corev1.Node{node("a", corev1.ConditionTrue, now.Add(-time.Minute)), node("b", corev1.ConditionTrue, now)}, Verdict{Seen: "1 of 2 nodes are Ready; a: not heard of since its start"}},
 	} {
 		if got := nodesReady(tc.nodes, since); got != tc.want {

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 )
@@ -17,12 +18,12 @@ import (
 // namespace. Done: there is one at least, and each runs, ready, in as many pods as
 // it should have, all of them made after its last change.
 func (c *Client) Rollout(ctx context.Context, namespace, selector string) (Verdict, error) {
-	v, _, err := c.rollout(ctx, namespace, selector)
+	v, _, err := c.rollout(ctx, namespace, selector, time.Now())
 	return v, err
 }
 
-// rollout also gives the names of the pods.
-func (c *Client) rollout(ctx context.Context, namespace, selector string) (Verdict, []string, error) {
+// rollout also gives the names of the pods. began is when the wait began.
+func (c *Client) rollout(ctx context.Context, namespace, selector string, began time.Time) (Verdict, []string, error) {
 	chosen := metav1.ListOptions{LabelSelector: selector}
 	deployments, err := c.Clientset.AppsV1().Deployments(namespace).List(ctx, chosen)
 	if err != nil {
@@ -40,11 +41,13 @@ func (c *Client) rollout(ctx context.Context, namespace, selector string) (Verdi
 	for _, p := range pods.Items {
 		names = append(names, p.Name)
 	}
-	return rolledOut(deployments.Items, sets.Items, pods.Items, time.Now()), names, nil
+	return rolledOut(deployments.Items, sets.Items, pods.Items, began, time.Now()), names, nil
 }
 
-// rolledOut judges what was listed.
-func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, pods []corev1.Pod, now time.Time) Verdict {
+// rolledOut judges what was listed. A cause that was there before the wait began may
+// be cured by what was done just then: a node that takes pods again, an image that was
+// brought. So none is terminal before it could have been seen to pass.
+func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, pods []corev1.Pod, began, now time.Time) Verdict {
 	var waits []string
 	for _, d := range deployments {
 		want := replicas(d.Spec.Replicas)
@@ -76,7 +79,11 @@ func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, pods 
 		if state.Ready {
 			continue
 		}
-		if state.Terminal != "" && pods[i].Status.Phase != corev1.PodFailed { // a failed one is replaced by its owner
+		hopeless := state.Terminal != "" && now.Sub(began) >= schedulePatience
+		if hopeless || (state.Terminal != "" && pods[i].CreationTimestamp.After(began.Add(-time.Second))) {
+			hopeless = pods[i].Status.Phase != corev1.PodFailed // a failed one is replaced by its owner
+		}
+		if hopeless {
 			return Verdict{Terminal: pods[i].Name + ": " + state.Terminal, Seen: state.Seen}
 		}
 		waits = append(waits, pods[i].Name+": "+state.Seen)
@@ -99,11 +106,12 @@ func replicas(n *int32) int32 {
 func (c *Client) WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error {
 	last := Verdict{Seen: "nothing yet"}
 	var names []string
+	began := time.Now()
 	chosen := metav1.ListOptions{LabelSelector: selector}
 	err := c.patient(ctx, func() error {
 		return observe(ctx, func() (string, error) {
 			var err error
-			if last, names, err = c.rollout(ctx, namespace, selector); err != nil {
+			if last, names, err = c.rollout(ctx, namespace, selector, began); err != nil {
 				return "", err
 			}
 			if !last.Done && last.Seen != "" {
@@ -130,6 +138,29 @@ func (c *Client) WaitRollout(ctx context.Context, namespace, selector string, se
 		}
 	}
 	return verdict(ctx, fmt.Sprintf("%s in namespace %s", selector, namespace), last, err)
+}
+
+// Unstick deletes the pods of a selector that wait longer and longer before they are
+// tried again, after an image that was not there or after crashes, so that their owners
+// make them anew at once.
+func (c *Client) Unstick(ctx context.Context, namespace, selector string) error {
+	pods, err := c.Clientset.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return err
+	}
+	for i := range pods.Items {
+		p := &pods.Items[i]
+		stuck := slices.ContainsFunc(allStatuses(p), func(s corev1.ContainerStatus) bool {
+			return s.State.Waiting != nil && slices.Contains([]string{"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "CrashLoopBackOff"}, s.State.Waiting.Reason)
+		})
+		if !stuck || len(p.OwnerReferences) == 0 {
+			continue
+		}
+		if err := c.Clientset.CoreV1().Pods(namespace).Delete(ctx, p.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // lastWords are the last lines that containers wrote before they ended.

@@ -110,7 +110,7 @@ type Engine interface {
 	// Create makes the cluster and returns when its server has started. What it began
 	// and did not end is deleted.
 	Create(ctx context.Context, spec Spec) error
-	// Start and Stop start and stop one container; Stop gives it 20 s.
+	// Start and Stop start and stop one container; Stop lets what runs in it end, for 70 s.
 	Start(ctx context.Context, id string) error
 	Stop(ctx context.Context, id string) error
 	// Delete deletes the cluster with its containers, volumes and network.

@@ -262,7 +262,9 @@ func (d *Docker) Stop(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	grace := 20 // seconds
+	// k3d's entrypoint drains its node first. Pods may take a minute to end; on two cores
+	// all of a lab's took 14 s.
+	grace := 70 // seconds
 	return api.ContainerStop(ctx, id, container.StopOptions{Timeout: &grace})
 }
 
