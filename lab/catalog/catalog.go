@@ -118,6 +118,8 @@ func Open(dir state.Dir, desc state.Description, executable string, log func(com
 		}
 		if e.inCluster != nil {
 			l.parts[c.Name] = e.inCluster(in)
+		} else if desc.Provider != Embedded {
+			l.parts[c.Name] = afar{e.part(host)}
 		} else {
 			l.parts[c.Name] = e.part(host)
 		}

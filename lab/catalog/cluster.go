@@ -137,6 +137,20 @@ func clusterEntries() map[string]entry {
 	}
 }
 
+// afar is content of a place that may be away while its part is there: a broker that
+// Kubernetes starts again. What cannot be looked at is unknown until the place runs; the
+// plan decides whether anything that it does makes it run.
+type afar struct{ plan.Part }
+
+// Observe implements plan.Part.
+func (a afar) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
+	o, err := a.Part.Observe(ctx, look)
+	if err != nil && look.Want.Behind != "" {
+		return plan.Observation{State: plan.Unknown, Until: look.Want.Behind, Why: err.Error()}, nil
+	}
+	return o, err
+}
+
 // images lists the images of others that a profile's lab on Kubernetes runs.
 func images(p *profiles.Profile) []string { return []string{kafka.Image(p)} }
 

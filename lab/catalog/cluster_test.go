@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -224,5 +225,30 @@ func TestCheck(t *testing.T) {
 	}
 	if _, err := Left(t.Context(), desc); err != nil {
 		t.Errorf("embedded: %v", err)
+	}
+}
+
+// away is a part whose place does not answer.
+type away struct{ plan.Part }
+
+func (away) Observe(context.Context, plan.Look) (plan.Observation, error) {
+	return plan.Observation{}, errors.New("connection refused")
+}
+
+// While a broker is started again, what is in it is unknown, and the plan waits for the
+// broker instead of being blocked; where nothing is wrong with the broker it is blocked.
+func TestAway(t *testing.T) {
+	t.Parallel()
+	look := plan.Look{Want: plan.Want{Key: "kafka-users", Behind: "kafka"}}
+	o, err := afar{away{}}.Observe(t.Context(), look)
+	if err != nil || o.State != plan.Unknown || o.Until != "kafka" || o.Why != "connection refused" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if _, err := (afar{away{}}).Observe(t.Context(), plan.Look{}); err == nil {
+		t.Error("what is behind nothing was seen")
+	}
+	l := open(t, onK3d(t, "ci"))
+	if _, ok := l.parts["kafka-users"].(afar); !ok {
+		t.Errorf("the users are a %T", l.parts["kafka-users"])
 	}
 }

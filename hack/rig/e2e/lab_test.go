@@ -164,7 +164,9 @@ func (l *lab) validate(client *kube.Client) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		l.must(err)
-		for _, err := range client.Validate(l.ctx, "alert-stream-broker", text) {
+		// In another namespace: what runs cannot become another profile's.
+		text = bytes.ReplaceAll(text, []byte("namespace: alert-stream-broker"), []byte("namespace: default"))
+		for _, err := range client.Validate(l.ctx, "default", text) {
 			// The lab that runs has the node ports that another profile's would have.
 			if !strings.Contains(err.Error(), "provided port is already allocated") {
 				l.Errorf("%s: %v", filepath.Base(file), err)
@@ -188,6 +190,7 @@ func (l *lab) cutShort(step string, do func(up *os.Process)) int {
 	cmd.Env = l.env
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
+	begun := time.Now()
 	l.must(cmd.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -198,14 +201,32 @@ func (l *lab) cutShort(step string, do func(up *os.Process)) int {
 		case err := <-ended:
 			l.Fatalf("up ended before %s was done: %v\n%s", step, err, out.String())
 		case <-tick.C:
-			journal, err := os.ReadFile(l.journal)
-			done = err == nil && bytes.Contains(journal, []byte(`"step":"`+step+`"`))
+			done = l.finished(step, begun)
 		}
 	}
 	do(cmd.Process)
 	err := <-ended
 	l.Logf("cut short after %s: %v\n%s", step, err, out.String())
 	return cmd.ProcessState.ExitCode()
+}
+
+// finished says whether the journal has a step that was done after a time.
+func (l *lab) finished(step string, after time.Time) bool {
+	journal, err := os.ReadFile(l.journal)
+	if err != nil {
+		return false // not begun yet
+	}
+	for line := range bytes.Lines(journal) {
+		var entry struct {
+			Time time.Time
+			Step string
+		}
+		// The last line may be half written.
+		if json.Unmarshal(line, &entry) == nil && entry.Step == step && entry.Time.After(after) {
+			return true
+		}
+	}
+	return false
 }
 
 // killRunner ends the lab's runner as a crash would.
