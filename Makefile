@@ -7,16 +7,19 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
+.PHONY: help build image install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/alertlab
-	$(GO) build -trimpath -o $(BIN) .
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BIN) .
+
+image: build ## write the image that holds alertlab to bin/alertlab-image.tar, without an engine
+	$(GO) run ./hack/image -binary $(BIN) -out bin/alertlab-image.tar
 
 install: ## install alertlab into Go's bin directory
-	$(GO) install -trimpath .
+	CGO_ENABLED=0 $(GO) install -trimpath -ldflags "-s -w" .
 
 run: build ## bring an embedded lab up, wait for two visits, run smoke, print the connection card
 	@echo "This takes about a minute: the lab is up in a second, and its second visit comes 37 s after the first."

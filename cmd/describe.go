@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,15 +12,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/alertlab/alertlab/internal/ownimage"
 	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/k3d"
 )
 
 // choice is what the flags of up and plan say of a lab.
 type choice struct {
 	profile, provider, stack string
+	nodeImage, bundle        string   // of a lab on Kubernetes
 	set                      []string // path=value each, over the environment
 	advertise                string
 	advertiseSet             func() bool // whether it was given
@@ -30,22 +34,24 @@ const onLoopback = "loopback"
 
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
-	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs (environment: ALERTLAB_PROVIDER; default: embedded)")
+	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs: embedded or k3d (environment: ALERTLAB_PROVIDER; default: embedded)")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
+	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+k3d.DefaultImage+")")
+	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
 		onLoopback+" takes that back (default: as before, else this machine only)")
 	ch.advertiseSet = func() bool { return c.Flags().Changed("advertise") }
 	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
-	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions([]string{catalog.Embedded}, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(catalog.Providers(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // again is a verb with the same choice, as it was typed: plan of what up was asked for,
 // and the other way round.
 func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 	words := []string{c.Root().Name(), verb}
-	for _, name := range []string{"lab", "profile", "provider", "stack", "advertise"} {
+	for _, name := range []string{"lab", "profile", "provider", "stack", "node-image", "bundle", "advertise"} {
 		if f := c.Flag(name); f.Changed {
 			words = append(words, "--"+name, shellWord(f.Value.String()))
 		}
@@ -127,7 +133,31 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 			desc.Advertise = ""
 		}
 	}
-	return desc, nil
+	desc.Cluster, err = a.madeOf(desc.Provider, before.Cluster, ch)
+	return desc, err
+}
+
+// madeOf says what a lab on Kubernetes is made of: flags, else environment, else what
+// it was made of before. Its own image is always this program's.
+func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cluster, error) {
+	if provider == catalog.Embedded {
+		if ch.nodeImage != "" || ch.bundle != "" {
+			return before, fault.New(fault.BadInput, "--node-image and --bundle are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
+		}
+		return before, nil
+	}
+	executable, err := os.Executable()
+	if err != nil {
+		return before, err
+	}
+	c := state.Cluster{NodeImage: first(ch.nodeImage, a.getenv("ALERTLAB_NODE_IMAGE"), before.NodeImage, k3d.DefaultImage)}
+	if c.Bundle = first(ch.bundle, a.getenv("ALERTLAB_BUNDLE"), before.Bundle); c.Bundle != "" {
+		if c.Bundle, err = filepath.Abs(c.Bundle); err != nil {
+			return c, err
+		}
+	}
+	c.Image, err = ownimage.Reference(executable)
+	return c, fault.Wrap(fault.BadInput, "this program cannot run in pods", err, "make build")
 }
 
 // loadProfile loads a profile by name, or from a file when ref looks like a path,

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/run"
@@ -58,7 +60,11 @@ published and not archived yet are archived then. With --purge the lab is delete
 			return err
 		}
 		had := run.Outputs(entries)["addresses"]
-		if err := a.takeDown(c.Context(), dir, purge, *progress); err != nil {
+		desc, err := dir.Describe()
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := a.takeDown(c.Context(), dir, desc.Provider, purge, *progress); err != nil {
 			return err
 		}
 		if !purge {
@@ -68,13 +74,21 @@ published and not archived yet are archived then. With --purge the lab is delete
 		if err != nil || !verify {
 			return err
 		}
-		return a.verifyGone(dir, left)
+		more, err := catalog.Left(c.Context(), desc)
+		if err != nil {
+			return err
+		}
+		return a.verifyGone(dir, append(left, more...))
 	}
 	return c
 }
 
-func (a *app) takeDown(ctx context.Context, dir state.Dir, purge bool, progress string) error {
+func (a *app) takeDown(ctx context.Context, dir state.Dir, provider string, purge bool, progress string) error {
 	client, err := runner.Dial(ctx, dir)
+	if errors.Is(err, runner.ErrNotRunning) && !purge && provider != "" && provider != catalog.Embedded {
+		// What is not in this process runs on without its runner.
+		client, err = a.ensureRunner(ctx, dir)
+	}
 	switch {
 	case err == nil:
 		return a.follow(ctx, progress, func(ctx context.Context, sink event.Sink) error { return client.Down(ctx, purge, sink) })

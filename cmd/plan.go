@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -87,6 +88,12 @@ func (a *app) snapshot(ctx context.Context, dir state.Dir, desc state.Descriptio
 	if err != nil {
 		return nil, err
 	}
+	// What runs on a cluster is looked at as its users are.
+	creds, err := dir.Credentials()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	lab.SetCredentials(creds)
 	entries, err := run.ReadJournal(dir.Journal())
 	if err != nil {
 		return nil, err

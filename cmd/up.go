@@ -107,6 +107,13 @@ func (a *app) wish(ctx context.Context, dir state.Dir, ch choice) (runner.Change
 	if _, err = catalog.Wanted(wish.Description); err != nil {
 		return wish, err
 	}
+	executable, err := os.Executable()
+	if err != nil {
+		return wish, err
+	}
+	if err := catalog.Check(wish.Description, executable); err != nil {
+		return wish, err
+	}
 	if at := wish.Description.Advertise; at != "" {
 		if err := loopback.CheckAdvertised(ctx, at); err != nil {
 			return wish, err

@@ -23,6 +23,46 @@ func (s *Stack) Order() []Component {
 	return order
 }
 
+// Runs says whether the stack runs on a provider: the last component, which needs
+// the others, has an implementation there.
+func (s *Stack) Runs(provider string) bool {
+	return slices.ContainsFunc(s.On(provider), func(c Component) bool { return c.Name == s.Components[len(s.Components)-1].Name })
+}
+
+// On gives the components that a provider has, in the order of the file. Who needs a
+// component that it does not have needs what that one needs.
+func (s *Stack) On(provider string) []Component {
+	byName := map[string]Component{}
+	for _, c := range s.Components {
+		byName[c.Name] = c
+	}
+	var there func(needs []string) []string
+	there = func(needs []string) []string {
+		var out []string
+		for _, need := range needs {
+			if byName[need].Implementations[provider] != "" {
+				out = append(out, need)
+				continue
+			}
+			out = append(out, there(byName[need].Needs)...)
+		}
+		seen := map[string]bool{}
+		return slices.DeleteFunc(out, func(name string) bool {
+			twice := seen[name]
+			seen[name] = true
+			return twice
+		})
+	}
+	var out []Component
+	for _, c := range s.Components {
+		if c.Implementations[provider] != "" {
+			c.Needs = there(c.Needs)
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
 // findCycles gives the names along each cycle of needs, the first again at the
 // end. Needs that do not exist are passed over.
 func findCycles(s *Stack) [][]string {

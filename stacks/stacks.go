@@ -28,8 +28,9 @@ type Component struct {
 	Why  string `json:"why"`  // the reason it is there, as the end of "because"
 	// Needs names the components that must be done before this one begins.
 	Needs []string `json:"needs,omitempty"`
-	// Implementations maps a provider (embedded) to the name of what
-	// implements the component there.
+	// Implementations maps a provider (embedded, k3d) to the name of what
+	// implements the component there. A provider that it does not have needs
+	// none of the component.
 	Implementations map[string]string `json:"implementations"`
 }
 
@@ -105,16 +106,20 @@ type row struct {
 	Name     string   `yaml:"name"`
 	Why      string   `yaml:"why"`
 	Needs    []string `yaml:"needs,omitempty"`
-	Embedded string   `yaml:"embedded"`
+	Embedded string   `yaml:"embedded,omitempty"`
+	K3d      string   `yaml:"k3d,omitempty"`
 }
 
 func (f file) stack() *Stack {
 	s := &Stack{Name: f.Name, Description: f.Description}
 	for _, row := range f.Components {
-		s.Components = append(s.Components, Component{
-			Name: row.Name, Why: row.Why, Needs: row.Needs,
-			Implementations: map[string]string{"embedded": row.Embedded},
-		})
+		c := Component{Name: row.Name, Why: row.Why, Needs: row.Needs, Implementations: map[string]string{}}
+		for provider, name := range map[string]string{"embedded": row.Embedded, "k3d": row.K3d} {
+			if name != "" {
+				c.Implementations[provider] = name
+			}
+		}
+		s.Components = append(s.Components, c)
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package stacks_test
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +59,53 @@ simulator = built-in <- reservoir schemas alert-database-ingester
 	}
 }
 
+// The light stack is the same system on every provider; each has what it needs of it.
+func TestOn(t *testing.T) {
+	s, err := stacks.Load("alerts-light")
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := stacks.Load("alerts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.On("embedded"); !reflect.DeepEqual(names(got), names(alerts.Components)) {
+		t.Errorf("embedded: %q, and not those of the stack alerts", names(got))
+	}
+	for _, c := range s.On("embedded") {
+		if c.Name == "kafka" && !slices.Equal(c.Needs, []string{"addresses"}) {
+			t.Errorf("embedded, kafka needs %q", c.Needs)
+		}
+	}
+	if got := s.On("k3d"); len(got) != len(s.Components)-1 || slices.Contains(names(got), "host-names") {
+		t.Errorf("k3d has %q", names(got))
+	}
+	if !s.Runs("k3d") || alerts.Runs("k3d") || !alerts.Runs("embedded") || s.Runs("nowhere") {
+		t.Error("a stack does not know where it runs")
+	}
+	// Who needs a component that a provider has none of needs what that one needs.
+	s, err = stacks.Parse("s.yaml", []byte(head+`components:
+  - {name: a, why: w, embedded: e, k3d: k}
+  - {name: b, why: w, k3d: k, needs: [a]}
+  - {name: c, why: w, k3d: k, needs: [b, a]}
+  - {name: d, why: w, embedded: e, needs: [c, b]}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.On("embedded"); len(got) != 2 || !slices.Equal(got[1].Needs, []string{"a"}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func names(list []stacks.Component) []string {
+	var out []string
+	for _, c := range list {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
 func TestOrderIsStable(t *testing.T) {
 	t.Parallel()
 	s, err := stacks.Parse("s.yaml", []byte(head+`components:
@@ -109,6 +157,9 @@ s.yaml:8:75: components[2].needs[3]: there is no component "other"`},
 		{"provider", head + `components:
   - {name: kafka, why: w, embeded: e}
 `, `s.yaml:6:27: components[0].embeded: unknown key "embeded", did you mean "embedded"?`},
+		{"nobody", head + `components:
+  - {name: kafka, why: w}
+`, `s.yaml:6:5: components[0]: nothing implements it: a provider's key is missing`},
 		{"no components", head + "components: []\n", `s.yaml:5:13: components: the list is empty`},
 		{"another kind", "apiVersion: alertlab/v1alpha1\nkind: Profile\nkafka: {}\n", `s.yaml:2:7: kind: must be "Stack" here, but is "Profile"`},
 	}
@@ -131,7 +182,7 @@ func TestUnknown(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"alert":     `there is no stack "alert", did you mean "alerts"?`,
-		"nothing":   `there is no stack "nothing", there are: alerts`,
+		"nothing":   `there is no stack "nothing", there are: alerts-light, alerts`,
 		"../alerts": `there is no stack "../alerts", did you mean "alerts"?`,
 	} {
 		_, err := stacks.Load(name)

@@ -29,6 +29,9 @@ func validate(s *Stack, r *strictyaml.Report) {
 		}
 		names = append(names, c.Name)
 		line(r, path+".why", c.Why)
+		if len(c.Implementations) == 0 && r.Sound(path) {
+			r.Addf(path, "nothing implements it: a provider's key is missing")
+		}
 		for _, provider := range slices.Sorted(maps.Keys(c.Implementations)) {
 			label(r, path+"."+provider, c.Implementations[provider])
 		}

@@ -86,6 +86,7 @@ func Rules(ours func(string) bool) []Rule {
 	not := func(forbidden func(string) bool) func(string, string) bool {
 		return func(_, imported string) bool { return !forbidden(imported) }
 	}
+	kubernetes := in("k8s.io", "sigs.k8s.io", "github.com/k3d-io", "github.com/argoproj", "helm.sh", "github.com/docker")
 	nobody := func(string) bool { return false }
 	everyone := ours
 
@@ -98,7 +99,7 @@ func Rules(ours func(string) bool) []Rule {
 			Why: "an environment is a file; what implements it is the catalog's to know"},
 		{Name: "imports make profiles", From: in("profiles/phalanx"), May: onlyOurs(exactly("profiles", "internal/strictyaml")), Deep: true,
 			Why: "what reads another format knows that format and ours"},
-		{Name: "leaves", From: exactly("lab/event", "lab/fault", "lab/authority", "endpoints", "internal/strictyaml", "internal/ports"), May: onlyOurs(nobody),
+		{Name: "leaves", From: exactly("lab/event", "lab/fault", "lab/authority", "endpoints", "internal/strictyaml", "internal/ports", "internal/kube", "internal/node", "internal/ownimage", "charts"), May: onlyOurs(nobody),
 			Why: "everybody may import them, so they import nothing of ours"},
 		{Name: "the state is a leaf but for data", From: exactly("lab/state"), May: onlyOurs(exactly("endpoints", "profiles")),
 			Why: "it knows where things lie, not what they mean"},
@@ -134,9 +135,18 @@ func Rules(ours func(string) bool) []Rule {
 					others(imported) && !strings.Contains(strings.Split(imported, "/")[0], ".")
 			},
 			Why: "they start with every node and every container, before there is any cluster"},
-		{Name: "Kubernetes' libraries stay with the rig", From: except(everyone, in("hack/rig")),
-			May: not(in("k8s.io", "sigs.k8s.io", "github.com/k3d-io", "github.com/argoproj", "helm.sh", "github.com/docker")),
-			Why: "they double the time that the program takes to start: until a lab needs them, no verb pays for them"},
+		{Name: "components know no deployer", From: in("component"), May: not(in("deployer", "provider", "lab/catalog")),
+			Why: "the same charts and values go by Helm and by Argo CD, to any cluster"},
+		{Name: "deployers know no provider", From: in("deployer"), May: not(in("provider")),
+			Why: "a release reaches any cluster by its API"},
+		{Name: "the cluster's provider makes clusters", From: in("provider/k3d"), May: not(in("component", "deployer", "provider/embedded", "content")),
+			Why: "what runs on the nodes is the components' to say"},
+		{Name: "Kubernetes' libraries have their rooms", From: except(everyone, in("hack", "internal/kube", "internal/node", "component/credentials", "deployer", "provider/k3d")),
+			May: not(kubernetes),
+			Why: "an interface of theirs that spreads is an interface of ours that changes with each of their releases"},
+		{Name: "what others import reaches no Kubernetes", From: in("alerts", "content", "endpoints", "profiles", "smoke", "stacks", "lab/plan", "lab/run", "lab/runner", "render", "tui"), Deep: true,
+			May: not(kubernetes),
+			Why: "a module that reaches these libraries inherits our replacements of them"},
 		{Name: "rules are for tests", From: everyone, May: not(in("internal/rules", "internal/chaos", "internal/structdoc")),
 			Why: "they are about the project, not of it"},
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/content/buckets"
 	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/content/schemas"
@@ -39,13 +40,21 @@ import (
 	"github.com/alertlab/alertlab/stacks"
 )
 
-// Embedded is the provider that runs everything in this binary.
-const Embedded = "embedded"
+// The providers.
+const (
+	Embedded = "embedded" // everything in this binary
+	K3d      = "k3d"      // a k3s cluster in containers of this machine
+)
 
-// entry is one implementation of a component.
+// Providers lists them, the default first.
+func Providers() []string { return []string{Embedded, K3d} }
+
+// entry is one implementation of a component: part makes what works anywhere or in
+// this process, inCluster what needs a cluster.
 type entry struct {
-	want func(*profiles.Profile, state.Description) plan.Want
-	part func(*embedded.Host) plan.Part
+	want      func(*profiles.Profile, state.Description) plan.Want
+	part      func(*embedded.Host) plan.Part
+	inCluster func(*cluster) plan.Part
 }
 
 // profile adapts what only the profile decides on.
@@ -99,22 +108,24 @@ func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Par
 
 // entries lists every implementation by "component/implementation".
 func entries() map[string]entry {
-	return map[string]entry{
-		"addresses/loopback":                {advertised, loopback.New},
-		"host-names/hosts-file":             {profile(hostnames.Want), hostnames.New},
-		"kafka/kfake":                       {profile(kafka.Want), kafka.New},
-		"kafka-users/kafka-admin-protocol":  {readers, contents(users.New)},
-		"kafka-topics/kafka-admin-protocol": {profile(topics.Want), contents(topics.New)},
-		"object-store/versitygw":            {profile(objectstore.Want), objectstore.New},
-		"buckets/s3-protocol":               {profile(buckets.Want), contents(buckets.New)},
-		"schema-registry/built-in":          {profile(registry.Want), registry.New},
-		"schemas/registry-protocol":         {registered, func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
-		"registry-front/built-in":           {profile(front.Want), front.New},
-		"reservoir/built-in":                {loaded, func(h *embedded.Host) plan.Part { return reservoir.New(h.Secrets, h.Dir.Path()) }},
-		"alert-database-ingester/built-in":  {profile(ingester.Want), ingester.New},
-		"alert-database-server/built-in":    {archive, alertdb.New},
-		"simulator/built-in":                {profile(simulator.Want), simulator.New},
+	table := map[string]entry{
+		"addresses/loopback":                {want: advertised, part: loopback.New},
+		"host-names/hosts-file":             {want: profile(hostnames.Want), part: hostnames.New},
+		"kafka/kfake":                       {want: profile(kafka.Want), part: kafka.New},
+		"kafka-users/kafka-admin-protocol":  {want: readers, part: contents(users.New)},
+		"kafka-topics/kafka-admin-protocol": {want: profile(topics.Want), part: contents(topics.New)},
+		"object-store/versitygw":            {want: profile(objectstore.Want), part: objectstore.New},
+		"buckets/s3-protocol":               {want: profile(buckets.Want), part: contents(buckets.New)},
+		"schema-registry/built-in":          {want: profile(registry.Want), part: registry.New},
+		"schemas/registry-protocol":         {want: registered, part: func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
+		"registry-front/built-in":           {want: profile(front.Want), part: front.New},
+		"reservoir/built-in":                {want: loaded, part: func(h *embedded.Host) plan.Part { return reservoir.New(h.Secrets, h.Dir.Path()) }},
+		"alert-database-ingester/built-in":  {want: profile(ingester.Want), part: ingester.New},
+		"alert-database-server/built-in":    {want: archive, part: alertdb.New},
+		"simulator/built-in":                {want: profile(simulator.Want), part: simulator.New},
 	}
+	maps.Copy(table, clusterEntries())
+	return table
 }
 
 // Lab is one lab with its parts. It is what a runner owns.
@@ -131,27 +142,51 @@ func Open(dir state.Dir, desc state.Description, executable string, log func(com
 	}
 	l := &Lab{secrets: &secrets.Store{}, parts: map[string]plan.Part{}}
 	host := &embedded.Host{Dir: dir, Secrets: l.secrets, Log: log, Executable: executable}
+	in := newCluster(host, desc)
 	table := entries()
-	for _, c := range stack.Components {
+	for _, c := range stack.On(desc.Provider) {
 		e, err := find(table, stack, c, desc.Provider)
 		if err != nil {
 			return nil, err
 		}
-		l.parts[c.Name] = e.part(host)
+		if e.inCluster != nil {
+			l.parts[c.Name] = e.inCluster(in)
+		} else if desc.Provider != Embedded {
+			l.parts[c.Name] = afar{e.part(host)}
+		} else {
+			l.parts[c.Name] = e.part(host)
+		}
 	}
 	return l, nil
 }
 
 func stackOf(desc state.Description) (*stacks.Stack, error) {
-	if desc.Provider != Embedded {
+	if !slices.Contains(Providers(), desc.Provider) {
 		return nil, fault.New(fault.BadInput, fmt.Sprintf("provider %q is not known", desc.Provider),
-			"this build brings labs up as: "+Embedded, "alertlab up --provider "+Embedded)
+			"this build brings labs up as: "+strings.Join(Providers(), ", "), "alertlab up --provider "+Embedded)
 	}
 	stack, err := stacks.Load(desc.Stack)
 	if err != nil {
 		return nil, fault.Wrap(fault.BadInput, "the stack cannot be used", err, "alertlab profile show   # names the stack")
 	}
+	if !stack.Runs(desc.Provider) {
+		var others []string
+		for _, info := range stacks.List() {
+			if other, err := stacks.Load(info.Name); err == nil && other.Runs(desc.Provider) {
+				others = append(others, info.Name)
+			}
+		}
+		return nil, fault.New(fault.BadInput, fmt.Sprintf("the stack %s does not run on provider %s", stack.Name, desc.Provider),
+			"there it would have no implementations; these have: "+strings.Join(others, ", "), "alertlab up --provider "+desc.Provider+" --stack "+first(others, "NAME"))
+	}
 	return stack, nil
+}
+
+func first(list []string, otherwise string) string {
+	if len(list) == 0 {
+		return otherwise
+	}
+	return list[0]
 }
 
 func find(table map[string]entry, stack *stacks.Stack, c stacks.Component, provider string) (entry, error) {
@@ -171,7 +206,7 @@ func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := Scale(p)
+	s, err := ScaleFor(p, desc.Provider)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -199,7 +234,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if err != nil {
 		return w, err
 	}
-	scaled, err := Scale(source)
+	scaled, err := ScaleFor(source, desc.Provider)
 	if err != nil {
 		return w, err
 	}
@@ -209,8 +244,8 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
 	}
 	next := "alertlab profile show " + desc.Profile + "   # and the environment, where it changes the profile"
-	if err := loopback.Fit(p); err != nil {
-		return w, fault.Wrap(fault.BadInput, "the profile does not fit an embedded lab", err, next)
+	if err := fit(p, desc.Provider); err != nil {
+		return w, fault.Wrap(fault.BadInput, "the profile does not fit a lab on provider "+desc.Provider, err, next)
 	}
 	if err := loopback.FitAdvertised(p, desc.Advertise); err != nil {
 		return w, err
@@ -219,7 +254,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		return w, fault.New(fault.BadInput, "the profile's visits are too large", fmt.Sprintf("simulator.alerts is %d, and a visit holds %d", n, packet.MaxAlerts), next)
 	}
 	table := entries()
-	for _, c := range stack.Components {
+	for _, c := range stack.On(desc.Provider) {
 		e, err := find(table, stack, c, desc.Provider)
 		if err != nil {
 			return w, err
@@ -240,6 +275,9 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 	p, _, err := profileOf(desc)
 	if err != nil {
 		return nil, err
+	}
+	if desc.Provider != Embedded {
+		return credentials.Users(p), nil
 	}
 	return users.Names(p), nil
 }

@@ -31,6 +31,16 @@ func (s Scaled) Sentences() []string {
 	return append(out, s.Absent...)
 }
 
+// ScaleFor says what a lab on a provider makes of a profile. It is pure: the same on
+// every machine.
+func ScaleFor(p *profiles.Profile, provider string) (Scaled, error) {
+	s, err := Scale(p)
+	if err == nil && provider != Embedded {
+		s.Absent = absentInCluster(p)
+	}
+	return s, err
+}
+
 // Scale says what an embedded lab makes of a profile. It is pure: the same on
 // every machine.
 func Scale(p *profiles.Profile) (Scaled, error) {

@@ -800,7 +800,9 @@ func TestUsersOfAPartThatChangesInPlaceGoOn(t *testing.T) {
 	w := &run.Walk{Plan: &plan.Plan{Steps: []plan.Step{part, user}, Known: map[string]map[string]string{"kafka": {"at": "here"}}}, Journal: &record{},
 		Parts: map[string]plan.Part{
 			// It keeps its address, so that its user finds it whichever of the two is first.
-			"kafka":    &fake{apply: func(context.Context, plan.Order) (map[string]string, error) { return map[string]string{"at": "here"}, nil }},
+			"kafka": &fake{apply: func(context.Context, plan.Order) (map[string]string, error) {
+				return map[string]string{"at": "here"}, nil
+			}},
 			"ingester": &fake{stop: func(context.Context) error { return errors.New("it was stopped") }},
 		}}
 	if err := walk(t.Context(), t, w, &trace{}); err != nil {

@@ -103,6 +103,9 @@ func (d Dir) Logs() string { return filepath.Join(d.Path(), "logs") }
 // Log gives the path of one component's log.
 func (d Dir) Log(component string) string { return filepath.Join(d.Logs(), component+".log") }
 
+// Kubeconfig gives the path of the kubeconfig of a lab on Kubernetes.
+func (d Dir) Kubeconfig() string { return filepath.Join(d.Path(), "kubeconfig") }
+
 // Socket gives the path of the runner's socket. Socket paths hold at most about
 // a hundred bytes, so a lab in a deep directory has its socket in a folder of
 // the temporary directory that only this user can enter.
@@ -222,6 +225,8 @@ type Description struct {
 	Reservoir *Reservoir `json:"reservoir,omitempty"`
 	// Overlay is what a user changed on the living lab. It goes over Resolved.
 	Overlay profiles.Overlay `json:"overlay,omitzero"`
+	// Cluster says what a lab on Kubernetes is made of; zero for an embedded one.
+	Cluster Cluster `json:"cluster,omitzero"`
 }
 
 // Digest identifies a description: equal ones have equal digests. Whoever edits
@@ -233,6 +238,13 @@ func (d Description) Digest() string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+// Cluster is what a lab on Kubernetes is made of beside its profile.
+type Cluster struct {
+	NodeImage string `json:"nodeImage,omitempty"` // of nodes that are containers
+	Bundle    string `json:"bundle,omitempty"`    // absolute path of a bundle with the images; empty: nodes pull them
+	Image     string `json:"image"`               // reference of the image that holds this program
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.

@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
 
-	"github.com/alertlab/alertlab/hack/rig/cluster/kube"
+	"github.com/alertlab/alertlab/internal/kube"
 )
 
 // readiness is what is waited for.

@@ -34,7 +34,9 @@ import (
 	kind "sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
-	"github.com/alertlab/alertlab/hack/rig/cluster/kube"
+	"github.com/alertlab/alertlab/deployer/helm"
+	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/internal/node"
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
@@ -268,7 +270,7 @@ spec:
 	} else {
 		t.Logf("a pod without its image, after %.1f s: %v", time.Since(began).Seconds(), err)
 	}
-	content, err := kube.LoadChart(fstest.MapFS{
+	content, err := helm.LoadChart(fstest.MapFS{
 		"Chart.yaml":          {Data: []byte("apiVersion: v2\nname: minimal\nversion: 0.1.0\n")},
 		"values.yaml":         {Data: []byte("text: first\n")},
 		"templates/map.yaml":  {Data: []byte("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: charted}\ndata: {text: {{ .Values.text }}}\n")},
@@ -277,9 +279,9 @@ spec:
 	if err != nil {
 		t.Fatal(err)
 	}
-	chart := kube.Release{Name: "minimal", Namespace: "charted", Values: map[string]any{"text": "second"}, Chart: content}
+	chart := helm.Release{Name: "minimal", Namespace: "charted", Values: map[string]any{"text": "second"}, Chart: content}
 	for range 2 { // the second time it is an upgrade
-		if err := k.Install(ctx, chart); err != nil {
+		if err := helm.Install(ctx, k, chart); err != nil {
 			t.Error(err)
 		}
 	}
@@ -287,7 +289,7 @@ spec:
 	if err := k.Wait(ctx, ref, kube.HasField("second", "data", "text")); err != nil {
 		t.Error(err)
 	}
-	if err := k.Uninstall(chart); err != nil {
+	if err := helm.Uninstall(k, chart); err != nil {
 		t.Error(err)
 	}
 	if err := k.WaitGone(ctx, ref); err != nil {
@@ -333,7 +335,7 @@ func importOne(ctx context.Context, t *testing.T, c *Clusters, n *Node) {
 	if has["rig.local/probe:1"] == "" {
 		t.Errorf("imported, but not there: %v", has)
 	}
-	var failed *ExecError
+	var failed *node.ExecError
 	if err := n.Load(ctx, strings.NewReader("no archive at all")); !errors.As(err, &failed) {
 		t.Errorf("a broken archive: %v, want an ExecError", err)
 	}

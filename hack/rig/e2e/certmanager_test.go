@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/alertlab/alertlab/hack/rig/cluster/kube"
+	"github.com/alertlab/alertlab/internal/kube"
 )
 
 // certManager asserts that cert-manager issues a certificate which is good for each of

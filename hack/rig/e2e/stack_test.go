@@ -23,8 +23,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/alertlab/alertlab/bundle"
+	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/hack/rig/cluster"
-	"github.com/alertlab/alertlab/hack/rig/cluster/kube"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
@@ -204,7 +205,7 @@ func (s *stack) chart(name, namespace string, pods int, values map[string]any) {
 		content, err := loader.LoadArchive(archive)
 		s.must(err)
 		begun := time.Now()
-		s.must(s.kube.Install(s.ctx, kube.Release{Name: name, Namespace: namespace, Chart: content, Values: values}))
+		s.must(helm.Install(s.ctx, s.kube, helm.Release{Name: name, Namespace: namespace, Chart: content, Values: values}))
 		ctx, cancel := context.WithTimeout(s.ctx, 5*time.Minute)
 		defer cancel()
 		s.must(s.kube.WaitPods(ctx, namespace, "", pods))

@@ -34,7 +34,7 @@ func New(kubeconfig []byte) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	// One test, one cluster of its own: the library's bound of 5 requests a second
+	// One lab, one cluster of its own: the library's bound of 5 requests a second
 	// protects servers that many share.
 	config.QPS, config.Burst = 100, 200
 	clientset, err := kubernetes.NewForConfig(config)
@@ -55,20 +55,30 @@ func New(kubeconfig []byte) (*Client, error) {
 // Config is the client's configuration; a copy, for clients of other kinds.
 func (c *Client) Config() *rest.Config { return rest.CopyConfig(c.config) }
 
-// The four methods that helm asks of whoever gives it a cluster
-// (k8s.io/cli-runtime/pkg/genericclioptions.RESTClientGetter).
-type getter struct {
-	*Client
+// Getter is a client as Helm and Kubernetes' own command-line libraries want to be
+// given one (k8s.io/cli-runtime/pkg/genericclioptions.RESTClientGetter).
+type Getter struct {
+	client    *Client
 	namespace string
 }
 
-func (g getter) ToRESTConfig() (*rest.Config, error) { return g.Config(), nil }
-func (g getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
-	return g.discovery, nil
+// Getter gives the client for what lives in one namespace.
+func (c *Client) Getter(namespace string) Getter { return Getter{c, namespace} }
+
+// ToRESTConfig gives a copy of the client's configuration.
+func (g Getter) ToRESTConfig() (*rest.Config, error) { return g.client.Config(), nil }
+
+// ToDiscoveryClient gives the client's own, with what it has found so far.
+func (g Getter) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error) {
+	return g.client.discovery, nil
 }
-func (g getter) ToRESTMapper() (meta.RESTMapper, error) { return g.mapper, nil }
-func (g getter) ToRawKubeConfigLoader() clientcmd.ClientConfig {
-	raw, err := clientcmd.Load(g.kubeconfig)
+
+// ToRESTMapper gives the client's own.
+func (g Getter) ToRESTMapper() (meta.RESTMapper, error) { return g.client.mapper, nil }
+
+// ToRawKubeConfigLoader gives the kubeconfig with the namespace.
+func (g Getter) ToRawKubeConfigLoader() clientcmd.ClientConfig {
+	raw, err := clientcmd.Load(g.client.kubeconfig)
 	if err != nil {
 		raw = clientcmdapi.NewConfig() // New read it before
 	}

@@ -17,13 +17,14 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 )
 
 // fieldManager is who the applied fields belong to.
-const fieldManager = "alertlab-rig"
+const fieldManager = "alertlab"
 
 // Decode reads the documents of a manifest; empty ones are left out, lists are
 // taken apart. The error names the document, counted from 1.
@@ -108,6 +109,32 @@ func (c *Client) applyOne(ctx context.Context, namespace string, u *unstructured
 	return err
 }
 
+// Validate asks the API server what it would say to the objects of a manifest, and
+// changes nothing: unknown and doubled fields are errors, one for each object that is
+// refused.
+func (c *Client) Validate(ctx context.Context, namespace string, manifest []byte) []error {
+	objects, err := Decode(manifest)
+	if err != nil {
+		return []error{err}
+	}
+	var refused []error
+	for _, u := range objects {
+		r, err := c.resource(u.GroupVersionKind(), namespace, u.GetNamespace())
+		if err == nil {
+			var body []byte
+			if body, err = u.MarshalJSON(); err == nil {
+				force := true
+				_, err = r.Patch(ctx, u.GetName(), types.ApplyPatchType, body, metav1.PatchOptions{FieldManager: fieldManager, Force: &force,
+					DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
+			}
+		}
+		if err != nil {
+			refused = append(refused, fmt.Errorf("%s %s: %w", u.GetKind(), u.GetName(), err))
+		}
+	}
+	return refused
+}
+
 // patient repeats what fails for a reason that passes.
 func (c *Client) patient(ctx context.Context, do func() error) error {
 	tick := time.NewTicker(300 * time.Millisecond)
@@ -131,6 +158,9 @@ func (c *Client) patient(ctx context.Context, do func() error) error {
 // passes tells errors of a cluster that is not ready yet.
 func passes(err error) bool {
 	switch {
+	case utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsProbableEOF(err), utilnet.IsHTTP2ConnectionLost(err):
+		// The server is away for a moment; the end of the context says how long one is.
+		return true
 	case meta.IsNoMatchError(err), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err):
 		return true
 	case apierrors.IsInternalError(err):

@@ -1,0 +1,159 @@
+{{- /*
+What every chart of alertlab has in common. charts.Load puts this file beside a
+chart's own templates, so that each chart stays complete by itself.
+*/ -}}
+
+{{- /* Labels of every object: whose it is, and what. Helm sets managed-by. */ -}}
+{{- define "alertlab.labels" -}}
+alertlab.dev/lab: {{ required "lab: the name of the lab" .Values.lab | quote }}
+app.kubernetes.io/part-of: alertlab
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- /* The image of our own programs. */ -}}
+{{- define "alertlab.image" -}}
+image: {{ required "image.reference: the image that holds alertlab" .Values.image.reference | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- end }}
+
+{{- /* What a container of ours may not do. */ -}}
+{{- define "alertlab.confined" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- /* The user of our own programs; the image has no other. */ -}}
+{{- define "alertlab.user" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- /* Probes of the health port that every program of ours has. */ -}}
+{{- define "alertlab.probes" -}}
+readinessProbe:
+  httpGet: {path: /ready, port: health}
+  periodSeconds: 2
+  failureThreshold: 1
+livenessProbe:
+  httpGet: {path: /health, port: health}
+  initialDelaySeconds: 10
+  periodSeconds: 20
+  timeoutSeconds: 5
+{{- end }}
+
+{{- /* The password of a Kafka user, from the lab's Secret. */ -}}
+{{- define "alertlab.kafkaPassword" -}}
+- name: KAFKA_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: {{ .Values.kafka.user }}-password}}
+{{- end }}
+
+{{- /* The object store's keys, from the lab's Secret. */ -}}
+{{- define "alertlab.storeKeys" -}}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: object-store-access-key}}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: object-store-secret-key}}
+{{- end }}
+
+{{- /*
+A Deployment of one of our programs. It takes a dict: root (the chart's context),
+name, component, replicas, args (a list), env (text of a list, may be empty), port
+(of its own service, 0 for none).
+*/ -}}
+{{- define "alertlab.deployment" -}}
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "alertlab.labels" .root | nindent 4 }}
+    app.kubernetes.io/name: {{ .component }}
+spec:
+  replicas: {{ .replicas }}
+  selector:
+    matchLabels:
+      app.kubernetes.io/instance: {{ .root.Release.Name }}
+      app.kubernetes.io/name: {{ .component }}
+  template:
+    metadata:
+      labels:
+        {{- include "alertlab.labels" .root | nindent 8 }}
+        app.kubernetes.io/name: {{ .component }}
+    spec:
+      automountServiceAccountToken: false
+      enableServiceLinks: false
+      terminationGracePeriodSeconds: 60
+      securityContext:
+        {{- include "alertlab.user" .root | nindent 8 }}
+      containers:
+      - name: {{ .component }}
+        {{- include "alertlab.image" .root | nindent 8 }}
+        args:
+        - pod
+        - {{ .component }}
+        {{- range .args }}
+        - {{ . | quote }}
+        {{- end }}
+        {{- with .env }}
+        env:
+        {{- . | nindent 8 }}
+        {{- end }}
+        ports:
+        {{- if .port }}
+        - {name: http, containerPort: {{ .port }}}
+        {{- end }}
+        - {name: health, containerPort: 8090}
+        {{- include "alertlab.probes" .root | nindent 8 }}
+        resources:
+          {{- toYaml .root.Values.resources | nindent 10 }}
+        securityContext:
+          {{- include "alertlab.confined" .root | nindent 10 }}
+---
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "alertlab.labels" .root | nindent 4 }}
+    app.kubernetes.io/name: {{ .component }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels:
+      app.kubernetes.io/instance: {{ .root.Release.Name }}
+      app.kubernetes.io/name: {{ .component }}
+{{- end }}
+
+{{- /*
+A Service of one of our programs: root, name, component, port. values.service says
+its type and, for NodePort, the node's port.
+*/ -}}
+{{- define "alertlab.service" -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "alertlab.labels" .root | nindent 4 }}
+    app.kubernetes.io/name: {{ .component }}
+spec:
+  type: {{ .root.Values.service.type }}
+  selector:
+    app.kubernetes.io/instance: {{ .root.Release.Name }}
+    app.kubernetes.io/name: {{ .component }}
+  ports:
+  - name: http
+    port: {{ .port }}
+    targetPort: http
+    {{- with .root.Values.service.nodePort }}
+    nodePort: {{ . }}
+    {{- end }}
+{{- end }}

@@ -1,0 +1,49 @@
+// Package alertdatabase is the alert database in pods: its ingesters and its HTTP
+// server, two components of one chart.
+package alertdatabase
+
+import (
+	"strings"
+	"time"
+
+	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/nodeports"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+func objects(p *profiles.Profile) map[string]any {
+	return map[string]any{"url": "${object-store.url.internal}", "region": "${object-store.region}",
+		"alertBucket": p.AlertDatabase.AlertBucket, "schemaBucket": p.AlertDatabase.SchemaBucket}
+}
+
+// WantIngester describes a profile's ingesters. Their rollout is done when each is a
+// member of the group.
+func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
+	r := component.Release{Name: "alert-database-ingester", Namespace: component.Namespace, Chart: "alert-database",
+		Values: lab.Values(map[string]any{
+			"objectStore": objects(p),
+			"kafka":       map[string]any{"bootstrap": "${kafka.bootstrap.internal}", "user": profiles.IngesterUser},
+			"registry":    "${schema-registry.url.internal}", "group": p.AlertDatabase.Group, "topics": p.AlertDatabase.Topics,
+			"ingester": map[string]any{"enabled": true, "replicas": max(1, p.AlertDatabase.Ingesters)},
+			"server":   map[string]any{"enabled": false},
+		})}
+	return r.Want("archive every alert of "+strings.Join(p.AlertDatabase.Topics, ", "), component.Rollout(2*time.Minute))
+}
+
+// WantServer describes the HTTP server.
+func WantServer(p *profiles.Profile, lab component.Lab) plan.Want {
+	r := component.Release{Name: "alert-database-server", Namespace: component.Namespace, Chart: "alert-database",
+		Outputs: map[string]string{"url": "http://${addresses.alertdb}"},
+		Values: lab.Values(map[string]any{
+			"objectStore": objects(p), "ingester": map[string]any{"enabled": false}, "server": map[string]any{"enabled": true},
+			"service": component.NodePort(nodeports.AlertDB),
+		})}
+	return r.Want("HTTP API of the alert database", component.Rollout(time.Minute),
+		plan.Gate{Name: component.GateAnswers, What: "it answers GET /v1/health", Deadline: 30 * time.Second})
+}
+
+// Probes gives the probes of the server's gates.
+func Probes() map[string]component.Probe {
+	return map[string]component.Probe{component.GateAnswers: component.Answers("url", "/v1/health")}
+}

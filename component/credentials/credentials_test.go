@@ -1,0 +1,99 @@
+package credentials_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/credentials"
+	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/secrets"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+func TestSecret(t *testing.T) {
+	t.Parallel()
+	p, err := profiles.Load("ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	creds := endpoints.Credentials{Kafka: map[string]string{}, ObjectStore: endpoints.Keys{AccessKey: "access", SecretKey: "secret"}}
+	for _, user := range credentials.Users(p) {
+		creds.Kafka[user] = "password-of-" + user
+	}
+	store := &secrets.Store{}
+	api := fake.NewClientset()
+	part := credentials.New(store, func() (credentials.API, error) { return api, nil })
+	want := credentials.Want(p, component.Lab{Name: "default"})
+	if strings.Contains(string(want.Input), "password-of") {
+		t.Errorf("passwords are in the plan: %s", want.Input)
+	}
+	ctx := t.Context()
+	if o, err := part.Observe(ctx, plan.Look{Want: want}); err != nil || o.State != plan.Absent {
+		t.Errorf("never made: %+v, %v", o, err)
+	}
+	if _, err := part.Apply(ctx, plan.Order{Input: want.Input}); err == nil {
+		t.Error("made without passwords")
+	}
+	store.Set(creds)
+	for range 2 { // whatever is there
+		if _, err := part.Apply(ctx, plan.Order{Input: want.Input}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	made, err := api.CoreV1().Secrets(component.Namespace).Get(ctx, component.Secret, metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(made.Data["fink-password"]) != "password-of-fink" || string(made.Data["kafka-nodes-password"]) == "" || string(made.Data[component.StoreSecretKey]) != "secret" ||
+		made.Labels["alertlab.dev/lab"] != "default" {
+		t.Errorf("%v %v", made.Data, made.Labels)
+	}
+	space, err := api.CoreV1().Namespaces().Get(ctx, component.Namespace, metav1.GetOptions{})
+	if err != nil || space.Labels["app.kubernetes.io/part-of"] != "alertlab" {
+		t.Errorf("%v, %v", space, err)
+	}
+	look := plan.Look{Want: want, Last: want.Input}
+	if o, err := part.Observe(ctx, look); err != nil || o.State != plan.Present || o.Drift != "" {
+		t.Errorf("as made: %+v, %v", o, err)
+	}
+	made.Data["fink-password"] = []byte("another")
+	if _, err := api.CoreV1().Secrets(component.Namespace).Update(ctx, made, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := part.Observe(ctx, look); err != nil || !strings.HasSuffix(o.Drift, "other values stand for fink-password") {
+		t.Errorf("changed behind our back: %+v, %v", o, err)
+	}
+	if err := api.CoreV1().Secrets(component.Namespace).Delete(ctx, component.Secret, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if o, err := part.Observe(ctx, look); err != nil || o.State != plan.Absent {
+		t.Errorf("deleted: %+v, %v", o, err)
+	}
+	away := errors.New("away")
+	lost := credentials.New(store, func() (credentials.API, error) { return nil, away })
+	if _, err := lost.Observe(ctx, look); !errors.Is(err, away) || apierrors.IsNotFound(err) {
+		t.Errorf("a cluster that is away: %v", err)
+	}
+}
+
+func TestFit(t *testing.T) {
+	t.Parallel()
+	p, err := profiles.Load("ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := credentials.Fit(p); err != nil {
+		t.Error(err)
+	}
+	p.Kafka.Readers[0].Name = "someone@example.org"
+	if err := credentials.Fit(p); err == nil || !strings.Contains(err.Error(), `"someone@example.org"`) {
+		t.Errorf("a name that no Secret takes: %v", err)
+	}
+}

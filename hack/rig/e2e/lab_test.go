@@ -1,0 +1,245 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/alertlab/alertlab/internal/kube"
+)
+
+// lab is the product itself, as a user types it, on the rig's engine and images.
+type lab struct {
+	*testing.T
+	ctx    context.Context
+	binary string
+	env    []string
+	// journal is the file in which each finished step is a line.
+	journal string
+}
+
+// run runs a verb and gives what it said, both streams. The test fails when its exit
+// code is another one than wanted.
+func (l *lab) run(code int, args ...string) string {
+	l.Helper()
+	cmd := exec.CommandContext(l.ctx, l.binary, args...)
+	cmd.Env = l.env
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
+	cmd.WaitDelay = time.Minute
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		l.Fatalf("alertlab %s: %v", strings.Join(args, " "), err)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != code {
+		l.Fatalf("alertlab %s: exit code %d, not %d\n%s", strings.Join(args, " "), got, code, out)
+	}
+	return string(out)
+}
+
+// timed logs how long a verb took.
+func (l *lab) timed(what string, args ...string) string {
+	l.Helper()
+	begun := time.Now()
+	out := l.run(0, args...)
+	l.Logf("%s: %.1f s", what, time.Since(begun).Seconds())
+	return out
+}
+
+// TestLab is a lab of the profile ci on k3d through its life: brought up from the
+// bundle alone though it is interrupted and killed on the way, proven by smoke, healed
+// after its broker was killed and after its runner was, stopped and started, deleted
+// without a trace.
+func TestLab(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	state := t.TempDir()
+	l := &lab{T: t, ctx: ctx, journal: filepath.Join(state, "labs", "e2e", "journal.jsonl"), binary: filepath.Join(t.TempDir(), "alertlab"), env: append(os.Environ(),
+		"ALERTLAB_STATE_DIR="+state, "ALERTLAB_LAB=e2e", "ALERTLAB_PROVIDER=k3d", "ALERTLAB_PROFILE=ci",
+		"ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"),
+		"K3D_IMAGE_TOOLS="+need(t, "ALERTLAB_RIG_TOOLS_IMAGE"))}
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.binary, "github.com/alertlab/alertlab")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		// What a failed test left; after a good one there is nothing.
+		cmd := exec.Command(l.binary, "down", "--purge")
+		cmd.Env = l.env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("taking the lab away: %v\n%s", err, out)
+		}
+	})
+
+	plan := l.run(0, "plan")
+	if !strings.Contains(plan, "create kafka (apache-kafka)") {
+		t.Errorf("plan:\n%s", plan)
+	}
+	// Interrupted, up stops what it started and keeps it; killed, it leaves everything
+	// as it is at that moment. The next one goes on either way.
+	begun := time.Now()
+	if code := l.cutShort("images", func(up *os.Process) { l.must(up.Signal(syscall.SIGINT)) }); code != 130 {
+		t.Errorf("an interrupted up ended with %d", code)
+	}
+	if plan := l.run(0, "plan"); !strings.Contains(plan, "start  cluster (k3d)") {
+		t.Errorf("plan after an interruption:\n%s", plan)
+	}
+	steps := []string{"credentials", "storage-classes", "object-store", "kafka", "kafka-topics", "schema-registry"}
+	step := steps[rand.IntN(len(steps))]
+	if code := l.cutShort(step, func(*os.Process) { l.killRunner() }); code != 1 {
+		t.Errorf("up whose runner was killed after %s ended with %d", step, code)
+	}
+	up := l.timed("up after it was interrupted, and killed after "+step, "up", "--progress", "plain")
+	t.Logf("up at last after %.1f s:\n%s", time.Since(begun).Seconds(), up)
+	l.timed("smoke", "smoke")
+	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
+		t.Errorf("the second up did something:\n%s", again)
+	}
+
+	// The user's own kubeconfig is not touched; the lab's is enough for a client.
+	path := strings.TrimSpace(l.run(0, "kubeconfig", "--path"))
+	kubeconfig, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := kube.New(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.validate(client)
+	// A broker is killed: Kubernetes starts it again, and up waits until it answers.
+	now := int64(0)
+	pods := client.Clientset.CoreV1().Pods("alert-stream-broker")
+	if err := pods.Delete(ctx, "alert-broker-kafka-0", metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	l.timed("up after a killed broker", "up")
+	l.timed("smoke after a killed broker", "smoke")
+
+	// The runner is killed: the lab runs on, and up owns it again.
+	l.killRunner()
+	if plan := l.run(0, "plan"); !strings.Contains(plan, "nothing to do") {
+		t.Errorf("plan without a runner:\n%s", plan)
+	}
+	l.timed("up after a killed runner", "up")
+
+	l.timed("down", "down")
+	plan = l.run(0, "plan")
+	if !strings.Contains(plan, "start  cluster (k3d)") {
+		t.Errorf("plan of a stopped lab:\n%s", plan)
+	}
+	l.timed("up after down", "up")
+	l.timed("smoke after down and up", "smoke")
+	gone := l.timed("down --purge --verify", "down", "--purge", "--verify")
+	if !strings.Contains(gone, "nothing of lab e2e is left") {
+		t.Errorf("after the purge:\n%s", gone)
+	}
+	if left, err := os.ReadDir(state); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the state directory is still there: %v, %v", left, err)
+	}
+}
+
+// validate asks the API server about every object that the golden renders hold, those
+// of profiles that are too large for this machine too.
+func (l *lab) validate(client *kube.Client) {
+	l.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "..", "lab", "catalog", "testdata", "k3d", "*.yaml"))
+	l.must(err)
+	if len(files) < 16 {
+		l.Fatalf("there are %d renders", len(files))
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		l.must(err)
+		// In another namespace: what runs cannot become another profile's.
+		text = bytes.ReplaceAll(text, []byte("namespace: alert-stream-broker"), []byte("namespace: default"))
+		for _, err := range client.Validate(l.ctx, "default", text) {
+			// The lab that runs has the node ports that another profile's would have.
+			if !strings.Contains(err.Error(), "provided port is already allocated") {
+				l.Errorf("%s: %v", filepath.Base(file), err)
+			}
+		}
+	}
+}
+
+func (l *lab) must(err error) {
+	l.Helper()
+	if err != nil {
+		l.Fatal(err)
+	}
+}
+
+// cutShort begins an up and does something to it as soon as a step is done. It gives
+// the exit code.
+func (l *lab) cutShort(step string, do func(up *os.Process)) int {
+	l.Helper()
+	cmd := exec.CommandContext(l.ctx, l.binary, "up", "--progress", "plain")
+	cmd.Env = l.env
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	begun := time.Now()
+	l.must(cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for done := false; !done; {
+		select {
+		case err := <-ended:
+			l.Fatalf("up ended before %s was done: %v\n%s", step, err, out.String())
+		case <-tick.C:
+			done = l.finished(step, begun)
+		}
+	}
+	do(cmd.Process)
+	err := <-ended
+	l.Logf("cut short after %s: %v\n%s", step, err, out.String())
+	return cmd.ProcessState.ExitCode()
+}
+
+// finished says whether the journal has a step that was done after a time.
+func (l *lab) finished(step string, after time.Time) bool {
+	journal, err := os.ReadFile(l.journal)
+	if err != nil {
+		return false // not begun yet
+	}
+	for line := range bytes.Lines(journal) {
+		var entry struct {
+			Time time.Time
+			Step string
+		}
+		// The last line may be half written.
+		if json.Unmarshal(line, &entry) == nil && entry.Step == step && entry.Time.After(after) {
+			return true
+		}
+	}
+	return false
+}
+
+// killRunner ends the lab's runner as a crash would.
+func (l *lab) killRunner() {
+	l.Helper()
+	var status struct {
+		PID int `json:"pid"`
+	}
+	if text := l.run(0, "status", "-o", "json"); json.Unmarshal([]byte(text), &status) != nil || status.PID <= 1 {
+		l.Fatalf("status names no process:\n%s", text)
+	}
+	if err := syscall.Kill(status.PID, syscall.SIGKILL); err != nil {
+		l.Fatal(err)
+	}
+}

@@ -1,0 +1,110 @@
+package kube
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+)
+
+func deployment(generation, observed int64, all, updated, available int32) appsv1.Deployment {
+	two := int32(2)
+	return appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "d", Namespace: "n", Generation: generation, Labels: map[string]string{"app": "a"}},
+		Spec:   appsv1.DeploymentSpec{Replicas: &two},
+		Status: appsv1.DeploymentStatus{ObservedGeneration: observed, Replicas: all, UpdatedReplicas: updated, AvailableReplicas: available}}
+}
+
+func set(current, update string, all, updated, ready int32) appsv1.StatefulSet {
+	three := int32(3)
+	return appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "s", Generation: 2}, Spec: appsv1.StatefulSetSpec{Replicas: &three},
+		Status: appsv1.StatefulSetStatus{ObservedGeneration: 2, CurrentRevision: current, UpdateRevision: update, Replicas: all, UpdatedReplicas: updated, ReadyReplicas: ready}}
+}
+
+func TestRolledOut(t *testing.T) {
+	broken := pod(waiting("ErrImageNeverPull", "not present", 0))
+	starting := pod(func(*corev1.Pod) {})
+	fresh := pod(waiting("ErrImageNeverPull", "not present", 0))
+	fresh.CreationTimestamp = metav1.NewTime(now.Add(-15 * time.Second))
+	for name, tc := range map[string]struct {
+		deployments []appsv1.Deployment
+		sets        []appsv1.StatefulSet
+		pods        []corev1.Pod
+		waited      time.Duration // zero: a minute
+		want        Verdict
+	}{
+		"nothing":              {want: Verdict{Seen: "it has no workload yet"}},
+		"not looked at yet":    {deployments: []appsv1.Deployment{deployment(2, 1, 2, 2, 2)}, want: Verdict{Seen: "d: 2 of 2 ready"}},
+		"ready":                {deployments: []appsv1.Deployment{deployment(2, 2, 2, 2, 2)}, sets: []appsv1.StatefulSet{set("a", "a", 3, 0, 3)}, want: Verdict{Done: true}},
+		"old pods are left":    {deployments: []appsv1.Deployment{deployment(2, 2, 3, 2, 3)}, want: Verdict{Seen: "d: 2 of 2 ready"}},
+		"old pods are ready":   {deployments: []appsv1.Deployment{deployment(2, 2, 3, 1, 2)}, want: Verdict{Seen: "d: 1 of 2 ready"}},
+		"rolls":                {sets: []appsv1.StatefulSet{set("a", "b", 3, 1, 3)}, want: Verdict{Seen: "s: 1 of 3 ready"}},
+		"starts":               {sets: []appsv1.StatefulSet{set("a", "a", 3, 3, 2)}, pods: []corev1.Pod{*starting}, want: Verdict{Seen: "p: Pending; s: 2 of 3 ready"}},
+		"in vain":              {sets: []appsv1.StatefulSet{set("a", "a", 3, 3, 2)}, pods: []corev1.Pod{*broken}, want: Verdict{Terminal: "p: image quay.io/x:1 cannot be pulled: ErrImageNeverPull not present", Seen: "container c: ErrImageNeverPull not present"}},
+		"in vain, from before": {sets: []appsv1.StatefulSet{set("a", "a", 3, 3, 2)}, pods: []corev1.Pod{*broken}, waited: 15 * time.Second, want: Verdict{Seen: "p: container c: ErrImageNeverPull not present; s: 2 of 3 ready"}},
+		"in vain, made anew":   {sets: []appsv1.StatefulSet{set("a", "a", 3, 3, 2)}, pods: []corev1.Pod{*fresh}, waited: 15 * time.Second, want: Verdict{Terminal: "p: image quay.io/x:1 cannot be pulled: ErrImageNeverPull not present", Seen: "container c: ErrImageNeverPull not present"}},
+		"in vain and not used": {deployments: []appsv1.Deployment{deployment(1, 1, 2, 2, 2)}, pods: []corev1.Pod{*broken}, want: Verdict{Done: true}},
+	} {
+		if got := rolledOut(tc.deployments, tc.sets, tc.pods, now.Add(-cmp.Or(tc.waited, time.Minute)), now); got != tc.want {
+			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
+		}
+	}
+}
+
+// A rollout that ends while it is watched opens by the event, and one that does not
+// come ends with what was seen last.
+func TestWaitRollout(t *testing.T) {
+	t.Parallel()
+	d := deployment(1, 1, 1, 1, 0)
+	clientset := fake.NewClientset(&d)
+	c := &Client{Clientset: clientset}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	told := make(chan string, 10)
+	ended := make(chan error, 1)
+	go func() { ended <- c.WaitRollout(ctx, "n", "app=a", func(s string) { told <- s }) }()
+	if got := <-told; got != "d: 0 of 2 ready" {
+		t.Errorf("seen %q", got)
+	}
+	d = deployment(1, 1, 2, 2, 2)
+	if _, err := clientset.AppsV1().Deployments("n").UpdateStatus(ctx, &d, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	short, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer stop()
+	if err := c.WaitRollout(short, "n", "app=other", func(string) {}); err == nil || !strings.Contains(err.Error(), "it has no workload yet") {
+		t.Errorf("nothing to wait for: %v", err)
+	}
+}
+
+// Pods that wait longer and longer are made anew; others, and those that nobody would
+// make again, stay.
+func TestUnstick(t *testing.T) {
+	t.Parallel()
+	named := func(name string, owned bool, change func(*corev1.Pod)) *corev1.Pod {
+		p := pod(change)
+		p.Name, p.Namespace, p.Labels = name, "n", map[string]string{"app": "a"}
+		if owned {
+			p.OwnerReferences = []metav1.OwnerReference{{Name: "s"}}
+		}
+		return p
+	}
+	clientset := fake.NewClientset(named("pull", true, waiting("ImagePullBackOff", "", 0)), named("crash", true, waiting("CrashLoopBackOff", "", 7)),
+		named("alone", false, waiting("CrashLoopBackOff", "", 7)), named("starts", true, waiting("ContainerCreating", "", 0)))
+	c := &Client{Clientset: clientset}
+	if err := c.Unstick(t.Context(), "n", "app=a"); err != nil {
+		t.Fatal(err)
+	}
+	left, err := clientset.CoreV1().Pods("n").List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(left.Items) != 2 || left.Items[0].Name != "alone" || left.Items[1].Name != "starts" {
+		t.Errorf("%v, %v", left, err)
+	}
+}

@@ -1,0 +1,412 @@
+package k3d
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	docker "github.com/docker/docker/client"
+	"github.com/k3d-io/k3d/v5/pkg/client"
+	"github.com/k3d-io/k3d/v5/pkg/config"
+	k3dconfig "github.com/k3d-io/k3d/v5/pkg/config/v1alpha5"
+	"github.com/k3d-io/k3d/v5/pkg/logger"
+	"github.com/k3d-io/k3d/v5/pkg/runtimes"
+	k3druntime "github.com/k3d-io/k3d/v5/pkg/runtimes/docker"
+	k3dtypes "github.com/k3d-io/k3d/v5/pkg/types"
+	"github.com/sirupsen/logrus"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/alertlab/alertlab/bundle"
+	"github.com/alertlab/alertlab/internal/node"
+	"github.com/alertlab/alertlab/lab/fault"
+)
+
+// Docker is the Engine that k3d uses: the one of DOCKER_HOST or of Docker's context.
+type Docker struct {
+	Log *slog.Logger // what k3d says
+
+	mu  sync.Mutex
+	api docker.APIClient
+}
+
+// client connects at the first use, and to an engine that answers.
+func (d *Docker) client(ctx context.Context) (docker.APIClient, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.api == nil {
+		api, err := k3druntime.GetDockerClient()
+		if err != nil {
+			return nil, d.silent("", err)
+		}
+		d.api = api
+	}
+	bound, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := d.api.Ping(bound); err != nil {
+		return nil, d.silent(" at "+d.api.DaemonHost(), err)
+	}
+	return d.api, nil
+}
+
+func (d *Docker) silent(where string, err error) error {
+	return fault.Wrap(fault.StepFailed, "the Docker engine"+where+" does not answer", err,
+		"start it, or name another one: export DOCKER_HOST=unix:///PATH/docker.sock")
+}
+
+// ofCluster chooses by k3d's own label.
+func ofCluster(name string) filters.Args {
+	return filters.NewArgs(filters.Arg("label", k3dtypes.LabelClusterName+"="+name))
+}
+
+// Containers implements Engine.
+func (d *Docker) Containers(ctx context.Context, cluster string) ([]Container, error) {
+	api, err := d.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: ofCluster(cluster)})
+	if err != nil {
+		return nil, err
+	}
+	var out []Container
+	for _, one := range list {
+		c, err := api.ContainerInspect(ctx, one.ID)
+		if cerrdefs.IsNotFound(err) {
+			continue // it went while we looked
+		}
+		if err != nil {
+			return nil, err
+		}
+		labels := c.Config.Labels
+		found := Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Role: labels[k3dtypes.LabelRole], Lab: labels[LabelLab], Running: c.State.Running}
+		if found.Running {
+			if found.Started, err = time.Parse(time.RFC3339Nano, c.State.StartedAt); err != nil {
+				return nil, fmt.Errorf("container %s: start time: %w", found.Name, err)
+			}
+			if e := c.NetworkSettings.Networks[labels[k3dtypes.LabelNetwork]]; e != nil {
+				found.Address = e.IPAddress
+			}
+		}
+		out = append(out, found)
+	}
+	return out, nil
+}
+
+// disabled are parts of k3s that a lab brings itself, or needs none of.
+var disabled = []string{"traefik", "servicelb", "metrics-server"}
+
+// createTime bounds a Create; with images at hand it takes half a minute.
+const createTime = 5 * time.Minute
+
+// Create implements Engine.
+func (d *Docker) Create(ctx context.Context, spec Spec) error {
+	if _, err := d.client(ctx); err != nil {
+		return err
+	}
+	defer d.listen()()
+	if err := d.environment(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, createTime)
+	defer cancel()
+	port, err := freePort(ctx)
+	if err != nil {
+		return err
+	}
+	cfg, err := config.TransformSimpleToClusterConfig(ctx, runtimes.Docker, simple(spec, port), "")
+	if err != nil {
+		return err
+	}
+	nodes(cfg, spec)
+	if cfg, err = config.ProcessClusterConfig(*cfg); err != nil {
+		return err
+	}
+	if err := config.ValidateClusterConfig(ctx, runtimes.Docker, *cfg); err != nil {
+		return err
+	}
+	err = client.ClusterRun(ctx, runtimes.Docker, cfg)
+	if err == nil {
+		return nil
+	}
+	why := d.lastWords(context.WithoutCancel(ctx), spec.Name)
+	begun, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer stop()
+	if left := d.Delete(begun, spec.Name); left != nil {
+		err = errors.Join(err, left)
+	}
+	if ctx.Err() != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	return fault.Wrap(fault.StepFailed, "the cluster could not be made", fmt.Errorf("%w%s", err, why), "alertlab logs cluster")
+}
+
+// lastWords are the last lines of the cluster's server, where it has one.
+func (d *Docker) lastWords(ctx context.Context, cluster string) string {
+	list, err := d.Containers(ctx, cluster)
+	if err != nil {
+		return ""
+	}
+	for _, c := range list {
+		if c.Role != "server" {
+			continue
+		}
+		r, err := d.api.ContainerLogs(ctx, c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
+		if err != nil {
+			return ""
+		}
+		defer r.Close()
+		const most = 2000
+		b, err := io.ReadAll(io.LimitReader(r, most))
+		if err != nil || len(b) == 0 {
+			return ""
+		}
+		return "; " + c.Name + " said last: " + strings.Join(strings.Fields(string(b)), " ")
+	}
+	return ""
+}
+
+// simple is what a k3d user would write into k3d's configuration file.
+func simple(spec Spec, port string) k3dconfig.SimpleConfig {
+	s := k3dconfig.SimpleConfig{Servers: 1, Agents: len(spec.Agents), Image: spec.Image,
+		// Addresses stay over a stop only where k3d hands them out itself, which it does
+		// for a subnet that it chose.
+		Subnet:    "auto",
+		ExposeAPI: k3dconfig.SimpleExposureOpts{Host: "127.0.0.1", HostIP: "127.0.0.1", HostPort: port},
+	}
+	s.Name = spec.Name
+	s.Options.K3dOptions.Wait = true
+	s.Options.K3dOptions.DisableLoadbalancer = true
+	s.Options.KubeconfigOptions.UpdateDefaultKubeconfig = false
+	s.Options.KubeconfigOptions.SwitchCurrentContext = false
+	for _, part := range disabled {
+		s.Options.K3sOptions.ExtraArgs = append(s.Options.K3sOptions.ExtraArgs,
+			k3dconfig.K3sArgWithNodeFilters{Arg: "--disable=" + part, NodeFilters: []string{"server:*"}})
+	}
+	return s
+}
+
+// nodes gives the agents their labels and taints, and every container the lab's label.
+func nodes(cfg *k3dconfig.ClusterConfig, spec Spec) {
+	agents := spec.Agents
+	for _, n := range cfg.Nodes {
+		if n.Role != k3dtypes.AgentRole || len(agents) == 0 {
+			continue
+		}
+		a := agents[0] // k3d lists agents in the order of their numbers
+		agents = agents[1:]
+		if key, value, ok := strings.Cut(a.Label, "="); ok {
+			if n.K3sNodeLabels == nil {
+				n.K3sNodeLabels = map[string]string{}
+			}
+			n.K3sNodeLabels[key] = value
+		}
+		if a.Taint != "" {
+			n.Args = append(n.Args, "--node-taint", a.Taint)
+		}
+	}
+	for key, value := range spec.Labels {
+		cfg.ClusterCreateOpts.GlobalLabels[key] = value
+	}
+}
+
+// socketVariable is where k3d reads the path of the engine's socket, which it mounts
+// into a helper (k3d v5.8.3, pkg/runtimes/docker/docker.go). Without it, it mounts
+// /var/run/docker.sock whatever DOCKER_HOST says.
+const socketVariable = "DOCKER_SOCK"
+
+func (d *Docker) environment() error {
+	path, ok := strings.CutPrefix(d.api.DaemonHost(), "unix://")
+	if !ok || os.Getenv(socketVariable) != "" {
+		return nil
+	}
+	return os.Setenv(socketVariable, path)
+}
+
+// freePort picks a port of this machine for the API server. k3d would too, but another
+// one each time that it is asked.
+func freePort(ctx context.Context) (string, error) {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer ln.Close()
+	at, err := netip.ParseAddrPort(ln.Addr().String())
+	return fmt.Sprint(at.Port()), err
+}
+
+// Start implements Engine.
+func (d *Docker) Start(ctx context.Context, id string) error {
+	api, err := d.client(ctx)
+	if err != nil {
+		return err
+	}
+	return api.ContainerStart(ctx, id, container.StartOptions{})
+}
+
+// Stop implements Engine.
+func (d *Docker) Stop(ctx context.Context, id string) error {
+	api, err := d.client(ctx)
+	if err != nil {
+		return err
+	}
+	// k3d's entrypoint drains its node first. Pods may take a minute to end; on two cores
+	// all of a lab's took 14 s.
+	grace := 70 // seconds
+	return api.ContainerStop(ctx, id, container.StopOptions{Timeout: &grace})
+}
+
+// Delete implements Engine.
+func (d *Docker) Delete(ctx context.Context, cluster string) error {
+	if _, err := d.client(ctx); err != nil {
+		return err
+	}
+	defer d.listen()()
+	err := client.ClusterDelete(ctx, runtimes.Docker, &k3dtypes.Cluster{Name: cluster}, k3dtypes.ClusterDeleteOpts{})
+	if err != nil && !errors.Is(err, client.ClusterGetNoNodesFoundError) {
+		return err
+	}
+	// k3d only warns of a network or a volume that it could not delete, and knows none
+	// of a cluster whose nodes were never made.
+	nets, err := d.networks(ctx, cluster)
+	for _, id := range nets {
+		err = errors.Join(err, gone(d.api.NetworkRemove(ctx, id)))
+	}
+	vols, failed := d.volumes(ctx, cluster)
+	err = errors.Join(err, failed)
+	for _, name := range vols {
+		err = errors.Join(err, gone(d.api.VolumeRemove(ctx, name, false)))
+	}
+	return err
+}
+
+// gone takes "there is no such thing" for success.
+func gone(err error) error {
+	if cerrdefs.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// networks gives the ids of the cluster's network, of which k3d makes one.
+func (d *Docker) networks(ctx context.Context, cluster string) ([]string, error) {
+	name := k3dtypes.DefaultObjectNamePrefix + "-" + cluster
+	list, err := d.api.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name))})
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, n := range list {
+		if n.Name == name && n.Labels["app"] == "k3d" { // the filter finds parts of names too
+			ids = append(ids, n.ID)
+		}
+	}
+	return ids, nil
+}
+
+func (d *Docker) volumes(ctx context.Context, cluster string) ([]string, error) {
+	list, err := d.api.VolumeList(ctx, volume.ListOptions{Filters: ofCluster(cluster)})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, v := range list.Volumes {
+		names = append(names, v.Name)
+	}
+	return names, nil
+}
+
+// Left implements Engine.
+func (d *Docker) Left(ctx context.Context, cluster string) ([]string, error) {
+	list, err := d.Containers(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	var left []string
+	for _, c := range list {
+		left = append(left, "container "+c.Name)
+	}
+	nets, err := d.networks(ctx, cluster)
+	for range nets {
+		left = append(left, "network "+k3dtypes.DefaultObjectNamePrefix+"-"+cluster)
+	}
+	vols, failed := d.volumes(ctx, cluster)
+	for _, v := range vols {
+		left = append(left, "volume "+v)
+	}
+	return left, errors.Join(err, failed)
+}
+
+// Kubeconfig implements Engine.
+func (d *Docker) Kubeconfig(ctx context.Context, cluster string) ([]byte, error) {
+	if _, err := d.client(ctx); err != nil {
+		return nil, err
+	}
+	kubeconfig, err := client.KubeconfigGet(ctx, runtimes.Docker, &k3dtypes.Cluster{Name: cluster})
+	if err != nil {
+		return nil, err
+	}
+	return clientcmd.Write(*kubeconfig)
+}
+
+// Nodes gives the running nodes of a cluster, to bring images into.
+func (d *Docker) Nodes(ctx context.Context, cluster string) ([]bundle.Node, error) {
+	list, err := d.Containers(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	var out []bundle.Node
+	for _, c := range list {
+		if c.node() && c.Running {
+			out = append(out, node.Node{Label: c.Name, Container: c.ID, Docker: d.api})
+		}
+	}
+	return out, nil
+}
+
+// listen turns k3d's logger, of which there is one in a process, to the lab's log.
+// The function that it returns turns it back.
+func (d *Docker) listen() (restore func()) {
+	log := logger.Log()
+	out := log.Out
+	hooks := logrus.LevelHooks{}
+	hooks.Add(hook{d.Log})
+	log.SetOutput(io.Discard)
+	before := log.ReplaceHooks(hooks)
+	return func() {
+		log.ReplaceHooks(before)
+		log.SetOutput(out)
+	}
+}
+
+type hook struct{ log *slog.Logger }
+
+func (hook) Levels() []logrus.Level {
+	return []logrus.Level{logrus.PanicLevel, logrus.FatalLevel, logrus.ErrorLevel, logrus.WarnLevel, logrus.InfoLevel}
+}
+
+func (h hook) Fire(e *logrus.Entry) error {
+	level := slog.LevelInfo
+	switch {
+	case e.Level <= logrus.ErrorLevel:
+		level = slog.LevelError
+	case e.Level == logrus.WarnLevel:
+		level = slog.LevelWarn
+	}
+	h.log.Log(context.Background(), level, "k3d: "+strings.TrimSpace(e.Message))
+	return nil
+}
+
+var _ Engine = (*Docker)(nil)
