@@ -187,7 +187,7 @@ func order(c Container) string {
 }
 
 // Observe implements plan.Part.
-func (c *Cluster) Observe(ctx context.Context, _ plan.Look) (plan.Observation, error) {
+func (c *Cluster) Observe(ctx context.Context, _ plan.Look) (o plan.Observation, err error) {
 	nodes, err := c.mine(ctx)
 	if err != nil {
 		return plan.Observation{}, err
@@ -206,9 +206,12 @@ func (c *Cluster) Observe(ctx context.Context, _ plan.Look) (plan.Observation, e
 		return plan.Observation{State: plan.Absent, Kept: true, Why: fmt.Sprintf("its %d nodes are stopped", len(nodes))}, nil
 	}
 	if halfMade(nodes) {
-		return plan.Observation{State: plan.Present, Why: "nodes are there", Drift: "its making did not end: it is made anew"}, nil
+		// Kept, so that a purge deletes what there is of it.
+		return plan.Observation{State: plan.Absent, Kept: true, Why: "its making did not end: it is made anew"}, nil
 	}
-	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d of %d nodes run", len(nodes)-len(stopped), len(nodes)), Outputs: outputs(nodes)}
+	o = plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d of %d nodes run", len(nodes)-len(stopped), len(nodes)), Outputs: outputs(nodes)}
+	// While a node is away, what is on it may not be seen: it is away too, and not lost.
+	defer func() { o.Away = o.Drift }()
 	if len(stopped) > 0 {
 		o.Drift = o.Why + ": not " + strings.Join(stopped, ", ")
 		return o, nil

@@ -103,7 +103,7 @@ func TestLife(t *testing.T) {
 	see := func(state plan.State, kept bool, why, drift string) {
 		t.Helper()
 		o, err := c.Observe(ctx, plan.Look{})
-		if err != nil || o.State != state || o.Kept != kept || o.Why != why || o.Drift != drift {
+		if err != nil || o.State != state || o.Kept != kept || o.Why != why || o.Drift != drift || o.Away != drift {
 			t.Errorf("%+v, %v; want %s %t %q %q", o, err, state, kept, why, drift)
 		}
 	}
