@@ -17,7 +17,6 @@ import (
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
-	"github.com/alertlab/alertlab/provider/k3d"
 )
 
 // choice is what the flags of up and plan say of a lab.
@@ -34,10 +33,10 @@ const onLoopback = "loopback"
 
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
-	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs: embedded or k3d (environment: ALERTLAB_PROVIDER; default: embedded)")
+	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs: "+strings.Join(catalog.Providers(), ", ")+" (environment: ALERTLAB_PROVIDER; default: "+catalog.Embedded+")")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
-	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+k3d.DefaultImage+")")
-	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
+	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d and kind: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+catalog.NodeImage(catalog.K3d)+", kind's own)")
+	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d and kind: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
 		onLoopback+" takes that back (default: as before, else this machine only)")
@@ -150,7 +149,7 @@ func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cl
 	if err != nil {
 		return before, err
 	}
-	c := state.Cluster{NodeImage: first(ch.nodeImage, a.getenv("ALERTLAB_NODE_IMAGE"), before.NodeImage, k3d.DefaultImage)}
+	c := state.Cluster{NodeImage: first(ch.nodeImage, a.getenv("ALERTLAB_NODE_IMAGE"), before.NodeImage, catalog.NodeImage(provider))}
 	if c.Bundle = first(ch.bundle, a.getenv("ALERTLAB_BUNDLE"), before.Bundle); c.Bundle != "" {
 		if c.Bundle, err = filepath.Abs(c.Bundle); err != nil {
 			return c, err

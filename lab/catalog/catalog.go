@@ -44,10 +44,11 @@ import (
 const (
 	Embedded = "embedded" // everything in this binary
 	K3d      = "k3d"      // a k3s cluster in containers of this machine
+	Kind     = "kind"     // a kind cluster in containers of this machine
 )
 
 // Providers lists them, the default first.
-func Providers() []string { return []string{Embedded, K3d} }
+func Providers() []string { return []string{Embedded, K3d, Kind} }
 
 // entry is one implementation of a component: part makes what works anywhere or in
 // this process, inCluster what needs a cluster.
@@ -125,6 +126,7 @@ func entries() map[string]entry {
 		"simulator/built-in":                {want: profile(simulator.Want), part: simulator.New},
 	}
 	maps.Copy(table, clusterEntries())
+	maps.Copy(table, kindEntries())
 	return table
 }
 

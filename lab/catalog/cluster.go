@@ -9,7 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/alertdatabase"
 	"github.com/alertlab/alertlab/component/credentials"
@@ -30,12 +29,15 @@ import (
 	"github.com/alertlab/alertlab/provider/embedded"
 	"github.com/alertlab/alertlab/provider/embedded/loopback"
 	"github.com/alertlab/alertlab/provider/k3d"
+	"github.com/alertlab/alertlab/provider/kind"
+	"github.com/alertlab/alertlab/provider/nodes"
 )
 
 // cluster is what the parts of a lab on Kubernetes have in common.
 type cluster struct {
 	*embedded.Host
-	engine *k3d.Docker
+	engine *k3d.Docker  // of a lab on k3d, else nil
+	kind   *kind.Docker // of a lab on kind, else nil
 
 	mu         sync.Mutex
 	kubeconfig []byte // that client was made of
@@ -44,8 +46,11 @@ type cluster struct {
 
 func newCluster(h *embedded.Host, desc state.Description) *cluster {
 	c := &cluster{Host: h}
-	if desc.Provider == K3d {
+	switch desc.Provider {
+	case K3d:
 		c.engine = &k3d.Docker{Log: h.Log("cluster")}
+	case Kind:
+		c.kind = &kind.Docker{Log: h.Log("cluster")}
 	}
 	return c
 }
@@ -103,16 +108,14 @@ func clusterEntries() map[string]entry {
 				return k3d.Want(p, desc.Name, desc.Cluster.NodeImage)
 			},
 			inCluster: func(c *cluster) plan.Part {
-				return &k3d.Cluster{Lab: c.Dir.Lab(), Kubeconfig: c.Dir.Kubeconfig(), Engine: c.engine}
+				return k3d.New(c.Dir.Lab(), c.Dir.Kubeconfig(), c.engine)
 			}},
 		"images/node-import": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
-				return k3d.WantImages(desc.Cluster.Image, desc.Cluster.Bundle, images(p))
+				return nodes.WantImages(desc.Cluster.Image, desc.Cluster.Bundle, images(p))
 			},
 			inCluster: func(c *cluster) plan.Part {
-				return &k3d.Images{Executable: c.Executable, Nodes: func(ctx context.Context) ([]bundle.Node, error) {
-					return c.engine.Nodes(ctx, k3d.Name(c.Dir.Lab()))
-				}}
+				return &nodes.Images{Executable: c.Executable, Nodes: c.nodes}
 			}},
 		"credentials/secret": {want: released(credentials.Want), inCluster: func(c *cluster) plan.Part {
 			return credentials.New(c.Secrets, func() (credentials.API, error) {
@@ -185,7 +188,7 @@ func Check(desc state.Description, executable string) error {
 	if err != nil {
 		return err
 	}
-	missing, err := k3d.Missing(desc.Cluster.Bundle, images(p))
+	missing, err := nodes.Missing(desc.Cluster.Bundle, images(p))
 	if err != nil {
 		return fault.Wrap(fault.BadInput, "the bundle cannot be used", err, "alertlab up --bundle FILE")
 	}
@@ -197,10 +200,13 @@ func Check(desc state.Description, executable string) error {
 
 // Left lists what there still is of a lab outside its directory.
 func Left(ctx context.Context, desc state.Description) ([]string, error) {
-	if desc.Provider != K3d {
-		return nil, nil
+	switch desc.Provider {
+	case K3d:
+		return (&k3d.Docker{}).Left(ctx, nodes.Name(desc.Name))
+	case Kind:
+		return (&kind.Docker{}).Left(ctx, nodes.Name(desc.Name))
 	}
-	return (&k3d.Docker{}).Left(ctx, k3d.Name(desc.Name))
+	return nil, nil
 }
 
 // absentInCluster states what a light lab on Kubernetes has nothing of that the

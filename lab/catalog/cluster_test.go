@@ -27,13 +27,16 @@ import (
 )
 
 // onK3d describes a lab of a shipped profile on k3d, with the light stack.
-func onK3d(t *testing.T, name string) state.Description {
+func onK3d(t *testing.T, name string) state.Description { return on(t, K3d, name) }
+
+// on describes one on a provider.
+func on(t *testing.T, provider, name string) state.Description {
 	t.Helper()
 	p, err := profiles.Load(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return state.Description{Name: "default", Provider: K3d, Stack: "alerts-light", Profile: name, Resolved: string(p.Source()),
+	return state.Description{Name: "default", Provider: provider, Stack: "alerts-light", Profile: name, Resolved: string(p.Source()),
 		Cluster: state.Cluster{NodeImage: "docker.io/rancher/k3s:test", Image: "alertlab.dev/alertlab:0123456789ab"}}
 }
 
@@ -44,17 +47,19 @@ var runnable = []string{"ci", "local", "summit", "usdfdev", "usdfprod"}
 // The plan of every profile on k3d, as text.
 func TestClusterPlans(t *testing.T) {
 	t.Parallel()
-	for _, name := range runnable {
-		w := wanted(t, onK3d(t, name))
-		seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
-		for key := range seen {
-			seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
+	for provider, names := range map[string][]string{K3d: runnable, Kind: {"ci", "summit", "usdfdev"}} {
+		for _, name := range names {
+			w := wanted(t, on(t, provider, name))
+			seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
+			for key := range seen {
+				seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
+			}
+			fresh, err := plan.Make(w, seen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join(provider, name+"-fresh.txt"), fresh.String())
 		}
-		fresh, err := plan.Make(w, seen)
-		if err != nil {
-			t.Fatal(err)
-		}
-		golden(t, filepath.Join("k3d", name+"-fresh.txt"), fresh.String())
 	}
 	w := wanted(t, onK3d(t, "ci"))
 	down, err := plan.MakeDown(w, plan.Snapshot{"cluster": {State: plan.Present}}, plan.Purge)

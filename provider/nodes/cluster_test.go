@@ -1,4 +1,4 @@
-package k3d
+package nodes
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
+
+var k3d = Maker{Name: "k3d", System: "k3s cluster", Delete: "k3d cluster delete"}
 
 // fakeEngine holds containers and notes what is done to them.
 type fakeEngine struct {
@@ -32,11 +34,11 @@ func (f *fakeEngine) Containers(context.Context, string) ([]Container, error) {
 }
 
 func (f *fakeEngine) Create(_ context.Context, s Spec) error {
-	f.containers = append(f.containers, Container{ID: "tools", Name: s.Name + "-tools", Role: "noRole", Lab: s.Labels[LabelLab], Running: true})
+	f.containers = append(f.containers, Container{ID: "tools", Name: s.Name + "-tools", Role: "noRole", Lab: s.Lab, Running: true})
 	for i := range s.Agents {
-		f.containers = append(f.containers, running("agent", i, s.Labels[LabelLab]))
+		f.containers = append(f.containers, running("agent", i, s.Lab))
 	}
-	f.containers = append(f.containers, running("server", 0, s.Labels[LabelLab]))
+	f.containers = append(f.containers, running("server", 0, s.Lab))
 	return f.note("create %s of %s with %v", s.Name, s.Image, s.Agents)
 }
 
@@ -75,7 +77,7 @@ func running(role string, i int, lab string) Container {
 }
 
 func cluster(t *testing.T, f *fakeEngine) *Cluster {
-	return &Cluster{Lab: "t", Engine: f, Kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"),
+	return &Cluster{Maker: k3d, Lab: "t", Engine: f, Kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"),
 		Ready: func(_ context.Context, kubeconfig []byte, since map[string]time.Time, seen func(string)) error {
 			seen(fmt.Sprintf("%s, %d nodes", kubeconfig, len(since)))
 			return nil
@@ -89,7 +91,7 @@ func asked(t *testing.T, agents int) plan.Order {
 		t.Fatal(err)
 	}
 	p.Kafka.Brokers.Count, p.Kafka.Brokers.AntiAffinity = agents, agents > 0
-	return plan.Order{Input: Want(p, "t", "node:1").Input, Progress: func(int64, int64, string) {}}
+	return plan.Order{Input: Want(k3d, p, "t", "node:1").Input, Progress: func(int64, int64, string) {}}
 }
 
 // A cluster through its life: made, looked at, a node lost, stopped, started, deleted.
@@ -101,7 +103,7 @@ func TestLife(t *testing.T) {
 	see := func(state plan.State, kept bool, why, drift string) {
 		t.Helper()
 		o, err := c.Observe(ctx, plan.Look{})
-		if err != nil || o.State != state || o.Kept != kept || o.Why != why || o.Drift != drift {
+		if err != nil || o.State != state || o.Kept != kept || o.Why != why || o.Drift != drift || o.Away != drift {
 			t.Errorf("%+v, %v; want %s %t %q %q", o, err, state, kept, why, drift)
 		}
 	}
@@ -207,7 +209,7 @@ func TestWant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Want(p, "t", "node:1").Title; got != want {
+		if got := Want(k3d, p, "t", "node:1").Title; got != want {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
@@ -223,22 +225,5 @@ func TestWant(t *testing.T) {
 	}
 	if Name("a-name-of-a-lab-that-has-forty-character1") == Name("a-name-of-a-lab-that-has-forty-character2") {
 		t.Error("two labs have one cluster")
-	}
-}
-
-// The cluster that k3d is asked for: no other load balancer and ingress, the nodes'
-// labels and taints, the lab's label on every container.
-func TestSimple(t *testing.T) {
-	t.Parallel()
-	s := simple(Spec{Name: "alertlab-t", Image: "node:1", Agents: []AgentSpec{{}, {}}}, "6550")
-	if s.Name != "alertlab-t" || s.Servers != 1 || s.Agents != 2 || s.Image != "node:1" || !s.Options.K3dOptions.DisableLoadbalancer || s.ExposeAPI.HostPort != "6550" {
-		t.Errorf("%+v", s)
-	}
-	var args []string
-	for _, a := range s.Options.K3sOptions.ExtraArgs {
-		args = append(args, a.Arg)
-	}
-	if want := []string{"--disable=traefik", "--disable=servicelb", "--disable=metrics-server"}; !slices.Equal(args, want) {
-		t.Errorf("%q", args)
 	}
 }

@@ -1,4 +1,4 @@
-package k3d
+package nodes
 
 import (
 	"context"
@@ -23,12 +23,16 @@ import (
 	"github.com/alertlab/alertlab/profiles"
 )
 
-// LabelLab is the label of a node's container that says whose it is.
+// LabelLab is the label of a node's container that says whose it is, where its maker
+// takes labels.
 const LabelLab = "dev.alertlab.lab"
 
-// DefaultImage is the node image that is run where none is named: k3s of the line of
-// Kubernetes that the libraries here are made for.
-const DefaultImage = "docker.io/rancher/k3s:v1.33.5-k3s1"
+// Maker is what makes a cluster, in words.
+type Maker struct {
+	Name   string // k3d
+	System string // what a cluster of it is called: k3s cluster
+	Delete string // the command that deletes one, its name comes behind: k3d cluster delete
+}
 
 // input is a cluster as it should be.
 type input struct {
@@ -45,7 +49,7 @@ type agent struct {
 	Taint string `json:"taint,omitempty"` // key=value:effect
 }
 
-// longestName is k3d's bound.
+// longestName is k3d's bound; kind has a wider one.
 const longestName = 32
 
 // Name gives the name of a lab's cluster. Names that would be too long keep their
@@ -66,7 +70,7 @@ const gateNodes = "nodes-ready"
 // Want describes the cluster of a profile: a server, and the nodes that its brokers
 // ask for. Brokers that may not share a node get one each; a pool of nodes of their
 // own is one node, since all nodes are this machine.
-func Want(p *profiles.Profile, lab, image string) plan.Want {
+func Want(m Maker, p *profiles.Profile, lab, image string) plan.Want {
 	in := input{Name: Name(lab), Lab: lab, Image: image}
 	b := p.Kafka.Brokers
 	agents := 0
@@ -79,9 +83,9 @@ func Want(p *profiles.Profile, lab, image string) plan.Want {
 	for i := range agents {
 		in.Agents = append(in.Agents, agent{Name: fmt.Sprint(i), Label: b.NodePool.Label, Taint: b.NodePool.Taint})
 	}
-	title := "k3s cluster " + in.Name + " of one node"
+	title := m.System + " " + in.Name + " of one node"
 	if agents > 0 {
-		title = fmt.Sprintf("k3s cluster %s of a server and %s", in.Name, count(agents))
+		title = fmt.Sprintf("%s %s of a server and %s", m.System, in.Name, count(agents))
 	}
 	return plan.Want{
 		Title: title, Input: plan.Input(in), Outputs: []string{"address", "name"},
@@ -90,22 +94,29 @@ func Want(p *profiles.Profile, lab, image string) plan.Want {
 	}
 }
 
-// Container is one container of a k3d cluster.
+// Container is one container of a cluster.
 type Container struct {
 	ID, Name string
-	Role     string // server, agent, or a helper's
-	Lab      string // of LabelLab; "" when it has none
+	Role     string // Server, Agent, or a helper's
+	Lab      string // the lab that made it; "" when none did
 	Running  bool
 	Started  time.Time
 	Address  string // in the cluster's network; "" when it does not run
+	Half     bool   // a node of a cluster whose making did not end, and that never will be one
 }
 
-// node says whether the container is a node of Kubernetes.
-func (c Container) node() bool { return c.Role == "server" || c.Role == "agent" }
+// The roles of nodes.
+const (
+	Server = "server" // has the control plane
+	Agent  = "agent"
+)
 
-// Engine is what is asked of a container engine and of k3d.
+// Node says whether the container is a node of Kubernetes.
+func (c Container) Node() bool { return c.Role == Server || c.Role == Agent }
+
+// Engine is what is asked of a container engine and of a maker.
 type Engine interface {
-	// Containers lists those of the k3d cluster of a name, stopped ones too.
+	// Containers lists those of the maker's cluster of a name, stopped ones too.
 	Containers(ctx context.Context, cluster string) ([]Container, error)
 	// Create makes the cluster and returns when its server has started. What it began
 	// and did not end is deleted.
@@ -124,7 +135,7 @@ type Engine interface {
 // Spec is a cluster to create.
 type Spec struct {
 	Name, Image string
-	Labels      map[string]string // of every container
+	Lab         string // that every container says it belongs to
 	Agents      []AgentSpec
 }
 
@@ -133,6 +144,7 @@ type AgentSpec struct{ Label, Taint string }
 
 // Cluster is the plan.Part of the cluster.
 type Cluster struct {
+	Maker      Maker
 	Lab        string
 	Kubeconfig string // file
 	Engine     Engine
@@ -154,10 +166,10 @@ func (c *Cluster) mine(ctx context.Context) ([]Container, error) {
 	var nodes []Container
 	for _, one := range list {
 		if one.Lab != c.Lab {
-			return nil, fault.New(fault.StepFailed, fmt.Sprintf("a k3d cluster %s is there that lab %s did not make", name, c.Lab),
-				"its container "+one.Name+" does not carry the lab's label", "alertlab up --lab ANOTHER   # or, where that cluster is of no use: k3d cluster delete "+name)
+			return nil, fault.New(fault.StepFailed, fmt.Sprintf("a %s cluster %s is there that lab %s did not make", c.Maker.Name, name, c.Lab),
+				"its container "+one.Name+" does not carry the lab's name", "alertlab up --lab ANOTHER   # or, where that cluster is of no use: "+c.Maker.Delete+" "+name)
 		}
-		if one.node() {
+		if one.Node() {
 			nodes = append(nodes, one)
 		}
 	}
@@ -168,14 +180,14 @@ func (c *Cluster) mine(ctx context.Context) ([]Container, error) {
 }
 
 func order(c Container) string {
-	if c.Role == "server" {
+	if c.Role == Server {
 		return "0" + c.Name
 	}
 	return "1" + c.Name
 }
 
 // Observe implements plan.Part.
-func (c *Cluster) Observe(ctx context.Context, _ plan.Look) (plan.Observation, error) {
+func (c *Cluster) Observe(ctx context.Context, _ plan.Look) (o plan.Observation, err error) {
 	nodes, err := c.mine(ctx)
 	if err != nil {
 		return plan.Observation{}, err
@@ -193,7 +205,13 @@ func (c *Cluster) Observe(ctx context.Context, _ plan.Look) (plan.Observation, e
 	case len(stopped) == len(nodes):
 		return plan.Observation{State: plan.Absent, Kept: true, Why: fmt.Sprintf("its %d nodes are stopped", len(nodes))}, nil
 	}
-	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d of %d nodes run", len(nodes)-len(stopped), len(nodes)), Outputs: outputs(nodes)}
+	if halfMade(nodes) {
+		// Kept, so that a purge deletes what there is of it.
+		return plan.Observation{State: plan.Absent, Kept: true, Why: "its making did not end: it is made anew"}, nil
+	}
+	o = plan.Observation{State: plan.Present, Why: fmt.Sprintf("%d of %d nodes run", len(nodes)-len(stopped), len(nodes)), Outputs: outputs(nodes)}
+	// While a node is away, what is on it may not be seen: it is away too, and not lost.
+	defer func() { o.Away = o.Drift }()
 	if len(stopped) > 0 {
 		o.Drift = o.Why + ": not " + strings.Join(stopped, ", ")
 		return o, nil
@@ -219,6 +237,10 @@ func (c *Cluster) Observe(ctx context.Context, _ plan.Look) (plan.Observation, e
 // settleTime is how long a look waits for nodes that run to be Ready. They are at once
 // but for the first half minute after a start.
 const settleTime = 30 * time.Second
+
+func halfMade(nodes []Container) bool {
+	return slices.ContainsFunc(nodes, func(n Container) bool { return n.Half })
+}
 
 func (c *Cluster) note(nodes []Container) {
 	c.mu.Lock()
@@ -246,8 +268,14 @@ func (c *Cluster) Apply(ctx context.Context, order plan.Order) (map[string]strin
 	if err != nil {
 		return nil, err
 	}
+	if halfMade(nodes) {
+		if err := c.Engine.Delete(ctx, in.Name); err != nil {
+			return nil, err
+		}
+		nodes = nil
+	}
 	if len(nodes) == 0 {
-		spec := Spec{Name: in.Name, Image: in.Image, Labels: map[string]string{LabelLab: in.Lab}}
+		spec := Spec{Name: in.Name, Image: in.Image, Lab: in.Lab}
 		for _, a := range in.Agents {
 			spec.Agents = append(spec.Agents, AgentSpec{Label: a.Label, Taint: a.Taint})
 		}
