@@ -23,6 +23,7 @@ import (
 type choice struct {
 	profile, provider, stack string
 	nodeImage, bundle        string   // of a lab on Kubernetes
+	addressPool              string   // of one whose brokers have addresses of their own
 	set                      []string // path=value each, over the environment
 	advertise                string
 	advertiseSet             func() bool // whether it was given
@@ -31,12 +32,17 @@ type choice struct {
 // onLoopback is what --advertise is given to take an address back.
 const onLoopback = "loopback"
 
+// ownPool is what --address-pool is given to take a range back.
+const ownPool = "auto"
+
 func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
 	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs: "+strings.Join(catalog.Providers(), ", ")+" (environment: ALERTLAB_PROVIDER; default: "+catalog.Embedded+")")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
 	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d and kind: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+catalog.NodeImage(catalog.K3d)+", kind's own)")
 	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d and kind: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
+	c.Flags().StringVar(&ch.addressPool, "address-pool", "", "on Kubernetes: addresses for load balancers, FIRST-LAST or a prefix; "+
+		ownPool+" lets the lab choose again (environment: ALERTLAB_ADDRESS_POOL; default: free ones of the nodes' network)")
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
 		onLoopback+" takes that back (default: as before, else this machine only)")
@@ -50,7 +56,7 @@ func (ch *choice) flags(c *cobra.Command) {
 // and the other way round.
 func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 	words := []string{c.Root().Name(), verb}
-	for _, name := range []string{"lab", "profile", "provider", "stack", "node-image", "bundle", "advertise"} {
+	for _, name := range []string{"lab", "profile", "provider", "stack", "node-image", "bundle", "address-pool", "advertise"} {
 		if f := c.Flag(name); f.Changed {
 			words = append(words, "--"+name, shellWord(f.Value.String()))
 		}
@@ -140,8 +146,8 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 // it was made of before. Its own image is always this program's.
 func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cluster, error) {
 	if provider == catalog.Embedded {
-		if ch.nodeImage != "" || ch.bundle != "" {
-			return before, fault.New(fault.BadInput, "--node-image and --bundle are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
+		if ch.nodeImage != "" || ch.bundle != "" || ch.addressPool != "" {
+			return before, fault.New(fault.BadInput, "--node-image, --bundle and --address-pool are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
 		}
 		return before, nil
 	}
@@ -154,6 +160,12 @@ func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cl
 		if c.Bundle, err = filepath.Abs(c.Bundle); err != nil {
 			return c, err
 		}
+	}
+	if c.AddressPool = first(ch.addressPool, a.getenv("ALERTLAB_ADDRESS_POOL"), before.AddressPool); c.AddressPool == ownPool {
+		c.AddressPool = ""
+	}
+	if c.Charts, err = catalog.BundledCharts(c.Bundle); err != nil {
+		return c, err
 	}
 	c.Image, err = ownimage.Reference(executable)
 	return c, fault.Wrap(fault.BadInput, "this program cannot run in pods", err, "make build")

@@ -114,6 +114,9 @@ func (a *app) wish(ctx context.Context, dir state.Dir, ch choice) (runner.Change
 	if err := catalog.Check(wish.Description, executable); err != nil {
 		return wish, err
 	}
+	if err := catalog.CheckPool(dir.Root(), wish.Description); err != nil {
+		return wish, err
+	}
 	if at := wish.Description.Advertise; at != "" {
 		if err := loopback.CheckAdvertised(ctx, at); err != nil {
 			return wish, err

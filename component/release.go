@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/charts"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 )
 
@@ -36,6 +37,23 @@ type Lab struct {
 	Name string
 	// Image is the reference of the image that holds this program.
 	Image string
+	// Charts are charts of others that are at hand in another version than the pinned
+	// one: in the lab's bundle.
+	Charts []charts.Upstream
+}
+
+// Upstream gives the chart of others of a name as the lab installs it.
+func (l Lab) Upstream(name string) charts.Upstream {
+	for _, u := range l.Charts {
+		if u.Name == name {
+			return u
+		}
+	}
+	u, ok := charts.Pinned(name)
+	if !ok {
+		panic("charts/upstream.yaml has no " + name) // only a mistake in a component can name it
+	}
+	return u
 }
 
 // ClusterID gives the id of the lab's Kafka cluster: 16 bytes in URL-safe base64, as
@@ -48,11 +66,13 @@ func (l Lab) ClusterID() string {
 
 // Release is one component as it should be: the input of its step.
 type Release struct {
-	Name      string         `json:"release"`
-	Namespace string         `json:"namespace"`
-	Chart     string         `json:"chart"`
-	Version   string         `json:"version"` // of the chart, with its digest
-	Values    map[string]any `json:"values"`
+	Name      string `json:"release"`
+	Namespace string `json:"namespace"`
+	Chart     string `json:"chart"`
+	Version   string `json:"version"` // of the chart; of one of ours with its digest
+	// Repository is the URL where a chart of others comes from; empty: it is ours.
+	Repository string         `json:"repository,omitempty"`
+	Values     map[string]any `json:"values"`
 	// Outputs are what other parts may use of it, by name; they may hold references.
 	Outputs map[string]string `json:"outputs,omitempty"`
 }
@@ -69,13 +89,22 @@ func Rollout(deadline time.Duration) plan.Gate {
 	return plan.Gate{Name: GateRollout, What: "all of its pods are ready", Deadline: deadline}
 }
 
-// Want completes the description of a release's part. Chart names a chart of ours.
+// From makes it the release of a chart of others.
+func (r Release) From(u charts.Upstream) Release {
+	r.Chart, r.Version, r.Repository = u.Name, u.Version, u.Repository
+	return r
+}
+
+// Want completes the description of a release's part. Chart names a chart of ours, or
+// From was told of another's.
 func (r Release) Want(title string, gates ...plan.Gate) plan.Want {
-	c, err := charts.Load(r.Chart)
-	if err != nil {
-		panic(err) // only a mistake in a component can name a chart that there is not
+	if r.Repository == "" {
+		c, err := charts.Load(r.Chart)
+		if err != nil {
+			panic(err) // only a mistake in a component can name a chart that there is not
+		}
+		r.Version = c.Version
 	}
-	r.Version = c.Version
 	return plan.Want{Title: title, Input: plan.Input(r), Outputs: slices.Sorted(maps.Keys(r.Outputs)), Gates: gates, Behind: "cluster"}
 }
 
@@ -91,6 +120,10 @@ func Read(input json.RawMessage) (Release, error) {
 // Probe looks at a gate of a release from outside, once. An error is a cause for
 // which waiting on would be in vain.
 type Probe func(ctx context.Context, r Release) (open bool, seen string, err error)
+
+// Objects are what a gate watches in the cluster: it opens when each of them is as it
+// should be. They are known before the release is applied.
+type Objects func(r Release) []kube.Expected
 
 // GateAnswers opens when an address of the component answers from outside.
 const GateAnswers = "answers"

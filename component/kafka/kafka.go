@@ -19,6 +19,7 @@ import (
 
 	kafkaclient "github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/secrets"
@@ -65,7 +66,11 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		address := fmt.Sprintf("${addresses.broker.%d}", id)
 		outputs["broker."+strconv.Itoa(id)] = address
 		// What stands in a list is known by its name when it changes.
-		brokers = append(brokers, map[string]any{"name": strconv.Itoa(id), "id": id, "address": address, "nodePort": nodeports.Broker(p, i)})
+		one := map[string]any{"name": strconv.Itoa(id), "id": id, "address": address}
+		if !metallb.Wanted(p) {
+			one["nodePort"] = nodeports.Broker(p, i)
+		}
+		brokers = append(brokers, one)
 	}
 	config := map[string]any{}
 	for key, value := range k.Config {
@@ -76,7 +81,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"image":     map[string]any{"reference": Image(p), "pullPolicy": "IfNotPresent"},
 		"superuser": k.Superuser, "nodesUser": component.NodesUser,
 		"brokers": brokers, "controllers": Controllers(p),
-		"listener":     map[string]any{"port": k.Listener.Port, "bootstrapNodePort": nodeports.Bootstrap},
+		"listener":     listener(p),
 		"config":       config,
 		"storage":      map[string]any{"size": quantity(max(k.Brokers.Storage.Size, leastStorage)), "class": k.Brokers.Storage.Class},
 		"antiAffinity": k.Brokers.AntiAffinity,
@@ -89,6 +94,17 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	return r.Want(title,
 		component.Rollout(5*time.Minute),
 		plan.Gate{Name: gateAnswer, What: "every broker answers at its own address", Deadline: time.Minute})
+}
+
+// listener is how the external listener is reached.
+func listener(p *profiles.Profile) map[string]any {
+	l := map[string]any{"port": p.Kafka.Listener.Port}
+	if metallb.Wanted(p) {
+		l["type"], l["pool"], l["bootstrapAddress"] = "LoadBalancer", metallb.Pool(p), "${addresses.bootstrap}"
+	} else {
+		l["bootstrapNodePort"] = nodeports.Bootstrap
+	}
+	return l
 }
 
 // leastStorage is what a broker is given where the profile says nothing: 1 GiB.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +32,10 @@ type Target interface {
 	Rollout(ctx context.Context, namespace, selector string) (kube.Verdict, error)
 	// WaitRollout waits for them; see kube.Client.WaitRollout.
 	WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error
+	// WaitAll waits for objects, LookAt says which are not as they should be; see
+	// kube.Client.
+	WaitAll(ctx context.Context, objects []kube.Expected, seen func(string)) error
+	LookAt(ctx context.Context, objects []kube.Expected) (string, error)
 	// Follow passes on what pods write; see kube.Client.Follow.
 	Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string))
 }
@@ -37,8 +43,16 @@ type Target interface {
 // Cluster is a Target by its API.
 type Cluster struct{ Client *kube.Client }
 
+// settleTime is how long an install is tried again while the cluster is not ready for
+// it: a webhook serves some seconds after its pods are ready.
+const settleTime = time.Minute
+
 // Install implements Target.
-func (c Cluster) Install(ctx context.Context, r Release) error { return Install(ctx, c.Client, r) }
+func (c Cluster) Install(ctx context.Context, r Release) error {
+	bound, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	return c.Client.Patient(bound, func() error { return Install(ctx, c.Client, r) })
+}
 
 // Look implements Target.
 func (c Cluster) Look(_ context.Context, name, namespace string) (Record, bool, error) {
@@ -69,6 +83,16 @@ func (c Cluster) WaitRollout(ctx context.Context, namespace, selector string, se
 	return c.Client.WaitRollout(ctx, namespace, selector, seen)
 }
 
+// WaitAll implements Target.
+func (c Cluster) WaitAll(ctx context.Context, objects []kube.Expected, seen func(string)) error {
+	return c.Client.WaitAll(ctx, objects, seen)
+}
+
+// LookAt implements Target.
+func (c Cluster) LookAt(ctx context.Context, objects []kube.Expected) (string, error) {
+	return c.Client.Look(ctx, objects)
+}
+
 // Follow implements Target.
 func (c Cluster) Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string)) {
 	c.Client.Follow(ctx, namespace, selector, since, line)
@@ -81,6 +105,10 @@ type Part struct {
 	Open func() (Target, error)
 	// Probes are the gates beside the rollout, by name.
 	Probes map[string]component.Probe
+	// Watched are the gates that objects of the cluster open, by name.
+	Watched map[string]component.Objects
+	// Fetch gets a chart of others; nil: the release is of a chart of ours.
+	Fetch Fetch
 	// Say is told what Helm says; nil: nobody.
 	Say func(line string)
 	// Hear is told what the pods write, for as long as this process lives; nil: nobody.
@@ -125,6 +153,11 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 		o.Drift = fmt.Sprintf("release %s is %s", r.Name, record.Status)
 		return o, nil
 	}
+	for _, name := range slices.Sorted(maps.Keys(p.Watched)) {
+		if o.Drift, err = target.LookAt(ctx, p.Watched[name](r)); err != nil || o.Drift != "" {
+			return o, err
+		}
+	}
 	if !rolls(look.Want.Gates) {
 		return o, nil
 	}
@@ -154,7 +187,7 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	c, err := load(r)
+	c, err := p.load(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +205,16 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	}
 	p.hear(target, r)
 	return r.Outputs, nil
+}
+
+func (p *Part) load(ctx context.Context, r component.Release) (*chart.Chart, error) {
+	if r.Repository == "" {
+		return load(r)
+	}
+	if p.Fetch == nil {
+		return nil, fmt.Errorf("release %s: nobody can fetch the chart %s of %s", r.Name, r.Chart, r.Repository)
+	}
+	return p.Fetch(ctx, r.Repository, r.Chart, r.Version)
 }
 
 // load gives the chart that a step names. A plan that was made by another version of
@@ -199,6 +242,13 @@ func (p *Part) Wait(ctx context.Context, gate plan.Gate, order plan.Order, seen 
 			return err
 		}
 		return target.WaitRollout(ctx, r.Namespace, r.Selector(), seen)
+	}
+	if objects, ok := p.Watched[gate.Name]; ok {
+		target, err := p.Open()
+		if err != nil {
+			return err
+		}
+		return target.WaitAll(ctx, objects(r), seen)
 	}
 	probe, ok := p.Probes[gate.Name]
 	if !ok {

@@ -19,6 +19,7 @@ type fakeCluster struct {
 	kept    bool
 	rollout kube.Verdict
 	fails   error
+	objects string // which are not as they should be
 
 	installed []Release
 	selectors []string
@@ -53,6 +54,15 @@ func (f *fakeCluster) WaitRollout(_ context.Context, namespace, selector string,
 	seen("half of it")
 	return f.fails
 }
+
+func (f *fakeCluster) WaitAll(_ context.Context, objects []kube.Expected, seen func(string)) error {
+	for _, e := range objects {
+		seen(e.Ref.String() + " is watched")
+	}
+	return f.fails
+}
+
+func (f *fakeCluster) LookAt(context.Context, []kube.Expected) (string, error) { return f.objects, nil }
 
 func (f *fakeCluster) Follow(_ context.Context, namespace, selector string, _ time.Time, line func(pod, text string)) {
 	line("pod", namespace+" "+selector)

@@ -163,8 +163,8 @@ func passes(err error) bool {
 		return true
 	case meta.IsNoMatchError(err), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err):
 		return true
-	case apierrors.IsInternalError(err):
-		return strings.Contains(err.Error(), "failed calling webhook")
+	case strings.Contains(err.Error(), "failed calling webhook"):
+		return true
 	case apierrors.IsForbidden(err):
 		// A service account or its namespace that the controllers are still making.
 		return strings.Contains(err.Error(), "not yet ready to handle request")

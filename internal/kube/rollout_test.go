@@ -26,6 +26,11 @@ func set(current, update string, all, updated, ready int32) appsv1.StatefulSet {
 		Status: appsv1.StatefulSetStatus{ObservedGeneration: 2, CurrentRevision: current, UpdateRevision: update, Replicas: all, UpdatedReplicas: updated, ReadyReplicas: ready}}
 }
 
+func daemon(observed int64, wanted, ready int32) appsv1.DaemonSet {
+	return appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "speaker", Generation: 2},
+		Status: appsv1.DaemonSetStatus{ObservedGeneration: observed, DesiredNumberScheduled: wanted, UpdatedNumberScheduled: wanted, NumberAvailable: ready}}
+}
+
 func TestRolledOut(t *testing.T) {
 	broken := pod(waiting("ErrImageNeverPull", "not present", 0))
 	starting := pod(func(*corev1.Pod) {})
@@ -34,6 +39,7 @@ func TestRolledOut(t *testing.T) {
 	for name, tc := range map[string]struct {
 		deployments []appsv1.Deployment
 		sets        []appsv1.StatefulSet
+		daemons     []appsv1.DaemonSet
 		pods        []corev1.Pod
 		waited      time.Duration // zero: a minute
 		want        Verdict
@@ -43,6 +49,9 @@ func TestRolledOut(t *testing.T) {
 		"ready":                {deployments: []appsv1.Deployment{deployment(2, 2, 2, 2, 2)}, sets: []appsv1.StatefulSet{set("a", "a", 3, 0, 3)}, want: Verdict{Done: true}},
 		"old pods are left":    {deployments: []appsv1.Deployment{deployment(2, 2, 3, 2, 3)}, want: Verdict{Seen: "d: 2 of 2 ready"}},
 		"old pods are ready":   {deployments: []appsv1.Deployment{deployment(2, 2, 3, 1, 2)}, want: Verdict{Seen: "d: 1 of 2 ready"}},
+		"on every node":        {daemons: []appsv1.DaemonSet{daemon(2, 2, 2)}, want: Verdict{Done: true}},
+		"not on every node":    {daemons: []appsv1.DaemonSet{daemon(2, 2, 1)}, want: Verdict{Seen: "speaker: 1 of 2 ready"}},
+		"nodes not counted":    {daemons: []appsv1.DaemonSet{daemon(1, 0, 0)}, want: Verdict{Seen: "speaker: 0 of 0 ready"}},
 		"rolls":                {sets: []appsv1.StatefulSet{set("a", "b", 3, 1, 3)}, want: Verdict{Seen: "s: 1 of 3 ready"}},
 		"starts":               {sets: []appsv1.StatefulSet{set("a", "a", 3, 3, 2)}, pods: []corev1.Pod{*starting}, want: Verdict{Seen: "p: Pending; s: 2 of 3 ready"}},
 		"in vain":              {sets: []appsv1.StatefulSet{set("a", "a", 3, 3, 2)}, pods: []corev1.Pod{*broken}, want: Verdict{Terminal: "p: image quay.io/x:1 cannot be pulled: ErrImageNeverPull not present", Seen: "container c: ErrImageNeverPull not present"}},
@@ -50,7 +59,7 @@ func TestRolledOut(t *testing.T) {
 		"in vain, made anew":   {sets: []appsv1.StatefulSet{set("a", "a", 3, 3, 2)}, pods: []corev1.Pod{*fresh}, waited: 15 * time.Second, want: Verdict{Terminal: "p: image quay.io/x:1 cannot be pulled: ErrImageNeverPull not present", Seen: "container c: ErrImageNeverPull not present"}},
 		"in vain and not used": {deployments: []appsv1.Deployment{deployment(1, 1, 2, 2, 2)}, pods: []corev1.Pod{*broken}, want: Verdict{Done: true}},
 	} {
-		if got := rolledOut(tc.deployments, tc.sets, tc.pods, now.Add(-cmp.Or(tc.waited, time.Minute)), now); got != tc.want {
+		if got := rolledOut(tc.deployments, tc.sets, tc.daemons, tc.pods, now.Add(-cmp.Or(tc.waited, time.Minute)), now); got != tc.want {
 			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
 		}
 	}

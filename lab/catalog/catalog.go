@@ -56,6 +56,9 @@ type entry struct {
 	want      func(*profiles.Profile, state.Description) plan.Want
 	part      func(*embedded.Host) plan.Part
 	inCluster func(*cluster) plan.Part
+	// choose names the implementation that a profile needs instead, "" for none of the
+	// component; nil: this one.
+	choose func(*profiles.Profile) string
 }
 
 // profile adapts what only the profile decides on.
@@ -127,6 +130,7 @@ func entries() map[string]entry {
 	}
 	maps.Copy(table, clusterEntries())
 	maps.Copy(table, kindEntries())
+	maps.Copy(table, loadBalancerEntries())
 	return table
 }
 
@@ -246,7 +250,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
 	}
 	next := "alertlab profile show " + desc.Profile + "   # and the environment, where it changes the profile"
-	if err := fit(p, desc.Provider); err != nil {
+	if err := fit(p, desc); err != nil {
 		return w, fault.Wrap(fault.BadInput, "the profile does not fit a lab on provider "+desc.Provider, err, next)
 	}
 	if err := loopback.FitAdvertised(p, desc.Advertise); err != nil {
@@ -256,7 +260,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		return w, fault.New(fault.BadInput, "the profile's visits are too large", fmt.Sprintf("simulator.alerts is %d, and a visit holds %d", n, packet.MaxAlerts), next)
 	}
 	table := entries()
-	for _, c := range stack.On(desc.Provider) {
+	for _, c := range chosen(table, stack, desc.Provider, p).On(desc.Provider) {
 		e, err := find(table, stack, c, desc.Provider)
 		if err != nil {
 			return w, err

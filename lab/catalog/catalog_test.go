@@ -269,6 +269,16 @@ func TestTable(t *testing.T) {
 					t.Errorf("stack %s: nothing implements %s on %s", info.Name, key, provider)
 				}
 				used[key] = true
+				// Another one may be chosen for some profile.
+				for _, info := range profiles.List() {
+					p, err := profiles.Load(info.Name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if choose := table[key].choose; choose != nil {
+						used[c.Name+"/"+choose(p)] = true
+					}
+				}
 			}
 		}
 	}

@@ -9,10 +9,12 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/alertdatabase"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/component/kafka"
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/objectstore"
 	"github.com/alertlab/alertlab/component/registryfront"
@@ -73,6 +75,12 @@ func (c *cluster) api() (*kube.Client, error) {
 	return c.client, nil
 }
 
+// bundle is the file that the lab takes images and charts of, "" for none.
+func (c *cluster) bundle() (string, error) {
+	desc, err := c.Dir.Describe()
+	return desc.Cluster.Bundle, err
+}
+
 // byHelm makes the part of a release; name is its log.
 func byHelm(name string, probes func(*cluster) map[string]component.Probe) func(*cluster) plan.Part {
 	return func(c *cluster) plan.Part {
@@ -80,7 +88,7 @@ func byHelm(name string, probes func(*cluster) map[string]component.Probe) func(
 		p := &helm.Part{Say: func(line string) { log.Info(line) }, Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (helm.Target, error) {
 			client, err := c.api()
 			return helm.Cluster{Client: client}, err
-		}}
+		}, Fetch: helm.FromBundle(c.bundle)}
 		if probes != nil {
 			p.Probes = probes(c)
 		}
@@ -96,8 +104,20 @@ func asks(probes func() map[string]component.Probe) func(*cluster) map[string]co
 // released adapts what is wanted as a release.
 func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
 	return func(p *profiles.Profile, desc state.Description) plan.Want {
-		return want(p, component.Lab{Name: desc.Name, Image: desc.Cluster.Image})
+		return want(p, labOf(desc))
 	}
+}
+
+// labOf is what components need to know of a lab.
+func labOf(desc state.Description) component.Lab {
+	lab := component.Lab{Name: desc.Name, Image: desc.Cluster.Image}
+	for _, c := range desc.Cluster.Charts {
+		if u, ok := charts.Pinned(c.Name); ok {
+			u.Version, u.AppVersion = c.Version, c.AppVersion
+			lab.Charts = append(lab.Charts, u)
+		}
+	}
+	return lab
 }
 
 // clusterEntries lists what runs on Kubernetes, by "component/implementation".
@@ -112,7 +132,7 @@ func clusterEntries() map[string]entry {
 			}},
 		"images/node-import": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
-				return nodes.WantImages(desc.Cluster.Image, desc.Cluster.Bundle, images(p))
+				return nodes.WantImages(desc.Cluster.Image, desc.Cluster.Bundle, images(p, desc))
 			},
 			inCluster: func(c *cluster) plan.Part {
 				return &nodes.Images{Executable: c.Executable, Nodes: c.nodes}
@@ -127,7 +147,6 @@ func clusterEntries() map[string]entry {
 			})
 		}},
 		"storage-classes/local-path": {want: released(storageclasses.Want), inCluster: byHelm("storage-classes", nil)},
-		"addresses/node-ports":       {want: profile(nodeports.Want), part: func(*embedded.Host) plan.Part { return nodeports.New() }},
 		"kafka/apache-kafka": {want: released(kafka.Want), inCluster: byHelm("kafka", func(c *cluster) map[string]component.Probe {
 			return kafka.Probes(c.Secrets)
 		})},
@@ -155,19 +174,35 @@ func (a afar) Observe(ctx context.Context, look plan.Look) (plan.Observation, er
 }
 
 // images lists the images of others that a profile's lab on Kubernetes runs.
-func images(p *profiles.Profile) []string { return []string{kafka.Image(p)} }
+func images(p *profiles.Profile, desc state.Description) []string {
+	list := []string{kafka.Image(p)}
+	for _, u := range upstreams(p, desc) {
+		list = append(list, u.References()...)
+	}
+	return list
+}
 
 // fit says why a profile cannot be a lab on a provider, nil when it can.
-func fit(p *profiles.Profile, provider string) error {
-	if provider == Embedded {
+func fit(p *profiles.Profile, desc state.Description) error {
+	if desc.Provider == Embedded {
 		return loopback.Fit(p)
 	}
 	if p.Kafka.Listener.TLS {
 		// Certificates come with cert-manager, which this build does not bring.
 		return fmt.Errorf("kafka.listener.tls is true, and brokers on Kubernetes have no certificates yet")
 	}
-	if err := nodeports.Fit(p); err != nil {
-		return err
+	given := desc.Cluster.AddressPool
+	switch {
+	case metallb.Wanted(p):
+		if err := metallb.Fit(p, given); err != nil {
+			return err
+		}
+	case given != "":
+		return &metallb.PoolError{Range: given, Why: "kafka.listener.type is nodeport: brokers have ports of a node, and take no address of it"}
+	default:
+		if err := nodeports.Fit(p); err != nil {
+			return err
+		}
 	}
 	return credentials.Fit(p)
 }
@@ -188,12 +223,12 @@ func Check(desc state.Description, executable string) error {
 	if err != nil {
 		return err
 	}
-	missing, err := nodes.Missing(desc.Cluster.Bundle, images(p))
+	missing, err := nodes.Missing(desc.Cluster.Bundle, images(p, desc))
 	if err != nil {
 		return fault.Wrap(fault.BadInput, "the bundle cannot be used", err, "alertlab up --bundle FILE")
 	}
-	if len(missing) > 0 {
-		return fault.New(fault.StepFailed, "the bundle lacks images", desc.Cluster.Bundle+" has no "+strings.Join(missing, ", "), "alertlab up --bundle FILE   # another one")
+	if missing = append(missing, missingCharts(p, desc)...); len(missing) > 0 {
+		return fault.New(fault.StepFailed, "the bundle lacks what the lab is made of", desc.Cluster.Bundle+" has no "+strings.Join(missing, ", "), "alertlab up --bundle FILE   # another one")
 	}
 	return nil
 }
@@ -222,7 +257,7 @@ func absentInCluster(p *profiles.Profile) []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	add(k.Listener.Type != "nodeport", "every broker has a port of a node's address, not an address of its own with port %d", k.Listener.Port)
+	add(metallb.Wanted(p), "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
 	add(k.Controllers.Count > 0, "there are no controllers of their own: %d of the brokers are controllers too", kafka.Controllers(p))
 	add(k.Brokers.Storage.Class != "", "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
 	add(k.Brokers.Resources != (profiles.Resources{}), "brokers ask for what a small machine has, not for what the profile says")

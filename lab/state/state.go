@@ -245,6 +245,18 @@ type Cluster struct {
 	NodeImage string `json:"nodeImage,omitempty"` // of nodes that are containers
 	Bundle    string `json:"bundle,omitempty"`    // absolute path of a bundle with the images; empty: nodes pull them
 	Image     string `json:"image"`               // reference of the image that holds this program
+	// AddressPool is the range that load balancers take addresses of, FIRST-LAST or a
+	// prefix; empty: it is chosen in the nodes' network.
+	AddressPool string `json:"addressPool,omitempty"`
+	// Charts are the charts of others that the bundle has.
+	Charts []Chart `json:"charts,omitempty"`
+}
+
+// Chart is a chart of others.
+type Chart struct {
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+	AppVersion string `json:"appVersion"` // tag of its images
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.

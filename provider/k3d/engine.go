@@ -370,3 +370,6 @@ func (h hook) Fire(e *logrus.Entry) error {
 }
 
 var _ nodes.Engine = (*Docker)(nil)
+
+// NetworkName is the network that k3d makes for a cluster's nodes.
+func NetworkName(cluster string) string { return k3dtypes.DefaultObjectNamePrefix + "-" + cluster }

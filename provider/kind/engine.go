@@ -45,13 +45,15 @@ func New(lab, kubeconfig string, d *Docker) *nodes.Cluster {
 	return &nodes.Cluster{Maker: maker, Lab: lab, Kubeconfig: kubeconfig, Engine: d}
 }
 
-// Labels and network of kind's containers (sigs.k8s.io/kind v0.33.0,
+// Labels of kind's containers, and their network (sigs.k8s.io/kind v0.33.0,
 // pkg/cluster/internal/providers/docker/constants.go and network.go).
 const (
 	labelCluster = "io.x-k8s.kind.cluster"
 	labelRole    = "io.x-k8s.kind.role"
-	networkName  = "kind"
 )
+
+// NetworkName is the network of all clusters' nodes.
+const NetworkName = "kind"
 
 // mark is the folder of a node in which a mount is called as its lab.
 const mark = "/etc/alertlab/lab/"
@@ -124,7 +126,7 @@ func (d *Docker) Containers(ctx context.Context, cluster string) ([]nodes.Contai
 			if found.Started, err = time.Parse(time.RFC3339Nano, c.State.StartedAt); err != nil {
 				return nil, fmt.Errorf("container %s: start time: %w", found.Name, err)
 			}
-			if e := c.NetworkSettings.Networks[networkName]; e != nil {
+			if e := c.NetworkSettings.Networks[NetworkName]; e != nil {
 				found.Address = e.IPAddress
 			}
 		}

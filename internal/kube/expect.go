@@ -1,0 +1,133 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Expected is an object and how it should be.
+type Expected struct {
+	Ref  Ref
+	Cond Condition
+}
+
+// Object names an object by its apiVersion, as manifests do.
+func Object(apiVersion, kind, namespace, name string) Ref {
+	return Ref{Kind: schema.FromAPIVersionAndKind(apiVersion, kind), Namespace: namespace, Name: name}
+}
+
+// WaitAll waits for objects, one after the other; seen is told what is there instead.
+// The error is a *WaitError with Kubernetes' newest warnings about the object.
+func (c *Client) WaitAll(ctx context.Context, objects []Expected, seen func(string)) error {
+	for i, e := range objects {
+		last := ""
+		err := c.Wait(ctx, e.Ref, func(u *unstructured.Unstructured) Verdict {
+			v := e.Cond(u)
+			if v.Seen != "" && v.Seen != last && !v.Done {
+				last = v.Seen
+				seen(fmt.Sprintf("%d of %d; %s: %s", i, len(objects), e.Ref, v.Seen))
+			}
+			return v
+		})
+		if err != nil {
+			return c.withWarnings(ctx, e.Ref, err)
+		}
+	}
+	return nil
+}
+
+// withWarnings adds what Kubernetes warned of about an object to the error of a wait.
+func (c *Client) withWarnings(ctx context.Context, ref Ref, err error) error {
+	var wait *WaitError
+	if !errors.As(err, &wait) {
+		return err
+	}
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if w := c.warnings(bound, ref.Namespace, []string{ref.Name}); w != "" {
+		wait.Seen += "; " + w
+	}
+	return wait
+}
+
+// Look says what objects are not as they should be, "" when all are.
+func (c *Client) Look(ctx context.Context, objects []Expected) (string, error) {
+	var not []string
+	for _, e := range objects {
+		r, err := c.resource(e.Ref.Kind, "", e.Ref.Namespace)
+		if err != nil {
+			return "", err
+		}
+		u, err := r.Get(ctx, e.Ref.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			u, err = nil, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if v := e.Cond(u); !v.Done {
+			seen := v.Seen
+			if v.Terminal != "" {
+				seen = v.Terminal
+			}
+			not = append(not, e.Ref.String()+": "+seen)
+		}
+	}
+	return strings.Join(not, "; "), nil
+}
+
+// Patient repeats what fails for a reason that passes: a server that is away, a
+// webhook that does not serve yet, a kind whose definition is on its way. ctx bounds it.
+func (c *Client) Patient(ctx context.Context, do func() error) error { return c.patient(ctx, do) }
+
+// CertificateReady holds when cert-manager has issued a Certificate as it now is. An
+// issuance that failed is terminal: cert-manager tries again after an hour.
+func CertificateReady(u *unstructured.Unstructured) Verdict {
+	ready := HasCondition("Ready", "True")(u)
+	if u == nil {
+		return ready
+	}
+	conditions, _, _ := unstructured.NestedSlice(u.Object, "status", "conditions")
+	for _, one := range conditions {
+		m, _ := one.(map[string]any)
+		switch generation, _, _ := unstructured.NestedInt64(m, "observedGeneration"); {
+		case m["type"] == "Ready" && ready.Done && generation != 0 && generation < u.GetGeneration():
+			return Verdict{Seen: "it was issued as it was before its last change"}
+		case m["type"] == "Issuing" && m["status"] == "False" && m["reason"] == "Failed":
+			return Verdict{Terminal: clean(fmt.Sprintf("it was not issued: %v", orEmpty(m["message"])))}
+		}
+	}
+	return ready
+}
+
+// AddressAssigned holds when a Service of type LoadBalancer has the address that is
+// wanted; "" is any.
+func AddressAssigned(address string) Condition {
+	return func(u *unstructured.Unstructured) Verdict {
+		if u == nil {
+			return Verdict{Seen: "it is not there"}
+		}
+		list, _, _ := unstructured.NestedSlice(u.Object, "status", "loadBalancer", "ingress")
+		var has []string
+		for _, one := range list {
+			m, _ := one.(map[string]any)
+			ip, _ := m["ip"].(string)
+			if ip != "" && (address == "" || ip == address) {
+				return Verdict{Done: true}
+			}
+			has = append(has, ip)
+		}
+		if len(has) == 0 {
+			return Verdict{Seen: "it has no address yet"}
+		}
+		return Verdict{Seen: "it has the address " + strings.Join(has, ", ") + " and not " + address}
+	}
+}
