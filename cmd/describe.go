@@ -24,6 +24,7 @@ type choice struct {
 	profile, provider, stack string
 	nodeImage, bundle        string   // of a lab on Kubernetes
 	set                      []string // path=value each, over the environment
+	existing                 onExisting
 	advertise                string
 	advertiseSet             func() bool // whether it was given
 }
@@ -37,6 +38,7 @@ func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
 	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d and kind: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+catalog.NodeImage(catalog.K3d)+", kind's own)")
 	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d and kind: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
+	ch.existing.flags(c)
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
 		onLoopback+" takes that back (default: as before, else this machine only)")
@@ -50,8 +52,10 @@ func (ch *choice) flags(c *cobra.Command) {
 // and the other way round.
 func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 	words := []string{c.Root().Name(), verb}
-	for _, name := range []string{"lab", "profile", "provider", "stack", "node-image", "bundle", "advertise"} {
-		if f := c.Flag(name); f.Changed {
+	for _, name := range append([]string{"lab", "profile", "provider", "stack", "node-image", "bundle", "advertise"}, existingFlags...) {
+		if f := c.Flag(name); f.Changed && f.Value.Type() == "bool" {
+			words = append(words, "--"+name+"="+f.Value.String())
+		} else if f.Changed {
 			words = append(words, "--"+name, shellWord(f.Value.String()))
 		}
 	}
@@ -139,6 +143,10 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 // madeOf says what a lab on Kubernetes is made of: flags, else environment, else what
 // it was made of before. Its own image is always this program's.
 func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cluster, error) {
+	if given := ch.existing.given(); provider != catalog.Existing && len(given) > 0 {
+		slices.Sort(given)
+		return before, fault.New(fault.BadInput, strings.Join(given, ", ")+": only for a cluster that is there already", "this lab is on provider "+provider, "alertlab up --provider "+catalog.Existing+" --context NAME")
+	}
 	if provider == catalog.Embedded {
 		if ch.nodeImage != "" || ch.bundle != "" {
 			return before, fault.New(fault.BadInput, "--node-image and --bundle are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
@@ -152,6 +160,11 @@ func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cl
 	c := state.Cluster{NodeImage: first(ch.nodeImage, a.getenv("ALERTLAB_NODE_IMAGE"), before.NodeImage, catalog.NodeImage(provider))}
 	if c.Bundle = first(ch.bundle, a.getenv("ALERTLAB_BUNDLE"), before.Bundle); c.Bundle != "" {
 		if c.Bundle, err = filepath.Abs(c.Bundle); err != nil {
+			return c, err
+		}
+	}
+	if provider == catalog.Existing {
+		if err := a.placed(&c, before, ch.existing); err != nil {
 			return c, err
 		}
 	}

@@ -36,6 +36,9 @@ type Lab struct {
 	Name string
 	// Image is the reference of the image that holds this program.
 	Image string
+	// StorageClass is the class of volumes for which the profile names none; empty: the
+	// cluster's default.
+	StorageClass string
 }
 
 // ClusterID gives the id of the lab's Kafka cluster: 16 bytes in URL-safe base64, as

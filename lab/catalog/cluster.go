@@ -28,6 +28,7 @@ import (
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/embedded"
 	"github.com/alertlab/alertlab/provider/embedded/loopback"
+	"github.com/alertlab/alertlab/provider/existing"
 	"github.com/alertlab/alertlab/provider/k3d"
 	"github.com/alertlab/alertlab/provider/kind"
 	"github.com/alertlab/alertlab/provider/nodes"
@@ -96,7 +97,7 @@ func asks(probes func() map[string]component.Probe) func(*cluster) map[string]co
 // released adapts what is wanted as a release.
 func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
 	return func(p *profiles.Profile, desc state.Description) plan.Want {
-		return want(p, component.Lab{Name: desc.Name, Image: desc.Cluster.Image})
+		return want(p, component.Lab{Name: desc.Name, Image: desc.Cluster.Image, StorageClass: desc.Cluster.StorageClass})
 	}
 }
 
@@ -181,6 +182,9 @@ func Check(desc state.Description, executable string) error {
 	if err := ownimage.Static(executable); err != nil {
 		return fault.Wrap(fault.BadInput, "this program cannot run in pods", err, "make build")
 	}
+	if desc.Provider == Existing {
+		return checkExisting(desc)
+	}
 	if desc.Cluster.Bundle == "" {
 		return nil
 	}
@@ -205,13 +209,15 @@ func Left(ctx context.Context, desc state.Description) ([]string, error) {
 		return (&k3d.Docker{}).Left(ctx, nodes.Name(desc.Name))
 	case Kind:
 		return (&kind.Docker{}).Left(ctx, nodes.Name(desc.Name))
+	case Existing:
+		return existing.Left(ctx, source(desc), desc.Name, namespaces())
 	}
 	return nil, nil
 }
 
 // absentInCluster states what a light lab on Kubernetes has nothing of that the
 // profile names.
-func absentInCluster(p *profiles.Profile) []string {
+func absentInCluster(p *profiles.Profile, provider string) []string {
 	k := p.Kafka
 	out := []string{
 		"services log in with SCRAM at the internal listener 9092, not with client certificates, and there is no listener 9093",
@@ -224,9 +230,10 @@ func absentInCluster(p *profiles.Profile) []string {
 	}
 	add(k.Listener.Type != "nodeport", "every broker has a port of a node's address, not an address of its own with port %d", k.Listener.Port)
 	add(k.Controllers.Count > 0, "there are no controllers of their own: %d of the brokers are controllers too", kafka.Controllers(p))
-	add(k.Brokers.Storage.Class != "", "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
+	add(k.Brokers.Storage.Class != "" && provider != Existing, "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
+	add(k.Brokers.Storage.Class != "" && provider == Existing, "the storage class %s is the cluster's own, or where it has none of that name, its default under that name", k.Brokers.Storage.Class)
 	add(k.Brokers.Resources != (profiles.Resources{}), "brokers ask for what a small machine has, not for what the profile says")
-	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity, "the pool of nodes is one node: all nodes are this machine")
+	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity && provider != Existing, "the pool of nodes is one node: all nodes are this machine")
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
 	add(p.AlertDatabase.Scope != "", "the alert database asks for no token with the scope %s", p.AlertDatabase.Scope)

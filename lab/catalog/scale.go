@@ -36,7 +36,7 @@ func (s Scaled) Sentences() []string {
 func ScaleFor(p *profiles.Profile, provider string) (Scaled, error) {
 	s, err := Scale(p)
 	if err == nil && provider != Embedded {
-		s.Absent = absentInCluster(p)
+		s.Absent = absentInCluster(p, provider)
 	}
 	return s, err
 }

@@ -245,6 +245,14 @@ type Cluster struct {
 	NodeImage string `json:"nodeImage,omitempty"` // of nodes that are containers
 	Bundle    string `json:"bundle,omitempty"`    // absolute path of a bundle with the images; empty: nodes pull them
 	Image     string `json:"image"`               // reference of the image that holds this program
+	// Of a cluster that was there before the lab:
+	Context      string `json:"context,omitempty"`      // of the kubeconfig
+	Kubeconfig   string `json:"kubeconfig,omitempty"`   // absolute path; empty: Kubernetes' usual files
+	Adopt        bool   `json:"adopt,omitempty"`        // whether the lab may live in namespaces that others made
+	Registry     string `json:"registry,omitempty"`     // HOST/PATH from which nodes pull all images
+	ImagesLoaded bool   `json:"imagesLoaded,omitempty"` // the nodes have all images already
+	StorageClass string `json:"storageClass,omitempty"` // the cluster's class for what names none; empty: its default
+	NodeAddress  string `json:"nodeAddress,omitempty"`  // at which its node ports are reached; empty: a node's own
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.
