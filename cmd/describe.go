@@ -25,6 +25,7 @@ type choice struct {
 	nodeImage, bundle        string   // of a lab on Kubernetes
 	addressPool              string   // of one whose brokers have addresses of their own
 	set                      []string // path=value each, over the environment
+	existing                 onExisting
 	advertise                string
 	advertiseSet             func() bool // whether it was given
 }
@@ -43,6 +44,7 @@ func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d and kind: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
 	c.Flags().StringVar(&ch.addressPool, "address-pool", "", "on Kubernetes: addresses for load balancers, FIRST-LAST or a prefix; "+
 		ownPool+" lets the lab choose again (environment: ALERTLAB_ADDRESS_POOL; default: free ones of the nodes' network)")
+	ch.existing.flags(c)
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
 		onLoopback+" takes that back (default: as before, else this machine only)")
@@ -56,8 +58,10 @@ func (ch *choice) flags(c *cobra.Command) {
 // and the other way round.
 func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 	words := []string{c.Root().Name(), verb}
-	for _, name := range []string{"lab", "profile", "provider", "stack", "node-image", "bundle", "address-pool", "advertise"} {
-		if f := c.Flag(name); f.Changed {
+	for _, name := range append([]string{"lab", "profile", "provider", "stack", "node-image", "bundle", "address-pool", "advertise"}, existingFlags...) {
+		if f := c.Flag(name); f.Changed && f.Value.Type() == "bool" {
+			words = append(words, "--"+name+"="+f.Value.String())
+		} else if f.Changed {
 			words = append(words, "--"+name, shellWord(f.Value.String()))
 		}
 	}
@@ -145,6 +149,10 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 // madeOf says what a lab on Kubernetes is made of: flags, else environment, else what
 // it was made of before. Its own image is always this program's.
 func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cluster, error) {
+	if given := ch.existing.given(); provider != catalog.Existing && len(given) > 0 {
+		slices.Sort(given)
+		return before, fault.New(fault.BadInput, strings.Join(given, ", ")+": only for a cluster that is there already", "this lab is on provider "+provider, "alertlab up --provider "+catalog.Existing+" --context NAME")
+	}
 	if provider == catalog.Embedded {
 		if ch.nodeImage != "" || ch.bundle != "" || ch.addressPool != "" {
 			return before, fault.New(fault.BadInput, "--node-image, --bundle and --address-pool are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
@@ -166,6 +174,11 @@ func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cl
 	}
 	if c.Charts, err = catalog.BundledCharts(c.Bundle); err != nil {
 		return c, err
+	}
+	if provider == catalog.Existing {
+		if err := a.placed(&c, before, ch.existing); err != nil {
+			return c, err
+		}
 	}
 	c.Image, err = ownimage.Reference(executable)
 	return c, fault.Wrap(fault.BadInput, "this program cannot run in pods", err, "make build")

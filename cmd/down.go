@@ -64,8 +64,17 @@ published and not archived yet are archived then. With --purge the lab is delete
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		var stays, commands []string
+		if purge {
+			if stays, commands, err = catalog.Retained(c.Context(), desc); err != nil {
+				return err
+			}
+		}
 		if err := a.takeDown(c.Context(), dir, desc.Provider, purge, *progress); err != nil {
 			return err
+		}
+		for i := range stays {
+			fmt.Fprintf(a.err, "kept, as it is to be retained: %s\n  delete it: %s\n", stays[i], commands[i])
 		}
 		if !purge {
 			return nil

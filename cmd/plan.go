@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/lab/catalog"
+	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/runner"
@@ -44,6 +45,9 @@ because it destroys what the lab holds; --allow-destroy shows it as up would do 
 		wanted, err := catalog.Wanted(desc)
 		if err != nil {
 			return err
+		}
+		if err := a.survey(c.Context(), desc); err != nil && *output != "json" {
+			fmt.Fprintf(a.err, "%s\n\n", fault.Text(err))
 		}
 		seen, err := a.snapshot(c.Context(), dir, desc, wanted)
 		if err != nil {

@@ -40,6 +40,10 @@ port, each broker at one of those that follow, and the registry's read-only fron
 alert database and the object store at theirs; with ADDRESS:PORT all of them from that
 port on. It holds until another one is given, or "loopback".
 
+With --provider existing the lab goes on a cluster that is there: up prints what it
+found and what it would add, makes only what is missing, and refuses a namespace that
+it does not own. down scales to zero there and keeps volumes and addresses.
+
 What the environment may change of the profile:
 ` + variables(),
 		Example: `  alertlab up
@@ -47,6 +51,7 @@ What the environment may change of the profile:
   ALERTLAB_SIMULATOR_ALERTS=10000 alertlab up    # full visits
   alertlab up -o json 2>/dev/null | jq .kafka.bootstrap
   alertlab up --advertise 172.17.0.1             # for containers on this machine
+  alertlab up --provider existing --context my-cluster --registry registry.example/alertlab
   alertlab up --foreground                       # until Ctrl-C, e.g. in a container`,
 		Args: cobra.NoArgs,
 	}
@@ -63,6 +68,11 @@ What the environment may change of the profile:
 		wish, err := a.wish(c.Context(), dir, ch)
 		if err != nil {
 			return err
+		}
+		if !dir.Exists() {
+			if err := a.survey(c.Context(), wish.Description); err != nil {
+				return err
+			}
 		}
 		wish.AllowDestroy = *allowDestroy
 		wish.Again = ch.again(c, "plan") + "   # shows it; the same command with --allow-destroy does it"

@@ -40,6 +40,9 @@ type Lab struct {
 	// Charts are charts of others that are at hand in another version than the pinned
 	// one: in the lab's bundle.
 	Charts []charts.Upstream
+	// StorageClass is the class of volumes for which the profile names none; empty: the
+	// cluster's default.
+	StorageClass string
 }
 
 // Upstream gives the chart of others of a name as the lab installs it.

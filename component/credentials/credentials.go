@@ -24,6 +24,9 @@ import (
 	"github.com/alertlab/alertlab/profiles"
 )
 
+// labelLab says whose an object is.
+const labelLab = "alertlab.dev/lab"
+
 type input struct {
 	Lab       string   `json:"lab"`
 	Namespace string   `json:"namespace"`
@@ -140,7 +143,7 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	labels := map[string]string{"alertlab.dev/lab": in.Lab, "app.kubernetes.io/part-of": "alertlab"}
+	labels := map[string]string{labelLab: in.Lab, "app.kubernetes.io/part-of": "alertlab"}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: in.Namespace, Labels: labels}}
 	if _, err := api.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return nil, err
@@ -149,6 +152,13 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: in.Secret, Namespace: in.Namespace, Labels: labels}, Type: corev1.SecretTypeOpaque, Data: data}
 	_, err = secrets.Create(ctx, secret, metav1.CreateOptions{})
 	if apierrors.IsAlreadyExists(err) {
+		there, failed := secrets.Get(ctx, in.Secret, metav1.GetOptions{})
+		if failed != nil {
+			return nil, failed
+		}
+		if there.Labels[labelLab] != in.Lab {
+			return nil, fmt.Errorf("a Secret %s is in namespace %s that lab %s did not make", in.Secret, in.Namespace, in.Lab)
+		}
 		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{})
 	}
 	return nil, err

@@ -83,7 +83,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"brokers": brokers, "controllers": Controllers(p),
 		"listener":     listener(p),
 		"config":       config,
-		"storage":      map[string]any{"size": quantity(max(k.Brokers.Storage.Size, leastStorage)), "class": k.Brokers.Storage.Class},
+		"storage":      map[string]any{"size": quantity(max(k.Brokers.Storage.Size, leastStorage)), "class": cmp.Or(k.Brokers.Storage.Class, lab.StorageClass)},
 		"antiAffinity": k.Brokers.AntiAffinity,
 		"nodePool":     pool(k.Brokers.NodePool),
 	}}

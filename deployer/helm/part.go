@@ -195,7 +195,7 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Report: p.Say}); err != nil {
+	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Lab: lab(r), Report: p.Say}); err != nil {
 		return nil, err
 	}
 	if order.Action != plan.Create {
@@ -215,6 +215,12 @@ func (p *Part) load(ctx context.Context, r component.Release) (*chart.Chart, err
 		return nil, fmt.Errorf("release %s: nobody can fetch the chart %s of %s", r.Name, r.Chart, r.Repository)
 	}
 	return p.Fetch(ctx, r.Repository, r.Chart, r.Version)
+}
+
+// lab gives the lab of a release of our charts; "" for other people's.
+func lab(r component.Release) string {
+	name, _ := r.Values["lab"].(string)
+	return name
 }
 
 // load gives the chart that a step names. A plan that was made by another version of

@@ -21,6 +21,9 @@ type Release struct {
 	Namespace string // made when it is not there
 	Chart     *chart.Chart
 	Values    map[string]any
+	// Lab, where it is named, is who owns the release: its records carry it as a label,
+	// and one that is there and is somebody else's is refused.
+	Lab string
 	// Report is told what helm says; nil: nobody.
 	Report func(line string)
 }
@@ -60,9 +63,16 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 		return fmt.Errorf("release %s: %w", r.Name, err)
 	}
 	last, err := cfg.Releases.Last(r.Name)
+	labels := map[string]string{}
+	if r.Lab != "" {
+		labels[labelLab] = r.Lab
+	}
 	switch {
+	case err == nil && r.Lab != "" && owner(last) != r.Lab:
+		return fmt.Errorf("a release %s is in namespace %s that lab %s did not make (it is %s)", r.Name, r.Namespace, r.Lab, whose(last))
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		install := action.NewInstall(cfg)
+		install.Labels = labels
 		install.ReleaseName, install.Namespace, install.CreateNamespace = r.Name, r.Namespace, true
 		_, err = install.RunWithContext(ctx, r.Chart, r.Values)
 	case err == nil:
@@ -75,6 +85,7 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 			}
 		}
 		upgrade := action.NewUpgrade(cfg)
+		upgrade.Labels = labels
 		upgrade.Namespace, upgrade.MaxHistory, upgrade.ResetValues = r.Namespace, keptRevisions, true
 		_, err = upgrade.RunWithContext(ctx, r.Name, r.Chart, r.Values)
 	}
@@ -82,6 +93,26 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 		return fmt.Errorf("release %s: %w", r.Name, err)
 	}
 	return nil
+}
+
+// labelLab says whose a record is. What all labels of objects are stands in
+// charts/common.
+const labelLab = "alertlab.dev/lab"
+
+// owner gives the lab of a record; every chart of ours has it among its values too.
+func owner(r *release.Release) string {
+	if lab := r.Labels[labelLab]; lab != "" {
+		return lab
+	}
+	lab, _ := r.Config["lab"].(string)
+	return lab
+}
+
+func whose(r *release.Release) string {
+	if lab := owner(r); lab != "" {
+		return "of lab " + lab
+	}
+	return "no lab's"
 }
 
 // keptRevisions bounds the records of a release, each of which is a Secret.

@@ -55,6 +55,9 @@ func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, daemo
 	var waits []string
 	for _, d := range deployments {
 		want := replicas(d.Spec.Replicas)
+		if want == 0 && d.Annotations[Stopped] != "" {
+			waits = append(waits, d.Name+": is scaled to zero")
+		}
 		s := d.Status
 		// AvailableReplicas counts old pods too, Replicas all that are left of them.
 		if s.ObservedGeneration < d.Generation || s.UpdatedReplicas != want || s.Replicas != want || s.AvailableReplicas != want {
@@ -63,6 +66,9 @@ func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, daemo
 	}
 	for _, d := range sets {
 		want := replicas(d.Spec.Replicas)
+		if want == 0 && d.Annotations[Stopped] != "" {
+			waits = append(waits, d.Name+": is scaled to zero")
+		}
 		s := d.Status
 		fresh := s.UpdatedReplicas
 		if s.CurrentRevision == s.UpdateRevision {

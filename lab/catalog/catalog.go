@@ -45,10 +45,11 @@ const (
 	Embedded = "embedded" // everything in this binary
 	K3d      = "k3d"      // a k3s cluster in containers of this machine
 	Kind     = "kind"     // a kind cluster in containers of this machine
+	Existing = "existing" // a cluster that was there before
 )
 
 // Providers lists them, the default first.
-func Providers() []string { return []string{Embedded, K3d, Kind} }
+func Providers() []string { return []string{Embedded, K3d, Kind, Existing} }
 
 // entry is one implementation of a component: part makes what works anywhere or in
 // this process, inCluster what needs a cluster.
@@ -131,6 +132,7 @@ func entries() map[string]entry {
 	maps.Copy(table, clusterEntries())
 	maps.Copy(table, kindEntries())
 	maps.Copy(table, loadBalancerEntries())
+	maps.Copy(table, existingEntries())
 	return table
 }
 
@@ -271,6 +273,11 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		}
 		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
 		w.Parts = append(w.Parts, want)
+	}
+	if desc.Provider == Existing {
+		if err := rewrite(&w, p, desc); err != nil {
+			return w, err
+		}
 	}
 	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
 	return w, nil

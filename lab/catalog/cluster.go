@@ -30,6 +30,7 @@ import (
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/embedded"
 	"github.com/alertlab/alertlab/provider/embedded/loopback"
+	"github.com/alertlab/alertlab/provider/existing"
 	"github.com/alertlab/alertlab/provider/k3d"
 	"github.com/alertlab/alertlab/provider/kind"
 	"github.com/alertlab/alertlab/provider/nodes"
@@ -110,7 +111,7 @@ func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profi
 
 // labOf is what components need to know of a lab.
 func labOf(desc state.Description) component.Lab {
-	lab := component.Lab{Name: desc.Name, Image: desc.Cluster.Image}
+	lab := component.Lab{Name: desc.Name, Image: desc.Cluster.Image, StorageClass: desc.Cluster.StorageClass}
 	for _, c := range desc.Cluster.Charts {
 		if u, ok := charts.Pinned(c.Name); ok {
 			u.Version, u.AppVersion = c.Version, c.AppVersion
@@ -216,6 +217,9 @@ func Check(desc state.Description, executable string) error {
 	if err := ownimage.Static(executable); err != nil {
 		return fault.Wrap(fault.BadInput, "this program cannot run in pods", err, "make build")
 	}
+	if desc.Provider == Existing {
+		return checkExisting(desc)
+	}
 	if desc.Cluster.Bundle == "" {
 		return nil
 	}
@@ -240,13 +244,15 @@ func Left(ctx context.Context, desc state.Description) ([]string, error) {
 		return (&k3d.Docker{}).Left(ctx, nodes.Name(desc.Name))
 	case Kind:
 		return (&kind.Docker{}).Left(ctx, nodes.Name(desc.Name))
+	case Existing:
+		return existing.Left(ctx, source(desc), desc.Name, namespaces())
 	}
 	return nil, nil
 }
 
 // absentInCluster states what a light lab on Kubernetes has nothing of that the
 // profile names.
-func absentInCluster(p *profiles.Profile) []string {
+func absentInCluster(p *profiles.Profile, provider string) []string {
 	k := p.Kafka
 	out := []string{
 		"services log in with SCRAM at the internal listener 9092, not with client certificates, and there is no listener 9093",
@@ -257,11 +263,13 @@ func absentInCluster(p *profiles.Profile) []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	add(metallb.Wanted(p), "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
+	add(metallb.Wanted(p) && provider == Existing, "every broker has a port of a node's address, not an address of its own with port %d", k.Listener.Port)
+	add(metallb.Wanted(p) && provider != Existing, "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
 	add(k.Controllers.Count > 0, "there are no controllers of their own: %d of the brokers are controllers too", kafka.Controllers(p))
-	add(k.Brokers.Storage.Class != "", "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
+	add(k.Brokers.Storage.Class != "" && provider != Existing, "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
+	add(k.Brokers.Storage.Class != "" && provider == Existing, "the storage class %s is the cluster's own, or where it has none of that name, its default under that name", k.Brokers.Storage.Class)
 	add(k.Brokers.Resources != (profiles.Resources{}), "brokers ask for what a small machine has, not for what the profile says")
-	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity, "the pool of nodes is one node: all nodes are this machine")
+	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity && provider != Existing, "the pool of nodes is one node: all nodes are this machine")
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
 	add(p.AlertDatabase.Scope != "", "the alert database asks for no token with the scope %s", p.AlertDatabase.Scope)

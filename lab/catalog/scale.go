@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/profiles"
 )
 
@@ -35,10 +36,15 @@ func (s Scaled) Sentences() []string {
 // every machine.
 func ScaleFor(p *profiles.Profile, provider string) (Scaled, error) {
 	s, err := Scale(p)
-	if err == nil && provider != Embedded {
-		s.Absent = absentInCluster(p)
+	if err != nil || provider == Embedded {
+		return s, err
 	}
-	return s, err
+	s.Absent = absentInCluster(p, provider)
+	if provider == Existing && metallb.Wanted(p) {
+		// Which addresses of a site's network are free is the site's to know.
+		s.Profile.Kafka.Listener.Type = "nodeport"
+	}
+	return s, nil
 }
 
 // Scale says what an embedded lab makes of a profile. It is pure: the same on

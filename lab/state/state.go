@@ -250,6 +250,14 @@ type Cluster struct {
 	AddressPool string `json:"addressPool,omitempty"`
 	// Charts are the charts of others that the bundle has.
 	Charts []Chart `json:"charts,omitempty"`
+	// Of a cluster that was there before the lab:
+	Context      string `json:"context,omitempty"`      // of the kubeconfig
+	Kubeconfig   string `json:"kubeconfig,omitempty"`   // absolute path; empty: Kubernetes' usual files
+	Adopt        bool   `json:"adopt,omitempty"`        // whether the lab may live in namespaces that others made
+	Registry     string `json:"registry,omitempty"`     // HOST/PATH from which nodes pull all images
+	ImagesLoaded bool   `json:"imagesLoaded,omitempty"` // the nodes have all images already
+	StorageClass string `json:"storageClass,omitempty"` // the cluster's class for what names none; empty: its default
+	NodeAddress  string `json:"nodeAddress,omitempty"`  // at which its node ports are reached; empty: a node's own
 }
 
 // Chart is a chart of others.
