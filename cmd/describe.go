@@ -137,6 +137,9 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 	}
 	desc.Profile, desc.Resolved, desc.Overrides = ref, string(p.Source()), overrides(append(environ, profiles.Environ(ch.set)...))
 	desc.Stack = first(ch.stack, p.Stack)
+	if named == "" && ch.stack == "" && before.Stack != "" {
+		desc.Stack = before.Stack
+	}
 	if ch.advertiseSet() {
 		if desc.Advertise = ch.advertise; ch.advertise == onLoopback {
 			desc.Advertise = ""

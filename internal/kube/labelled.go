@@ -36,7 +36,8 @@ func (c *Client) Labelled(ctx context.Context, selector string, namespaces ...st
 			return nil, nil, err
 		}
 		for _, r := range list.APIResources {
-			if !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "delete") {
+			// Endpoints have their Service's labels, and go with it.
+			if r.Name == "endpoints" || !slices.Contains(r.Verbs, "list") || !slices.Contains(r.Verbs, "delete") {
 				continue
 			}
 			gvr := gv.WithResource(r.Name)

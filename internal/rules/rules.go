@@ -139,7 +139,7 @@ func Rules(ours func(string) bool) []Rule {
 			Why: "the same charts and values go by Helm and by Argo CD, to any cluster"},
 		{Name: "deployers know no provider", From: in("deployer"), May: not(in("provider")),
 			Why: "a release reaches any cluster by its API"},
-		{Name: "the cluster's provider makes clusters", From: in("provider/k3d", "provider/kind", "provider/nodes"), May: not(in("component", "deployer", "provider/embedded", "content")),
+		{Name: "the cluster's provider makes clusters", From: in("provider/k3d", "provider/kind", "provider/nodes", "provider/existing"), May: not(in("component", "deployer", "provider/embedded", "content")),
 			Why: "what runs on the nodes is the components' to say"},
 		{Name: "Kubernetes' libraries have their rooms", From: except(everyone, in("hack", "internal/kube", "internal/node", "component/credentials", "deployer", "provider/k3d", "provider/kind", "provider/nodes", "provider/existing")),
 			May: not(kubernetes),

@@ -43,8 +43,11 @@ func on(t *testing.T, provider, name string) state.Description {
 		t.Fatal(err)
 	}
 	return state.Description{Name: "default", Provider: provider, Stack: "alerts-light", Profile: name, Resolved: string(p.Source()),
-		Cluster: state.Cluster{NodeImage: "docker.io/rancher/k3s:test", Image: "alertlab.dev/alertlab:0123456789ab"}}
+		Cluster: state.Cluster{NodeImage: "docker.io/rancher/k3s:test", Image: "alertlab.dev/alertlab:0123456789ab", Context: placeOf[provider]}}
 }
+
+// placeOf is the context of a lab on a cluster that was there.
+var placeOf = map[string]string{Existing: "my-cluster"}
 
 // runnable are the profiles that a lab on k3d can be of at present: idfint's listener
 // has TLS, for which there are no certificates yet.
@@ -53,7 +56,7 @@ var runnable = []string{"ci", "local", "summit", "usdfdev", "usdfprod"}
 // The plan of every profile on k3d, as text.
 func TestClusterPlans(t *testing.T) {
 	t.Parallel()
-	for provider, names := range map[string][]string{K3d: runnable, Kind: {"ci", "summit", "usdfdev"}} {
+	for provider, names := range map[string][]string{K3d: runnable, Kind: {"ci", "summit", "usdfdev"}, Existing: {"ci", "summit"}} {
 		for _, name := range names {
 			w := wanted(t, on(t, provider, name))
 			seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)

@@ -57,7 +57,7 @@ func existingEntries() map[string]entry {
 			inCluster: func(c *cluster) plan.Part { return &existing.Classes{Open: open(c)} }},
 		"volumes/reclaim-policy": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
-				return existing.WantVolumes(desc.Name, component.Namespace, "kafka", p.Kafka.Brokers.Storage.ReclaimPolicy)
+				return existing.WantVolumes(desc.Name, component.Namespace, p.Kafka.Cluster, p.Kafka.Brokers.Storage.ReclaimPolicy)
 			},
 			inCluster: func(c *cluster) plan.Part { return &existing.Volumes{Open: open(c)} }},
 	}

@@ -35,6 +35,9 @@ func (s Scaled) Sentences() []string {
 // ScaleFor says what a lab on a provider makes of a profile. It is pure: the same on
 // every machine.
 func ScaleFor(p *profiles.Profile, provider string) (Scaled, error) {
+	if provider == Existing { // a cluster is as large as it is
+		return Scaled{Profile: p, Conceded: p.Conceded(), Absent: absentInCluster(p, provider)}, nil
+	}
 	s, err := Scale(p)
 	if err != nil || provider == Embedded {
 		return s, err

@@ -18,22 +18,22 @@ import (
 type volumesInput struct {
 	Lab       string `json:"lab"`
 	Namespace string `json:"namespace"`
-	Release   string `json:"release"` // whose volumes
+	Cluster   string `json:"cluster"` // Kafka's name, whose volumes
 	Policy    string `json:"policy"`  // Retain or Delete
 }
 
-// WantVolumes describes what becomes of a release's volumes when their claims are
+// WantVolumes describes what becomes of the brokers' volumes when their claims are
 // deleted. At the real site each volume was patched too: a class that is there cannot be
 // changed.
-func WantVolumes(lab, namespace, release, policy string) plan.Want {
-	title := "the volumes of " + release + " are deleted with their claims, as their class says"
+func WantVolumes(lab, namespace, cluster, policy string) plan.Want {
+	title := "the volumes of " + cluster + " are deleted with their claims, as their class says"
 	if policy == string(corev1.PersistentVolumeReclaimRetain) {
-		title = "the volumes of " + release + " outlive their claims"
+		title = "the volumes of " + cluster + " outlive their claims"
 	}
-	return plan.Want{Title: title, Input: plan.Input(volumesInput{lab, namespace, release, policy}), Behind: "cluster"}
+	return plan.Want{Title: title, Input: plan.Input(volumesInput{lab, namespace, cluster, policy}), Behind: "cluster"}
 }
 
-// Volumes is the plan.Part of a release's volumes.
+// Volumes is the plan.Part of the brokers' volumes.
 type Volumes struct {
 	Open func() (*kube.Client, error)
 }
@@ -131,7 +131,7 @@ func (v *Volumes) chosen(ctx context.Context, in volumesInput) (all, other []Vol
 	if client, err = v.Open(); err != nil {
 		return nil, nil, nil, err
 	}
-	if all, err = volumes(ctx, client, in.Namespace, Selector(in.Lab)+",app.kubernetes.io/instance="+in.Release); err != nil {
+	if all, err = volumes(ctx, client, in.Namespace, Selector(in.Lab)+",strimzi.io/cluster="+in.Cluster); err != nil {
 		return nil, nil, nil, err
 	}
 	if in.Policy != string(corev1.PersistentVolumeReclaimRetain) {
@@ -175,9 +175,12 @@ func (v *Volumes) Apply(ctx context.Context, order plan.Order) (map[string]strin
 	if err := json.Unmarshal(order.Input, &in); err != nil {
 		return nil, err
 	}
-	_, other, client, err := v.chosen(ctx, in)
+	all, other, client, err := v.chosen(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("no claim of %s in namespace %s has a volume", in.Cluster, in.Namespace)
 	}
 	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"persistentVolumeReclaimPolicy": in.Policy}})
 	if err != nil {
