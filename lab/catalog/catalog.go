@@ -129,6 +129,7 @@ func entries() map[string]entry {
 	}
 	maps.Copy(table, clusterEntries())
 	maps.Copy(table, loadBalancerEntries())
+	maps.Copy(table, certificateEntries())
 	return table
 }
 

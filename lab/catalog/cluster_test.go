@@ -43,9 +43,8 @@ func onK3d(t *testing.T, name string) state.Description {
 		Cluster: state.Cluster{NodeImage: "docker.io/rancher/k3s:test", Image: "alertlab.dev/alertlab:0123456789ab"}}
 }
 
-// runnable are the profiles that a lab on k3d can be of at present: idfint's listener
-// has TLS, for which there are no certificates yet.
-var runnable = []string{"ci", "local", "summit", "usdfdev", "usdfprod"}
+// runnable are the profiles that a lab on k3d can be of: all.
+var runnable = []string{"ci", "idfint", "local", "summit", "usdfdev", "usdfprod"}
 
 // The plan of every profile on k3d, as text.
 func TestClusterPlans(t *testing.T) {
@@ -91,6 +90,8 @@ func resolvedReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 			if outputs[want.Key], err = part.Apply(t.Context(), plan.Order{Input: input}); err != nil {
 				t.Fatal(err)
 			}
+		case want.Key == "authority":
+			outputs[want.Key] = map[string]string{"ca": "-----BEGIN CERTIFICATE-----\n", "ca-file": "/labs/default/tls/ca.pem"}
 		case err == nil && r.Chart != "":
 			outputs[want.Key] = r.Outputs
 			if r.Repository == "" { // others' charts come from elsewhere
@@ -104,7 +105,7 @@ func resolvedReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 // What the charts make of the values of real profiles.
 func TestRendered(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"ci", "usdfdev"} {
+	for _, name := range []string{"ci", "idfint", "usdfdev"} {
 		releases := resolvedReleases(t, wanted(t, onK3d(t, name)))
 		if len(releases) < 8 {
 			t.Errorf("%s has %d releases", name, len(releases))
@@ -204,7 +205,6 @@ func TestClusterRefused(t *testing.T) {
 		desc state.Description
 		want string
 	}{
-		"TLS":            {onK3d(t, "idfint"), "brokers on Kubernetes have no certificates yet"},
 		"the full stack": {change("ci", func(d *state.Description) { d.Stack = "alerts" }), "alertlab up --provider k3d --stack alerts-light"},
 		"node ports": {change("ci", func(d *state.Description) {
 			d.Resolved = strings.Replace(d.Resolved, "listener: {port: 9094, tls: false, type: nodeport}", "listener: {port: 9094, tls: false, type: nodeport, nodePort: 31200}", 1)
