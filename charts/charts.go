@@ -15,7 +15,7 @@ import (
 
 // Files whose names begin with an underscore are embedded by "all:" only.
 //
-//go:embed all:address-pool all:common all:alert-database all:kafka all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes
+//go:embed all:address-pool all:common all:alert-database all:certificates all:kafka all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes
 var files embed.FS
 
 // common is the folder of the templates that every chart gets.

@@ -45,6 +45,10 @@ type Lab struct {
 	StorageClass string
 }
 
+// Domain is the domain that the lab's own host names are in; nobody else's are
+// (RFC 6761: test).
+func (l Lab) Domain() string { return l.Name + ".alertlab.test" }
+
 // Upstream gives the chart of others of a name as the lab installs it.
 func (l Lab) Upstream(name string) charts.Upstream {
 	for _, u := range l.Charts {

@@ -19,6 +19,7 @@ import (
 
 	kafkaclient "github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -87,6 +88,10 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"antiAffinity": k.Brokers.AntiAffinity,
 		"nodePool":     pool(k.Brokers.NodePool),
 	}}
+	if certmanager.Wanted(p) {
+		r.Values["tls"] = map[string]any{"secret": "${certificates.external}", "names": certmanager.Names(p, lab)}
+		outputs["ca"], outputs["ca-file"] = "${authority.ca}", "${authority.ca-file}"
+	}
 	title := fmt.Sprintf("1 broker, id %d, of %s", k.Brokers.FirstID, Image(p))
 	if n := k.Brokers.Count; n > 1 {
 		title = fmt.Sprintf("%d brokers, ids %d to %d, of %s", n, k.Brokers.FirstID, int(k.Brokers.FirstID)+n-1, Image(p))

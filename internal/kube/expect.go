@@ -1,9 +1,14 @@
 package kube
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,4 +135,57 @@ func AddressAssigned(address string) Condition {
 		}
 		return Verdict{Seen: "it has the address " + strings.Join(has, ", ") + " and not " + address}
 	}
+}
+
+// SecretHolds holds when a Secret has these values, and says the names of those that it
+// has not, never a value.
+func SecretHolds(data map[string][]byte) Condition {
+	return func(u *unstructured.Unstructured) Verdict {
+		if u == nil {
+			return Verdict{Seen: "it is not there"}
+		}
+		var other []string
+		for key, want := range data {
+			text, _, _ := unstructured.NestedString(u.Object, "data", key)
+			if have, err := base64.StdEncoding.DecodeString(text); err != nil || !bytes.Equal(have, want) {
+				other = append(other, key)
+			}
+		}
+		if len(other) > 0 {
+			slices.Sort(other)
+			return Verdict{Seen: "other values stand for " + strings.Join(other, ", ")}
+		}
+		return Verdict{Done: true}
+	}
+}
+
+// Secret is a Secret to apply.
+type Secret struct {
+	Namespace, Name string
+	Type            string // empty: Opaque
+	Labels          map[string]string
+	Data            map[string][]byte
+}
+
+// Ref names it.
+func (s Secret) Ref() Ref { return Object("v1", "Secret", s.Namespace, s.Name) }
+
+// ApplySecrets brings Secrets to the cluster, with the namespaces that they are in.
+func (c *Client) ApplySecrets(ctx context.Context, secrets []Secret) error {
+	var all []any
+	for _, s := range secrets {
+		data := map[string]string{}
+		for key, value := range s.Data {
+			data[key] = base64.StdEncoding.EncodeToString(value)
+		}
+		namespaced := map[string]any{"name": s.Name, "namespace": s.Namespace, "labels": s.Labels}
+		all = append(all,
+			map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": s.Namespace, "labels": s.Labels}},
+			map[string]any{"apiVersion": "v1", "kind": "Secret", "type": cmp.Or(s.Type, "Opaque"), "metadata": namespaced, "data": data})
+	}
+	manifest, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": all})
+	if err != nil {
+		return err
+	}
+	return c.Apply(ctx, "", manifest)
 }

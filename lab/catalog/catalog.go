@@ -133,6 +133,7 @@ func entries() map[string]entry {
 	maps.Copy(table, kindEntries())
 	maps.Copy(table, loadBalancerEntries())
 	maps.Copy(table, existingEntries())
+	maps.Copy(table, certificateEntries())
 	return table
 }
 

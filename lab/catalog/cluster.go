@@ -12,6 +12,7 @@ import (
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/alertdatabase"
+	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/component/kafka"
 	"github.com/alertlab/alertlab/component/metallb"
@@ -147,10 +148,7 @@ func clusterEntries() map[string]entry {
 				return client.Clientset, nil
 			})
 		}},
-		"storage-classes/local-path": {want: released(storageclasses.Want), inCluster: byHelm("storage-classes", nil)},
-		"kafka/apache-kafka": {want: released(kafka.Want), inCluster: byHelm("kafka", func(c *cluster) map[string]component.Probe {
-			return kafka.Probes(c.Secrets)
-		})},
+		"storage-classes/local-path":           {want: released(storageclasses.Want), inCluster: byHelm("storage-classes", nil)},
 		"object-store/versitygw-pod":           {want: released(objectstore.Want), inCluster: byHelm("object-store", asks(objectstore.Probes))},
 		"schema-registry/built-in-pod":         {want: released(schemaregistry.Want), inCluster: byHelm("schema-registry", asks(schemaregistry.Probes))},
 		"registry-front/built-in-pod":          {want: released(registryfront.Want), inCluster: byHelm("registry-front", asks(registryfront.Probes))},
@@ -188,9 +186,11 @@ func fit(p *profiles.Profile, desc state.Description) error {
 	if desc.Provider == Embedded {
 		return loopback.Fit(p)
 	}
-	if p.Kafka.Listener.TLS {
-		// Certificates come with cert-manager, which this build does not bring.
-		return fmt.Errorf("kafka.listener.tls is true, and brokers on Kubernetes have no certificates yet")
+	if p.Kafka.Listener.TLS && desc.Provider == Existing {
+		return fmt.Errorf("kafka.listener.tls is true, and on a cluster that is there brokers have no certificates yet")
+	}
+	if err := fitCertificates(p, desc); err != nil {
+		return err
 	}
 	given := desc.Cluster.AddressPool
 	switch {
@@ -265,6 +265,7 @@ func absentInCluster(p *profiles.Profile, provider string) []string {
 	}
 	add(metallb.Wanted(p) && provider == Existing, "every broker has a port of a node's address, not an address of its own with port %d", k.Listener.Port)
 	add(metallb.Wanted(p) && provider != Existing, "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
+	add(certmanager.Wanted(p), "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
 	add(k.Controllers.Count > 0, "there are no controllers of their own: %d of the brokers are controllers too", kafka.Controllers(p))
 	add(k.Brokers.Storage.Class != "" && provider != Existing, "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
 	add(k.Brokers.Storage.Class != "" && provider == Existing, "the storage class %s is the cluster's own, or where it has none of that name, its default under that name", k.Brokers.Storage.Class)

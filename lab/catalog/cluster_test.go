@@ -49,9 +49,8 @@ func on(t *testing.T, provider, name string) state.Description {
 // placeOf is the context of a lab on a cluster that was there.
 var placeOf = map[string]string{Existing: "my-cluster"}
 
-// runnable are the profiles that a lab on k3d can be of at present: idfint's listener
-// has TLS, for which there are no certificates yet.
-var runnable = []string{"ci", "local", "summit", "usdfdev", "usdfprod"}
+// runnable are the profiles that a lab on k3d can be of: all.
+var runnable = []string{"ci", "idfint", "local", "summit", "usdfdev", "usdfprod"}
 
 // The plan of every profile on k3d, as text.
 func TestClusterPlans(t *testing.T) {
@@ -99,6 +98,8 @@ func resolvedReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 			if outputs[want.Key], err = part.Apply(t.Context(), plan.Order{Input: input}); err != nil {
 				t.Fatal(err)
 			}
+		case want.Key == "authority":
+			outputs[want.Key] = map[string]string{"ca": "-----BEGIN CERTIFICATE-----\n", "ca-file": "/labs/default/tls/ca.pem"}
 		case err == nil && r.Chart != "":
 			outputs[want.Key] = r.Outputs
 			if r.Repository == "" { // others' charts come from elsewhere
@@ -112,7 +113,7 @@ func resolvedReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 // What the charts make of the values of real profiles.
 func TestRendered(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"ci", "usdfdev"} {
+	for _, name := range []string{"ci", "idfint", "usdfdev"} {
 		releases := resolvedReleases(t, wanted(t, onK3d(t, name)))
 		if len(releases) < 8 {
 			t.Errorf("%s has %d releases", name, len(releases))
@@ -212,7 +213,6 @@ func TestClusterRefused(t *testing.T) {
 		desc state.Description
 		want string
 	}{
-		"TLS":            {onK3d(t, "idfint"), "brokers on Kubernetes have no certificates yet"},
 		"the full stack": {change("ci", func(d *state.Description) { d.Stack = "alerts" }), "alertlab up --provider k3d --stack alerts-light"},
 		"node ports": {change("ci", func(d *state.Description) {
 			d.Resolved = strings.Replace(d.Resolved, "listener: {port: 9094, tls: false, type: nodeport}", "listener: {port: 9094, tls: false, type: nodeport, nodePort: 31200}", 1)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/deployer/helm"
@@ -140,6 +141,9 @@ func upstreams(p *profiles.Profile, desc state.Description) []charts.Upstream {
 	var out []charts.Upstream
 	if metallb.Wanted(p) {
 		out = append(out, lab.Upstream(metallb.Chart))
+	}
+	if certmanager.Wanted(p) {
+		out = append(out, lab.Upstream(certmanager.Chart))
 	}
 	return out
 }
