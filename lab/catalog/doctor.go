@@ -38,7 +38,7 @@ func Doctor(ctx context.Context, desc state.Description, dir, executable string)
 	n := int64(p.Kafka.Brokers.Count)
 	needs := doctor.Needs{Dir: dir, Memory: embeddedMem, Disk: gib + n*p.Kafka.Brokers.Storage.Size, Maps: 65530}
 	var out []doctor.Finding
-	if err := fit(p, desc.Provider); err != nil {
+	if err := fit(p, desc); err != nil {
 		out = append(out, doctor.Finding{Name: "profile", Grade: doctor.Bad, Seen: desc.Profile + ": " + err.Error(), Next: "alertlab profile list   # take another one"})
 	} else {
 		out = append(out, doctor.Good("profile", "%s, %d brokers, provider %s", desc.Profile, n, desc.Provider))
@@ -108,11 +108,11 @@ func static(executable string) doctor.Finding {
 
 // bundled looks for the images of others in the bundle.
 func bundled(desc state.Description, p *profiles.Profile) doctor.Finding {
-	list := strings.Join(images(p), ", ")
+	list := strings.Join(images(p, desc), ", ")
 	if desc.Cluster.Bundle == "" {
 		return doctor.Finding{Name: "images", Grade: doctor.Warn, Seen: "there is no bundle: the nodes pull " + list, Next: "alertlab up --bundle FILE   # where they reach no registry"}
 	}
-	missing, err := nodes.Missing(desc.Cluster.Bundle, images(p))
+	missing, err := nodes.Missing(desc.Cluster.Bundle, images(p, desc))
 	switch {
 	case err != nil:
 		return doctor.Finding{Name: "images", Grade: doctor.Bad, Seen: err.Error(), Next: "alertlab up --bundle FILE   # another one"}
