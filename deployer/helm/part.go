@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ type Target interface {
 	Look(ctx context.Context, name, namespace string) (Record, bool, error)
 	// Unstick has pods made anew that would wait for minutes before they try again.
 	Unstick(ctx context.Context, namespace, selector string) error
+	// Missing lists objects of a release that are not there.
+	Missing(ctx context.Context, name, namespace string) ([]string, error)
 	// Kept says whether volumes of a selector are there.
 	Kept(ctx context.Context, namespace, selector string) (bool, error)
 	// Rollout looks once at the workloads of a selector.
@@ -123,6 +126,19 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("release %s, revision %d, is as it was applied", r.Name, record.Revision)}
 	if !record.Deployed {
 		o.Drift = fmt.Sprintf("release %s is %s", r.Name, record.Status)
+		return o, nil
+	}
+	if look.Last != nil {
+		if o.Drift = changed(record, r); o.Drift != "" {
+			return o, nil
+		}
+	}
+	missing, err := target.Missing(ctx, r.Name, r.Namespace)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	if len(missing) > 0 {
+		o.Drift = "not there any more: " + strings.Join(missing, ", ")
 		return o, nil
 	}
 	if !rolls(look.Want.Gates) {

@@ -17,6 +17,7 @@ import (
 type fakeCluster struct {
 	record  *Record
 	kept    bool
+	missing []string
 	rollout kube.Verdict
 	fails   error
 
@@ -42,6 +43,10 @@ func (f *fakeCluster) Unstick(_ context.Context, namespace, selector string) err
 }
 
 func (f *fakeCluster) Kept(context.Context, string, string) (bool, error) { return f.kept, nil }
+
+func (f *fakeCluster) Missing(context.Context, string, string) ([]string, error) {
+	return f.missing, nil
+}
 
 func (f *fakeCluster) Rollout(_ context.Context, namespace, selector string) (kube.Verdict, error) {
 	f.selectors = append(f.selectors, namespace+" "+selector)
@@ -81,6 +86,8 @@ func TestObserve(t *testing.T) {
 			plan.Observation{State: plan.Present, Why: "release storage-classes, revision 3, is as it was applied"}},
 		"a pod is away": {fakeCluster{record: deployed, rollout: kube.Verdict{Seen: "d: 0 of 1 ready"}},
 			plan.Observation{State: plan.Present, Why: "release storage-classes, revision 3, is as it was applied", Drift: "its pods are not all ready: d: 0 of 1 ready"}},
+		"an object is away": {fakeCluster{record: deployed, missing: []string{"Service s", "Role r"}, rollout: kube.Verdict{Done: true}},
+			plan.Observation{State: plan.Present, Why: "release storage-classes, revision 3, is as it was applied", Drift: "not there any more: Service s, Role r"}},
 		"cut short": {fakeCluster{record: &Record{Revision: 1, Status: "pending-install: Initial install underway"}},
 			plan.Observation{State: plan.Present, Why: "release storage-classes, revision 1, is as it was applied", Drift: "release storage-classes is pending-install: Initial install underway"}},
 	} {
@@ -95,6 +102,36 @@ func TestObserve(t *testing.T) {
 	silent := errors.New("it does not answer")
 	if _, err := fakePart(&fakeCluster{fails: silent}, nil).Observe(t.Context(), plan.Look{Want: want()}); !errors.Is(err, silent) {
 		t.Errorf("a cluster that does not answer: %v", err)
+	}
+}
+
+// What somebody else made of a release is seen, and only that.
+func TestChangedBehindOurBack(t *testing.T) {
+	t.Parallel()
+	last := want().Input
+	r, err := component.Read(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// As Helm gives them back.
+	values := map[string]any{"lab": "default", "classes": []any{map[string]any{"name": "fast", "reclaimPolicy": "Retain"}}}
+	other := map[string]any{"lab": "default", "classes": []any{map[string]any{"name": "fast", "reclaimPolicy": "Delete"}}, "more": 1.0}
+	chart := "storage-classes " + r.Version
+	for name, tc := range map[string]struct {
+		record Record
+		want   string
+	}{
+		"as applied":   {Record{Chart: chart, Values: values}, ""},
+		"other values": {Record{Chart: chart, Values: other, Revision: 2}, "release storage-classes has other values than this lab gave it, revision 2: classes, more"},
+		"another chart": {Record{Chart: "storage-classes 0.0.1+0123456789ab", Values: values},
+			"release storage-classes is of chart storage-classes 0.0.1+0123456789ab, and this lab applied " + chart},
+	} {
+		tc.record.Deployed = true
+		f := &fakeCluster{record: &tc.record, rollout: kube.Verdict{Done: true}}
+		o, err := fakePart(f, nil).Observe(t.Context(), plan.Look{Want: want(), Last: last})
+		if err != nil || o.State != plan.Present || o.Drift != tc.want {
+			t.Errorf("%s: %+v, %v; want %q", name, o, err, tc.want)
+		}
 	}
 }
 

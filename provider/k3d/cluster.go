@@ -246,6 +246,14 @@ func (c *Cluster) Apply(ctx context.Context, order plan.Order) (map[string]strin
 	if err != nil {
 		return nil, err
 	}
+	if unfinished(order, in, nodes) {
+		// Whoever made it was cut short: it may lack a node, a network or a setting that
+		// k3d makes only once, and nothing can have been put into it.
+		if err := c.Engine.Delete(ctx, in.Name); err != nil {
+			return nil, err
+		}
+		nodes = nil
+	}
 	if len(nodes) == 0 {
 		spec := Spec{Name: in.Name, Image: in.Image, Labels: map[string]string{LabelLab: in.Lab}}
 		for _, a := range in.Agents {
@@ -282,6 +290,15 @@ func (c *Cluster) Apply(ctx context.Context, order plan.Order) (map[string]strin
 		}
 	}
 	return outputs(nodes), nil
+}
+
+// unfinished says that the making of the cluster began and did not end, and left
+// something else than all of its nodes running.
+func unfinished(order plan.Order, in input, nodes []Container) bool {
+	if order.LastInput != nil || len(order.Begun) == 0 {
+		return false
+	}
+	return len(nodes) != 1+len(in.Agents) || slices.ContainsFunc(nodes, func(n Container) bool { return !n.Running })
 }
 
 // Wait implements plan.Waiter.

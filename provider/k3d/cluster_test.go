@@ -242,3 +242,43 @@ func TestSimple(t *testing.T) {
 		t.Errorf("%q", args)
 	}
 }
+
+// What a making that was cut short left is made anew, unless all of it runs; a cluster
+// that was once whole is never deleted for a node.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	half, whole := []Container{running("agent", 0, "t")}, []Container{running("agent", 0, "t"), running("server", 0, "t")}
+	made := asked(t, 1).Input
+	for name, tc := range map[string]struct {
+		there       []Container
+		begun, last bool
+		want        string
+	}{
+		"half of it":            {half, true, false, "delete alertlab-t,create alertlab-t of node:1 with [{ }]"},
+		"nothing but a network": {nil, true, false, "delete alertlab-t,create alertlab-t of node:1 with [{ }]"},
+		"all of it":             {whole, true, false, ""},
+		"a whole one, changed":  {whole, true, true, ""},
+		"one that never began":  {nil, false, false, "create alertlab-t of node:1 with [{ }]"},
+	} {
+		f := &fakeEngine{containers: slices.Clone(tc.there)}
+		order := asked(t, 1)
+		if tc.begun {
+			order.Begun = append(order.Begun, made)
+		}
+		if tc.last {
+			order.LastInput = made
+		}
+		if _, err := cluster(t, f).Apply(t.Context(), order); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := strings.Join(f.did, ","); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+	f := &fakeEngine{containers: slices.Clone(half)}
+	order := asked(t, 1)
+	order.Begun, order.LastInput = append(order.Begun, made), made
+	if _, err := cluster(t, f).Apply(t.Context(), order); err == nil || len(f.did) > 0 {
+		t.Errorf("a node that is gone: %v, %v", err, f.did)
+	}
+}
