@@ -154,8 +154,12 @@ func (c *Cluster) mine(ctx context.Context) ([]Container, error) {
 	var nodes []Container
 	for _, one := range list {
 		if one.Lab != c.Lab {
-			return nil, fault.New(fault.StepFailed, fmt.Sprintf("a k3d cluster %s is there that lab %s did not make", name, c.Lab),
-				"its container "+one.Name+" does not carry the lab's label", "alertlab up --lab ANOTHER   # or, where that cluster is of no use: k3d cluster delete "+name)
+			why := errors.New("its container " + one.Name + " does not carry the lab's label")
+			if !slices.ContainsFunc(list, func(other Container) bool { return other.Lab == c.Lab }) {
+				why = errForeign{why}
+			}
+			return nil, fault.Wrap(fault.StepFailed, fmt.Sprintf("a k3d cluster %s is there that lab %s did not make", name, c.Lab), why,
+				"alertlab up --lab ANOTHER   # or, where that cluster is of no use: k3d cluster delete "+name)
 		}
 		if one.node() {
 			nodes = append(nodes, one)
@@ -165,6 +169,19 @@ func (c *Cluster) mine(ctx context.Context) ([]Container, error) {
 		return strings.Compare(order(a), order(b))
 	})
 	return nodes, nil
+}
+
+// errForeign says that nothing of the cluster is the lab's: there is nothing to stop and
+// nothing to delete, and a lab that never had a cluster can go.
+type errForeign struct{ error }
+
+// own is mine for who takes away: of a cluster that is another's, it lists nothing.
+func (c *Cluster) own(ctx context.Context) ([]Container, error) {
+	nodes, err := c.mine(ctx)
+	if errors.As(err, new(errForeign)) {
+		return nil, nil
+	}
+	return nodes, err
 }
 
 func order(c Container) string {
@@ -336,7 +353,7 @@ func waitNodes(ctx context.Context, kubeconfig []byte, since map[string]time.Tim
 
 // Stop implements plan.Stopper: agents first, then servers.
 func (c *Cluster) Stop(ctx context.Context) error {
-	nodes, err := c.mine(ctx)
+	nodes, err := c.own(ctx)
 	if err != nil {
 		return err
 	}
@@ -354,7 +371,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 
 // Remove implements plan.Remover.
 func (c *Cluster) Remove(ctx context.Context) error {
-	nodes, err := c.mine(ctx)
+	nodes, err := c.own(ctx)
 	if err != nil {
 		return err
 	}

@@ -173,13 +173,27 @@ func TestForeign(t *testing.T) {
 		ctx := t.Context()
 		_, observed := c.Observe(ctx, plan.Look{})
 		_, applied := c.Apply(ctx, asked(t, 0))
-		for what, err := range map[string]error{"observe": observed, "apply": applied, "stop": c.Stop(ctx), "remove": c.Remove(ctx)} {
+		for what, err := range map[string]error{"observe": observed, "apply": applied} {
 			if err == nil || !strings.Contains(err.Error(), "did not make") {
 				t.Errorf("%s of another's cluster: %v", what, err)
 			}
 		}
+		// A lab that has none of its own still goes down, and can be deleted.
+		for what, err := range map[string]error{"stop": c.Stop(ctx), "remove": c.Remove(ctx)} {
+			if err != nil {
+				t.Errorf("%s beside another's cluster: %v", what, err)
+			}
+		}
 		if len(f.did) > 0 {
 			t.Errorf("did %q to another's cluster", f.did)
+		}
+	}
+	// One of which a node is the lab's is touched by nobody.
+	f := &fakeEngine{containers: []Container{running("server", 0, "t"), running("agent", 0, "")}}
+	c := cluster(t, f)
+	for what, err := range map[string]error{"stop": c.Stop(t.Context()), "remove": c.Remove(t.Context())} {
+		if err == nil || !strings.Contains(err.Error(), "did not make") || len(f.did) > 0 {
+			t.Errorf("%s of a cluster that is half another's: %v, %v", what, err, f.did)
 		}
 	}
 }
