@@ -442,7 +442,7 @@ func interruptHealing(ctx context.Context, l *lab) error {
 	if err := l.killRunner(ctx); err != nil {
 		return err
 	}
-	code, out, err := l.run(ctx, []string{chaos.CutAt + "=during simulator", chaos.CutHow + "=interrupt"}, l.ups("--set", "simulator.alerts=11")...)
+	code, out, err := l.run(ctx, []string{chaos.CutAt + "=during simulator", chaos.CutHow + "=interrupt"}, l.ups("--set", "simulator.interval=6s")...)
 	if err != nil {
 		return err
 	}
@@ -607,7 +607,7 @@ const gone = time.Minute
 
 // apiGone pauses the server while an up changes a lab that runs.
 func apiGone(ctx context.Context, l *lab) error {
-	return l.paused(ctx, "simulator", "--set", "simulator.alerts=12")
+	return l.paused(ctx, "simulator", "--set", "simulator.interval=7s")
 }
 
 // apiGoneFresh pauses the server while an up from nothing waits for the brokers.

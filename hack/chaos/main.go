@@ -54,6 +54,9 @@ func main() {
 // whose visits leave room in its topics for what a producer outside publishes.
 var byDefault = []string{"--provider", "k3d", "--profile", "ci", "--set", "simulator.alerts=10"}
 
+// section is the part of the document that is written.
+const section = "chaos-kubernetes"
+
 func run(ctx context.Context) (err error) {
 	table := faults()
 	var names []string
@@ -64,7 +67,6 @@ func run(ctx context.Context) (err error) {
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "of what is left to chance")
 	every := flag.Bool("every", false, "cut up short at every step and moment, not at some")
 	out := flag.String("out", "", "file whose section is written (default: standard output)")
-	section := flag.String("section", "chaos-kubernetes", "name of that section")
 	name := flag.String("lab", "chaos", "name of the lab")
 	flag.Parse()
 	var chosen []fault
@@ -98,7 +100,7 @@ func run(ctx context.Context) (err error) {
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, text)
 	}
-	r := &report{began: time.Now(), seed: *seed, up: up, args: os.Args[1:]}
+	r := &report{seed: *seed, up: up}
 	l := &lab{binary: binary, name: *name, work: work, up: up, engine: engine, say: os.Stderr, every: *every,
 		random: rand.New(rand.NewPCG(*seed, 0))}
 	defer func() { err = errors.Join(err, l.purge(context.WithoutCancel(ctx))) }()
@@ -109,11 +111,13 @@ func run(ctx context.Context) (err error) {
 		}
 		r.rows = append(r.rows, l.meet(ctx, f))
 	}
-	text := r.markdown()
 	if *out == "" {
-		_, err = fmt.Print(text)
-	} else {
-		err = benchdoc.Put(*out, *section, text)
+		_, err = fmt.Print(r.markdown(""))
+		return errors.Join(err, r.failed())
+	}
+	before, err := benchdoc.Get(*out, section)
+	if err == nil {
+		err = benchdoc.Put(*out, section, r.markdown(before))
 	}
 	return errors.Join(err, r.failed())
 }

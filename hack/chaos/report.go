@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"time"
 )
@@ -24,11 +23,9 @@ type row struct {
 
 // report is the section of the document.
 type report struct {
-	began time.Time
-	seed  uint64
-	up    []string // flags of the labs
-	args  []string // of this program
-	rows  []row
+	seed uint64
+	up   []string // flags of the labs
+	rows []row
 }
 
 // failed joins what did not go as it should.
@@ -42,27 +39,15 @@ func (r *report) failed() error {
 	return errors.Join(all...)
 }
 
-func (r *report) markdown() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `## Labs on Kubernetes that are broken
-
-Made by the command below, which breaks labs for real; do not edit by hand.
-
-    go run ./hack/chaos %s
-
-- date: %s, in %s
-- machine: %d cores, with other work on it: each row says the load, of the last minute, at its end
-- labs: `+"`alertlab up %s`"+`, seed %d
-
-After each fault: `+"`alertlab up`"+` ends with 0, then a plan has no step, every check of smoke is
-green, the cluster has the objects, the brokers the topics, users and permissions and the
-registry the schemas that an undisturbed lab has, no container of a node is there twice, and each
-alert that was acknowledged to a producer outside is in its topic at its offset and in the alert
-database, byte for byte.
-
-| fault | seen | fault, s | up after it, s | after it | load |
-|---|---|---:|---:|---|---|
-`, strings.Join(r.args, " "), r.began.UTC().Format("2006-01-02 15:04 MST"), time.Since(r.began).Round(time.Second), runtime.NumCPU(), strings.Join(r.up, " "), r.seed)
+// markdown writes the section. Of faults that were not met this time, the lines of the
+// section before stay.
+func (r *report) markdown(before string) string {
+	lines := map[string]string{}
+	for line := range strings.Lines(before) {
+		if cells := strings.SplitN(line, " | ", 2); len(cells) == 2 && strings.HasPrefix(line, "| ") {
+			lines[strings.TrimPrefix(cells[0], "| ")] = line
+		}
+	}
 	for _, one := range r.rows {
 		after := one.healed
 		switch {
@@ -71,7 +56,26 @@ database, byte for byte.
 		case one.err != nil:
 			after = "**not as it should be**: " + one.err.Error()
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(one.fault.what), cell(strings.Join(one.seen, "; ")), seconds(one.broke), seconds(one.heals), cell(after), one.load)
+		what := cell(one.fault.what)
+		lines[what] = fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n", what, cell(strings.Join(one.seen, "; ")), seconds(one.broke), seconds(one.heals), cell(after),
+			one.finished.UTC().Format("2006-01-02 15:04"), cell(fmt.Sprintf("seed %d, load %s, `up %s`", r.seed, one.load, strings.Join(r.up, " "))))
+	}
+	var b strings.Builder
+	b.WriteString(`## Labs on Kubernetes that are broken
+
+Written by ` + "`make chaos-kubernetes`" + `, which breaks labs for real; do not edit by hand. Each line is the last time that this
+fault was met, on a machine with other work on it: its seed, and the load of the last minute as it ended.
+
+After each fault ` + "`alertlab up`" + ` has to end with 0; then a plan has no step, every check of smoke is green, the cluster has
+the objects, the brokers the topics, users and permissions and the registry the schemas that an undisturbed lab has,
+no container of a node is there twice, and each alert that was acknowledged to a producer outside is in its topic at
+its offset and in the alert database, byte for byte.
+
+| fault | seen | fault, s | up after it, s | after it | when, UTC | how |
+|---|---|---:|---:|---|---|---|
+`)
+	for _, f := range faults() {
+		b.WriteString(lines[cell(f.what)])
 	}
 	return b.String()
 }

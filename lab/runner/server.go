@@ -89,12 +89,34 @@ type Controllable interface {
 	Control(ctx context.Context, verb string, args ...string) (said string, err error)
 }
 
+// Attender is a part that listens to what it made, for as long as its process lives.
+type Attender interface {
+	// Attend is told its input as it was last applied. It may be called again.
+	Attend(applied json.RawMessage)
+}
+
+// attend has every part listen, those that an earlier runner applied too.
+func (s *Server) attend() {
+	s.mu.Lock()
+	lab, journal := s.lab, s.journal
+	s.mu.Unlock()
+	for key, part := range lab.Parts() {
+		if a, ok := part.(Attender); ok {
+			if last, _ := run.Last(journal.Entries(), key); last.Resolved != nil {
+				a.Attend(last.Resolved)
+			}
+		}
+	}
+}
+
 // PartStatus is one part of the lab.
 type PartStatus struct {
-	Key   string       `json:"key"`
-	State plan.State   `json:"state"`
-	Seen  string       `json:"seen"`
-	Facts []event.Fact `json:"facts,omitempty"`
+	Key   string     `json:"key"`
+	State plan.State `json:"state"`
+	Seen  string     `json:"seen"`
+	// Trouble says that the part is not as it was applied; Seen says how.
+	Trouble bool         `json:"trouble,omitempty"`
+	Facts   []event.Fact `json:"facts,omitempty"`
 	// Detail is for programs, in a shape of the part's own.
 	Detail json.RawMessage `json:"detail,omitempty"`
 }
@@ -356,6 +378,9 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 		s.hub.publish(e)
 	}
 	err := s.bringUp(ctx, change, emit)
+	if err == nil {
+		s.attend()
+	}
 	switch {
 	case err == nil || ctx.Err() == nil:
 	case ran:
@@ -623,7 +648,7 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 			for _, want := range wanted.Parts {
 				o := seen[want.Key]
 				text := cmp.Or(o.Drift, o.Away, o.Why)
-				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
+				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Trouble: o.Drift != "", Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
 			}
 		}
 	}
