@@ -83,6 +83,9 @@ its offset and in the alert database, byte for byte.
 // cell makes text fit into a table.
 func cell(text string) string {
 	text = strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", "\\|")
+	if home, err := os.UserHomeDir(); err == nil {
+		text = strings.ReplaceAll(text, home+"/", "~/")
+	}
 	const most = 600
 	if len(text) > most {
 		text = text[:most] + "…"

@@ -53,13 +53,21 @@ func TestUp(t *testing.T) {
 		t.Errorf("status: %+v", st)
 	}
 
-	// Once more: nothing to do.
+	if got := s.lab.broker.attended(); got != `{"profile":"local"}` {
+		t.Errorf("the broker attends to %q", got)
+	}
+	s.lab.broker.Attend(nil)
+
+	// Once more: nothing to do, but to listen.
 	tr = trail{}
 	if err := client.Up(ctx, describe("local"), tr.sink); err != nil {
 		t.Fatal(err)
 	}
 	if sameLines(t, "events", tr.lines(), "planned", "finished"); !tr.last().Unchanged {
 		t.Errorf("last event: %+v", tr.last())
+	}
+	if got := s.lab.broker.attended(); got != `{"profile":"local"}` {
+		t.Errorf("after nothing was to be done the broker attends to %q", got)
 	}
 	// Another profile: what differs is updated, and what uses it.
 	if err := client.Up(ctx, describe("other"), func(event.Event) {}); err != nil {
