@@ -377,7 +377,7 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 		}
 		s.hub.publish(e)
 	}
-	err := s.bringUp(ctx, change, emit)
+	err := s.bringUp(ctx, change, emit, &ran)
 	if err == nil {
 		s.attend()
 	}
@@ -416,7 +416,9 @@ func (s *Server) problemOf(err error) *event.Problem {
 	return p
 }
 
-func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) error {
+// bringUp plans and walks. ran is set where a lab that was whole once, and so may be in
+// use, is found to run without this process having started it.
+func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink, ran *bool) error {
 	desc := change.Description
 	lab, journal, err := s.open(desc)
 	if err != nil {
@@ -440,7 +442,13 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 	}
 	lab.SetCredentials(creds)
 	entries := journal.Entries()
-	p, err := plan.Make(wanted, run.Observe(ctx, wanted, lab.Parts(), entries))
+	seen := run.Observe(ctx, wanted, lab.Parts(), entries)
+	if _, err := s.Dir.Endpoints(); err == nil {
+		for _, w := range wanted.Parts {
+			*ran = *ran || (w.Runs && seen[w.Key].State == plan.Present)
+		}
+	}
+	p, err := plan.Make(wanted, seen)
 	if err != nil {
 		return err
 	}

@@ -188,6 +188,41 @@ func TestCancel(t *testing.T) {
 	sameLines(t, "done next", next.lab.doings(), "start broker", "ensure topics", "create registry")
 }
 
+// A lab that runs without its runner, as one on a cluster does after a kill -9, is not
+// stopped because the up that owns it again was interrupted.
+func TestCancelOnOrphanedLab(t *testing.T) {
+	t.Parallel()
+	first := serve(t, newDir(t))
+	client := first.dial(t)
+	if err := client.Up(patience(t), describe("local"), silent); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Down(patience(t), false, silent); err != nil {
+		t.Fatal(err)
+	}
+	first.gone(t)
+	s := serve(t, first.dir)
+	for _, p := range []*fakePart{s.lab.broker, s.lab.topics, s.lab.registry} {
+		p.there = true
+	}
+	g := newGate()
+	s.lab.topics.set(g.wait)
+	ctx, cancel := context.WithCancel(patience(t))
+	go func() {
+		<-g.reached
+		cancel()
+	}()
+	other := describe("local")
+	other.Stack = "other"
+	if err := s.dial(t).Up(ctx, other, silent); fault.CodeOf(err) != fault.Interrupted {
+		t.Errorf("got %v", err)
+	}
+	sameLines(t, "done", s.lab.doings())
+	if !s.lab.broker.activity().Running || !s.lab.registry.activity().Running {
+		t.Error("what others use was stopped")
+	}
+}
+
 // A lab that ran before is not stopped because a change of it was interrupted: it
 // stays as after one that failed, and the next up heals.
 func TestCancelOnLivingLab(t *testing.T) {
