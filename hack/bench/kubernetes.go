@@ -23,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/lab/plan"
 	journal "github.com/alertlab/alertlab/lab/run"
 )
 
@@ -241,6 +242,9 @@ func (b *bench) gates(ctx context.Context, l *lab, entries []journal.Entry) erro
 	}
 	var lags, probes []float64
 	for _, e := range entries {
+		if e.Action != plan.Create {
+			continue // what was there before was ready before
+		}
 		var release struct{ Release, Namespace string }
 		_ = json.Unmarshal(e.Resolved, &release) // a part that is no release has none
 		opened := time.Time{}
