@@ -104,3 +104,14 @@ func TestJournal(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestFailedChecks(t *testing.T) {
+	t.Parallel()
+	out := "✓ one    0.10 s\n✗ two    0.20 s  it is late\n- three  skipped\nerror: 1 of 3 checks failed\n"
+	if got := failedChecks(out); got != "✗ two    0.20 s  it is late" {
+		t.Errorf("%q", got)
+	}
+	if got := failedChecks("error: there is no lab\n"); got != "error: there is no lab" {
+		t.Errorf("%q", got)
+	}
+}

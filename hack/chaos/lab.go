@@ -433,8 +433,12 @@ func (l *lab) healthy(ctx context.Context) error {
 	if n := len(l.runners()); n != 1 {
 		return fmt.Errorf("%d runners own the lab", n)
 	}
-	if _, err := l.must(ctx, "smoke", "--timeout", "180s"); err != nil {
+	code, out, err := l.run(ctx, nil, "smoke", "--timeout", "180s")
+	if err != nil {
 		return err
+	}
+	if code != 0 {
+		return fmt.Errorf("smoke ended with %d: %s", code, failedChecks(out))
 	}
 	bound, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -449,6 +453,21 @@ func (l *lab) healthy(ctx context.Context) error {
 		return fmt.Errorf("not as an undisturbed lab; more: %s; less: %s", strings.Join(more, ", "), strings.Join(less, ", "))
 	}
 	return nil
+}
+
+// failedChecks are the lines of smoke's table that are marked as failed, or its last
+// lines where there is none.
+func failedChecks(out string) string {
+	var failed []string
+	for line := range strings.Lines(out) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "✗") {
+			failed = append(failed, line)
+		}
+	}
+	if len(failed) == 0 {
+		return tail(out)
+	}
+	return strings.Join(failed, " / ")
 }
 
 // without gives what of a is not in b.

@@ -56,9 +56,13 @@ func (r *report) markdown(before string) string {
 		case one.err != nil:
 			after = "**not as it should be**: " + one.err.Error()
 		}
+		how := fmt.Sprintf("seed %d, load %s, `up %s`", r.seed, one.load, strings.Join(r.up, " "))
+		if one.fault.shape == three {
+			how += " with hack/chaos/three.yaml"
+		}
 		what := cell(one.fault.what)
 		lines[what] = fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n", what, cell(strings.Join(one.seen, "; ")), seconds(one.broke), seconds(one.heals), cell(after),
-			one.finished.UTC().Format("2006-01-02 15:04"), cell(fmt.Sprintf("seed %d, load %s, `up %s`", r.seed, one.load, strings.Join(r.up, " "))))
+			one.finished.UTC().Format("2006-01-02 15:04"), cell(how))
 	}
 	var b strings.Builder
 	b.WriteString(`## Labs on Kubernetes that are broken
