@@ -7,10 +7,10 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build image install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
+.PHONY: help build image install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e bench bench-kubernetes chaos chaos-kubernetes fuzz clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/alertlab
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BIN) .
@@ -73,6 +73,14 @@ bench: ## measure for a quarter of an hour, and write docs/benchmarks.md
 
 rig-bench: ## measure the rig, and write its section of docs/benchmarks.md
 	$(GO) run ./hack/rig bench --out docs/benchmarks.md
+
+# FLAGS go to the program: FLAGS='-faults node-stopped -seed 7', or -rounds 1; what
+# follows -- in them to up: FLAGS='-- --provider k3d --profile ci'.
+bench-kubernetes: ## measure labs on Kubernetes on the rig, and write their section of docs/benchmarks.md
+	$(GO) run ./hack/rig env -- $(GO) run ./hack/bench -kubernetes -out docs/benchmarks.md $(FLAGS)
+
+chaos-kubernetes: ## break labs on Kubernetes on the rig, each fault for real: half an hour; writes docs/verification.md
+	$(GO) run ./hack/rig env -- $(GO) run ./hack/chaos -out docs/verification.md $(FLAGS)
 
 chaos: ## kill labs a thousand times at random moments: half an hour on two cores
 	ALERTLAB_CHAOS_KILLS=$${ALERTLAB_CHAOS_KILLS:-1000} $(GO) test -count=1 -v -timeout 180m -run '^TestKillAtRandomMoments$$' ./internal/chaos

@@ -8,9 +8,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/content/users"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/secrets"
 	"github.com/alertlab/alertlab/profiles"
@@ -150,16 +153,22 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	}
 	secrets := api.CoreV1().Secrets(in.Namespace)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: in.Secret, Namespace: in.Namespace, Labels: labels}, Type: corev1.SecretTypeOpaque, Data: data}
-	_, err = secrets.Create(ctx, secret, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		there, failed := secrets.Get(ctx, in.Secret, metav1.GetOptions{})
-		if failed != nil {
-			return nil, failed
-		}
-		if there.Labels[labelLab] != in.Lab {
-			return nil, fmt.Errorf("a Secret %s is in namespace %s that lab %s did not make", in.Secret, in.Namespace, in.Lab)
-		}
-		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{})
+	before, err := secrets.Get(ctx, in.Secret, metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
 	}
+	if err == nil && before.Labels[labelLab] != in.Lab {
+		return nil, fmt.Errorf("a Secret %s is in namespace %s that lab %s did not make", in.Secret, in.Namespace, in.Lab)
+	}
+	// Pods that were made before and do not get on may have started with other values.
+	secret.Annotations = map[string]string{kube.AnnotationChanged: time.Now().UTC().Format(time.RFC3339Nano)}
+	if err != nil {
+		_, err = secrets.Create(ctx, secret, metav1.CreateOptions{})
+		return nil, err
+	}
+	if at, ok := before.Annotations[kube.AnnotationChanged]; ok && maps.EqualFunc(before.Data, data, bytes.Equal) {
+		secret.Annotations[kube.AnnotationChanged] = at
+	}
+	_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{})
 	return nil, err
 }

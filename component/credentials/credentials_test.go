@@ -12,6 +12,7 @@ import (
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/secrets"
 	"github.com/alertlab/alertlab/profiles"
@@ -69,6 +70,25 @@ func TestSecret(t *testing.T) {
 	}
 	if o, err := part.Observe(ctx, look); err != nil || !strings.HasSuffix(o.Drift, "other values stand for fink-password") {
 		t.Errorf("changed behind our back: %+v, %v", o, err)
+	}
+	// Applied again, it is right, and says since when: only what changed it moves that.
+	changed := func() string {
+		t.Helper()
+		if _, err := part.Apply(ctx, plan.Order{Action: plan.Update, Input: want.Input}); err != nil {
+			t.Fatal(err)
+		}
+		now, err := api.CoreV1().Secrets(component.Namespace).Get(ctx, component.Secret, metav1.GetOptions{})
+		if err != nil || string(now.Data["fink-password"]) != "password-of-fink" {
+			t.Fatalf("%v, %v", now, err)
+		}
+		return now.Annotations[kube.AnnotationChanged]
+	}
+	mended := changed()
+	if mended == "" || mended == made.Annotations[kube.AnnotationChanged] {
+		t.Errorf("mended at %q, made at %q", mended, made.Annotations[kube.AnnotationChanged])
+	}
+	if again := changed(); again != mended {
+		t.Errorf("nothing changed, and it says %q, not %q", again, mended)
 	}
 	if err := api.CoreV1().Secrets(component.Namespace).Delete(ctx, component.Secret, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)

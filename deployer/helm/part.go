@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,10 +27,14 @@ type Target interface {
 	Look(ctx context.Context, name, namespace string) (Record, bool, error)
 	// Unstick has pods made anew that would wait for minutes before they try again.
 	Unstick(ctx context.Context, namespace, selector string) error
+	// Missing lists objects of a release that are not there.
+	Missing(ctx context.Context, name, namespace string) ([]string, error)
 	// Kept says whether volumes of a selector are there.
 	Kept(ctx context.Context, namespace, selector string) (bool, error)
 	// Rollout looks once at the workloads of a selector.
 	Rollout(ctx context.Context, namespace, selector string) (kube.Verdict, error)
+	// Pods lists the pods of a selector.
+	Pods(ctx context.Context, namespace, selector string) ([]kube.Pod, error)
 	// WaitRollout waits for them; see kube.Client.WaitRollout.
 	WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error
 	// WaitAll waits for objects, LookAt says which are not as they should be; see
@@ -78,6 +83,11 @@ func (c Cluster) Rollout(ctx context.Context, namespace, selector string) (kube.
 	return c.Client.Rollout(ctx, namespace, selector)
 }
 
+// Pods implements Target.
+func (c Cluster) Pods(ctx context.Context, namespace, selector string) ([]kube.Pod, error) {
+	return c.Client.Pods(ctx, namespace, selector)
+}
+
 // WaitRollout implements Target.
 func (c Cluster) WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error {
 	return c.Client.WaitRollout(ctx, namespace, selector, seen)
@@ -113,15 +123,27 @@ type Part struct {
 	Say func(line string)
 	// Hear is told what the pods write, for as long as this process lives; nil: nobody.
 	Hear func(pod, line string)
+	// Since says from when on what they wrote is news; nil: from now on. The zero time is
+	// all that there is.
+	Since func() time.Time
 
 	hearing sync.Once
+
+	mu   sync.Mutex
+	pods []kube.Pod // as last seen
 }
 
-// hear begins to follow the release's pods, once. Only who applies it listens: who looks
-// may be a process that only plans.
+// hear begins to follow the release's pods, once. Only who applies it or owns it listens:
+// who looks may be a process that only plans.
 func (p *Part) hear(target Target, r component.Release) {
 	if p.Hear != nil {
-		p.hearing.Do(func() { go target.Follow(context.Background(), r.Namespace, r.Selector(), time.Now(), p.Hear) })
+		p.hearing.Do(func() {
+			since := time.Now()
+			if p.Since != nil {
+				since = p.Since()
+			}
+			go target.Follow(context.Background(), r.Namespace, r.Selector(), since, p.Hear)
+		})
 	}
 }
 
@@ -158,6 +180,19 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 			return o, err
 		}
 	}
+	if look.Last != nil {
+		if o.Drift = changed(record, r); o.Drift != "" {
+			return o, nil
+		}
+	}
+	missing, err := target.Missing(ctx, r.Name, r.Namespace)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	if len(missing) > 0 {
+		o.Drift = "not there any more: " + strings.Join(missing, ", ")
+		return o, nil
+	}
 	if !rolls(look.Want.Gates) {
 		return o, nil
 	}
@@ -165,8 +200,15 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	if err != nil {
 		return plan.Observation{}, err
 	}
+	pods := p.see(ctx, target, r)
+	if pods != "" {
+		o.Why += "; " + pods
+	}
 	if !v.Done {
 		o.Drift = "its pods are not all ready: " + v.Seen
+		if pods != "" {
+			o.Drift += "; " + pods
+		}
 	}
 	return o, nil
 }

@@ -138,6 +138,8 @@ type Record struct {
 	Revision int
 	Deployed bool   // the last revision is the one that counts
 	Status   string // as helm calls it, with its words
+	// Values are those that it was given; nil when that is not known.
+	Values map[string]any
 }
 
 // Look reads the record of a release; false when there is none.
@@ -153,7 +155,7 @@ func Look(c *kube.Client, name, namespace string) (Record, bool, error) {
 	if err != nil {
 		return Record{}, false, fmt.Errorf("release %s: %w", name, err)
 	}
-	r := Record{Revision: last.Version, Deployed: last.Info.Status == release.StatusDeployed, Status: last.Info.Status.String()}
+	r := Record{Values: last.Config, Revision: last.Version, Deployed: last.Info.Status == release.StatusDeployed, Status: last.Info.Status.String()}
 	if last.Info.Description != "" {
 		r.Status += ": " + last.Info.Description
 	}

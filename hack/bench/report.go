@@ -15,6 +15,7 @@ import (
 // document collects figures in the order in which they first appear.
 type document struct {
 	began    time.Time
+	load     string // of the machine, then
 	group    string // of the figures that come now
 	figures  []*figure
 	skipped  [][2]string // name, reason
@@ -45,7 +46,7 @@ func atLeast(limit float64) target {
 	return target{fmt.Sprintf("at least %g", limit), func(v float64) bool { return v >= limit }}
 }
 
-func newDocument() *document { return &document{began: time.Now()} }
+func newDocument() *document { return &document{began: time.Now(), load: loadNow()} }
 
 func (d *document) add(name, unit string, target target, value float64) {
 	for _, f := range d.figures {
@@ -110,16 +111,8 @@ The load's own CPU time is in these figures: player, clients and lab share the c
 The machine is shared and noisy: only medians are quoted elsewhere, and each
 measurement of a visit says how many cores others took meanwhile.
 
-| figure | required | unit | min | median | max | rounds | reached |
-|---|---|---|---:|---:|---:|---:|---|
 `, strings.Join(args, " "), d.began.UTC().Format("2006-01-02 15:04 MST"), time.Since(d.began).Round(time.Minute), machine(), runtime.Version(), alerts, packetSize)
-	for _, f := range d.figures {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", f.name, f.target.text, f.unit,
-			digits(slices.Min(f.values)), digits(f.median()), digits(slices.Max(f.values)), len(f.values), f.verdict())
-	}
-	for _, s := range d.skipped {
-		fmt.Fprintf(&b, "| %s | | | | | | 0 | not measured: %s |\n", s[0], s[1])
-	}
+	b.WriteString(d.table())
 	b.WriteString(`
 What the figures are:
 
@@ -146,6 +139,20 @@ What the figures are:
 	if len(d.profiles) > 0 {
 		b.WriteString("\n### Where CPU time goes\n\nOf one more round, by Go's profiler, the functions that took most:\n\n")
 		b.WriteString(strings.Join(d.profiles, "\n"))
+	}
+	return b.String()
+}
+
+// table are the figures, a line each.
+func (d *document) table() string {
+	var b strings.Builder
+	b.WriteString("| figure | required | unit | min | median | max | rounds | reached |\n|---|---|---|---:|---:|---:|---:|---|\n")
+	for _, f := range d.figures {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", f.name, f.target.text, f.unit,
+			digits(slices.Min(f.values)), digits(f.median()), digits(slices.Max(f.values)), len(f.values), f.verdict())
+	}
+	for _, s := range d.skipped {
+		fmt.Fprintf(&b, "| %s | | | | | | 0 | not measured: %s |\n", s[0], s[1])
 	}
 	return b.String()
 }

@@ -159,8 +159,9 @@ func (c *Client) WaitRollout(ctx context.Context, namespace, selector string, se
 }
 
 // Unstick deletes the pods of a selector that wait longer and longer before they are
-// tried again, after an image that was not there or after crashes, so that their owners
-// make them anew at once.
+// tried again, after an image that was not there or after crashes, and those that are not
+// ready and may have started with other passwords than their Secret holds now, so that
+// their owners make them anew at once.
 func (c *Client) Unstick(ctx context.Context, namespace, selector string) error {
 	pods, err := c.Clientset.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
@@ -171,6 +172,11 @@ func (c *Client) Unstick(ctx context.Context, namespace, selector string) error 
 		stuck := slices.ContainsFunc(allStatuses(p), func(s corev1.ContainerStatus) bool {
 			return s.State.Waiting != nil && slices.Contains([]string{"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "CrashLoopBackOff"}, s.State.Waiting.Reason)
 		})
+		if !stuck && !PodState(p, time.Now()).Ready {
+			if stuck, err = c.outdated(ctx, p); err != nil {
+				return err
+			}
+		}
 		if !stuck || len(p.OwnerReferences) == 0 {
 			continue
 		}

@@ -94,6 +94,53 @@ func TestWaitRollout(t *testing.T) {
 	}
 }
 
+// Pods that are not ready and started before their Secret became what it is are made
+// anew; those that are ready, or came later, stay.
+func TestUnstickOutdated(t *testing.T) {
+	t.Parallel()
+	changed := time.Now().UTC().Add(-time.Minute)
+	named := func(name, secret string, made time.Time, ready corev1.ConditionStatus) *corev1.Pod {
+		p := pod(func(p *corev1.Pod) {
+			p.Status.Phase = corev1.PodRunning
+			p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.PodReady, Status: ready})
+		})
+		p.Name, p.Namespace, p.Labels, p.CreationTimestamp = name, "n", map[string]string{"app": "a"}, metav1.NewTime(made)
+		p.OwnerReferences = []metav1.OwnerReference{{Name: "s"}}
+		p.Spec.Containers = []corev1.Container{{Env: []corev1.EnvVar{{Name: "PLAIN", Value: "1"}, {Name: "KAFKA_PASSWORD", ValueFrom: &corev1.EnvVarSource{
+			SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: "k"}}}}}}
+		return p
+	}
+	secret := func(name, at string) *corev1.Secret {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "n", Annotations: map[string]string{AnnotationChanged: at}}}
+	}
+	before, after := changed.Add(-time.Hour), changed.Add(10*time.Second)
+	clientset := fake.NewClientset(secret("s", changed.Format(time.RFC3339Nano)), secret("other", ""),
+		named("old", "s", before, corev1.ConditionFalse), named("old-ready", "s", before, corev1.ConditionTrue), named("new", "s", after, corev1.ConditionFalse),
+		named("of-another", "other", before, corev1.ConditionFalse), named("of-none", "none", before, corev1.ConditionFalse))
+	c := &Client{Clientset: clientset}
+	if err := c.Unstick(t.Context(), "n", "app=a"); err != nil {
+		t.Fatal(err)
+	}
+	left, err := clientset.CoreV1().Pods("n").List(t.Context(), metav1.ListOptions{})
+	var names []string
+	for _, p := range left.Items {
+		names = append(names, p.Name)
+	}
+	if err != nil || strings.Join(names, " ") != "new of-another of-none old-ready" {
+		t.Errorf("%v, %v", names, err)
+	}
+}
+
+// Missing names what of a manifest is not there; a Job may be gone.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	client := fakeDynamic(t, "Service", "there")
+	missing, err := client.Missing(t.Context(), "n", []byte(manifestOfThree))
+	if err != nil || strings.Join(missing, ", ") != "Service gone" {
+		t.Errorf("%v, %v", missing, err)
+	}
+}
+
 // Pods that wait longer and longer are made anew; others, and those that nobody would
 // make again, stay.
 func TestUnstick(t *testing.T) {

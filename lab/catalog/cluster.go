@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
@@ -83,6 +84,17 @@ func (c *cluster) bundle() (string, error) {
 	return desc.Cluster.Bundle, err
 }
 
+// lastWritten gives when a log was written to last; never is the zero time.
+func lastWritten(log string) func() time.Time {
+	return func() time.Time {
+		info, err := os.Stat(log)
+		if err != nil {
+			return time.Time{}
+		}
+		return info.ModTime()
+	}
+}
+
 // byHelm makes the part of a release; name is its log.
 func byHelm(name string, probes func(*cluster) map[string]component.Probe) func(*cluster) plan.Part {
 	return func(c *cluster) plan.Part {
@@ -91,6 +103,7 @@ func byHelm(name string, probes func(*cluster) map[string]component.Probe) func(
 			client, err := c.api()
 			return helm.Cluster{Client: client}, err
 		}, Fetch: helm.FromBundle(c.bundle)}
+		p.Since = lastWritten(c.Dir.Log(name))
 		if probes != nil {
 			p.Probes = probes(c)
 		}

@@ -56,7 +56,7 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 			}
 			continue
 		case blocked:
-			p.Blocks = append(p.Blocks, Block{Key: want.Key, Why: cause})
+			p.Blocks = append(p.Blocks, Block{Key: want.Key, Why: cause, Behind: o.Until})
 			continue
 		}
 		if action == Update && inPlace(want, o, changed, p.Known) {

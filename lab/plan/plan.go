@@ -207,6 +207,9 @@ type Keep struct {
 type Block struct {
 	Key string `json:"key"`
 	Why string `json:"why"`
+	// Behind is the key of the part through which alone it could be looked at; empty
+	// when it was looked at, and nothing could be seen.
+	Behind string `json:"behind,omitempty"`
 }
 
 // Empty says whether there is nothing to do.

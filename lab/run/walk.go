@@ -70,9 +70,16 @@ func (w *Walk) run(ctx context.Context) error {
 		return w.interrupted(ctx) // nothing could be looked at for that reason alone
 	}
 	if len(w.Plan.Blocks) > 0 {
-		var why []string
+		var why, behind []string
 		for _, b := range w.Plan.Blocks {
+			if slices.ContainsFunc(w.Plan.Blocks, func(o plan.Block) bool { return o.Key == b.Behind }) {
+				behind = append(behind, b.Key) // its cause is the other's
+				continue
+			}
 			why = append(why, b.Key+": "+b.Why)
+		}
+		if len(behind) > 0 {
+			why = append(why, "so nobody can look at "+strings.Join(behind, ", "))
 		}
 		return fault.New(fault.StepFailed, "the plan is blocked, nothing was done", strings.Join(why, "; "),
 			"alertlab plan --lab "+w.Plan.Lab)
@@ -218,7 +225,7 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 		if err != nil {
 			return err
 		}
-		if err := w.wait(ctx, s, part, order, began); err != nil {
+		if entry.Gates, err = w.wait(ctx, s, part, order, began); err != nil {
 			return err
 		}
 		outputs.set(key, out)
@@ -279,11 +286,12 @@ func seldom(report func(count, total int64, unit string)) func(count, total int6
 }
 
 // wait opens the gates of a step, one after the other.
-func (w *Walk) wait(ctx context.Context, s plan.Step, part plan.Part, order plan.Order, began time.Time) error {
+func (w *Walk) wait(ctx context.Context, s plan.Step, part plan.Part, order plan.Order, began time.Time) ([]Opening, error) {
+	var open []Opening
 	for _, g := range s.Gates {
 		waiter, ok := part.(plan.Waiter)
 		if !ok {
-			return fmt.Errorf("gate %s: nobody can look at it", g.Name)
+			return nil, fmt.Errorf("gate %s: nobody can look at it", g.Name)
 		}
 		var mu sync.Mutex
 		last := "nothing yet"
@@ -302,15 +310,16 @@ func (w *Walk) wait(ctx context.Context, s plan.Step, part plan.Part, order plan
 		cancel()
 		switch {
 		case err == nil:
+			open = append(open, Opening{Gate: g.Name, Time: time.Now()})
 		case expired && errors.Is(err, context.DeadlineExceeded):
 			mu.Lock()
 			defer mu.Unlock()
-			return fmt.Errorf("waited %s until %s; seen last: %s", g.Deadline, g.What, last)
+			return nil, fmt.Errorf("waited %s until %s; seen last: %s", g.Deadline, g.What, last)
 		default:
-			return fmt.Errorf("until %s: %w", g.What, err)
+			return nil, fmt.Errorf("until %s: %w", g.What, err)
 		}
 	}
-	return nil
+	return open, nil
 }
 
 // ProblemOf turns an error into what an event carries; nil for nil.

@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -114,6 +115,19 @@ type fakePart struct {
 	there   bool
 	during  func(context.Context) error // of Apply, before it is there
 	stopErr error
+	attends string // the input that it was told to attend to
+}
+
+func (p *fakePart) Attend(applied json.RawMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.attends = string(applied)
+}
+
+func (p *fakePart) attended() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.attends
 }
 
 func (p *fakePart) set(during func(context.Context) error) {

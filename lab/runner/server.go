@@ -89,12 +89,34 @@ type Controllable interface {
 	Control(ctx context.Context, verb string, args ...string) (said string, err error)
 }
 
+// Attender is a part that listens to what it made, for as long as its process lives.
+type Attender interface {
+	// Attend is told its input as it was last applied. It may be called again.
+	Attend(applied json.RawMessage)
+}
+
+// attend has every part listen, those that an earlier runner applied too.
+func (s *Server) attend() {
+	s.mu.Lock()
+	lab, journal := s.lab, s.journal
+	s.mu.Unlock()
+	for key, part := range lab.Parts() {
+		if a, ok := part.(Attender); ok {
+			if last, _ := run.Last(journal.Entries(), key); last.Resolved != nil {
+				a.Attend(last.Resolved)
+			}
+		}
+	}
+}
+
 // PartStatus is one part of the lab.
 type PartStatus struct {
-	Key   string       `json:"key"`
-	State plan.State   `json:"state"`
-	Seen  string       `json:"seen"`
-	Facts []event.Fact `json:"facts,omitempty"`
+	Key   string     `json:"key"`
+	State plan.State `json:"state"`
+	Seen  string     `json:"seen"`
+	// Trouble says that the part is not as it was applied; Seen says how.
+	Trouble bool         `json:"trouble,omitempty"`
+	Facts   []event.Fact `json:"facts,omitempty"`
 	// Detail is for programs, in a shape of the part's own.
 	Detail json.RawMessage `json:"detail,omitempty"`
 }
@@ -355,7 +377,10 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 		}
 		s.hub.publish(e)
 	}
-	err := s.bringUp(ctx, change, emit)
+	err := s.bringUp(ctx, change, emit, &ran)
+	if err == nil {
+		s.attend()
+	}
 	switch {
 	case err == nil || ctx.Err() == nil:
 	case ran:
@@ -391,7 +416,9 @@ func (s *Server) problemOf(err error) *event.Problem {
 	return p
 }
 
-func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) error {
+// bringUp plans and walks. ran is set where a lab that was whole once, and so may be in
+// use, is found to run without this process having started it.
+func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink, ran *bool) error {
 	desc := change.Description
 	lab, journal, err := s.open(desc)
 	if err != nil {
@@ -415,7 +442,13 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 	}
 	lab.SetCredentials(creds)
 	entries := journal.Entries()
-	p, err := plan.Make(wanted, run.Observe(ctx, wanted, lab.Parts(), entries))
+	seen := run.Observe(ctx, wanted, lab.Parts(), entries)
+	if _, err := s.Dir.Endpoints(); err == nil {
+		for _, w := range wanted.Parts {
+			*ran = *ran || (w.Runs && seen[w.Key].State == plan.Present)
+		}
+	}
+	p, err := plan.Make(wanted, seen)
 	if err != nil {
 		return err
 	}
@@ -623,7 +656,7 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 			for _, want := range wanted.Parts {
 				o := seen[want.Key]
 				text := cmp.Or(o.Drift, o.Away, o.Why)
-				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
+				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Trouble: o.Drift != "", Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
 			}
 		}
 	}

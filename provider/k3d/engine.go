@@ -294,7 +294,7 @@ func (d *Docker) volumes(ctx context.Context, cluster string) ([]string, error) 
 	return names, nil
 }
 
-// Left implements Engine.
+// Left implements Engine. Of a cluster that no lab made nothing is listed.
 func (d *Docker) Left(ctx context.Context, cluster string) ([]string, error) {
 	list, err := d.Containers(ctx, cluster)
 	if err != nil {
@@ -302,6 +302,9 @@ func (d *Docker) Left(ctx context.Context, cluster string) ([]string, error) {
 	}
 	var left []string
 	for _, c := range list {
+		if c.Lab == "" {
+			return nil, nil // a cluster of that name that no lab made, and so its network
+		}
 		left = append(left, "container "+c.Name)
 	}
 	nets, err := d.networks(ctx, cluster)

@@ -166,8 +166,12 @@ func (c *Cluster) mine(ctx context.Context) ([]Container, error) {
 	var nodes []Container
 	for _, one := range list {
 		if one.Lab != c.Lab {
-			return nil, fault.New(fault.StepFailed, fmt.Sprintf("a %s cluster %s is there that lab %s did not make", c.Maker.Name, name, c.Lab),
-				"its container "+one.Name+" does not carry the lab's name", "alertlab up --lab ANOTHER   # or, where that cluster is of no use: "+c.Maker.Delete+" "+name)
+			why := errors.New("its container " + one.Name + " does not carry the lab's name")
+			if !slices.ContainsFunc(list, func(other Container) bool { return other.Lab == c.Lab }) {
+				why = errForeign{why}
+			}
+			return nil, fault.Wrap(fault.StepFailed, fmt.Sprintf("a %s cluster %s is there that lab %s did not make", c.Maker.Name, name, c.Lab), why,
+				"alertlab up --lab ANOTHER   # or, where that cluster is of no use: "+c.Maker.Delete+" "+name)
 		}
 		if one.Node() {
 			nodes = append(nodes, one)
@@ -177,6 +181,19 @@ func (c *Cluster) mine(ctx context.Context) ([]Container, error) {
 		return strings.Compare(order(a), order(b))
 	})
 	return nodes, nil
+}
+
+// errForeign says that nothing of the cluster is the lab's: there is nothing to stop and
+// nothing to delete, and a lab that never had a cluster can go.
+type errForeign struct{ error }
+
+// own is mine for who takes away: of a cluster that is another's, it lists nothing.
+func (c *Cluster) own(ctx context.Context) ([]Container, error) {
+	nodes, err := c.mine(ctx)
+	if errors.As(err, new(errForeign)) {
+		return nil, nil
+	}
+	return nodes, err
 }
 
 func order(c Container) string {
@@ -268,7 +285,9 @@ func (c *Cluster) Apply(ctx context.Context, order plan.Order) (map[string]strin
 	if err != nil {
 		return nil, err
 	}
-	if halfMade(nodes) {
+	if halfMade(nodes) || unfinished(order, in, nodes) {
+		// Whoever made it was cut short: it may lack a node, a network or a setting that
+		// k3d makes only once, and nothing can have been put into it.
 		if err := c.Engine.Delete(ctx, in.Name); err != nil {
 			return nil, err
 		}
@@ -312,6 +331,15 @@ func (c *Cluster) Apply(ctx context.Context, order plan.Order) (map[string]strin
 	return outputs(nodes), nil
 }
 
+// unfinished says that the making of the cluster began and did not end, and left
+// something else than all of its nodes running.
+func unfinished(order plan.Order, in input, nodes []Container) bool {
+	if order.LastInput != nil || len(order.Begun) == 0 {
+		return false
+	}
+	return len(nodes) != 1+len(in.Agents) || slices.ContainsFunc(nodes, func(n Container) bool { return !n.Running })
+}
+
 // Wait implements plan.Waiter.
 func (c *Cluster) Wait(ctx context.Context, _ plan.Gate, _ plan.Order, seen func(string)) error {
 	nodes, err := c.mine(ctx)
@@ -347,7 +375,7 @@ func waitNodes(ctx context.Context, kubeconfig []byte, since map[string]time.Tim
 
 // Stop implements plan.Stopper: agents first, then servers.
 func (c *Cluster) Stop(ctx context.Context) error {
-	nodes, err := c.mine(ctx)
+	nodes, err := c.own(ctx)
 	if err != nil {
 		return err
 	}
@@ -365,7 +393,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 
 // Remove implements plan.Remover.
 func (c *Cluster) Remove(ctx context.Context) error {
-	nodes, err := c.mine(ctx)
+	nodes, err := c.own(ctx)
 	if err != nil {
 		return err
 	}

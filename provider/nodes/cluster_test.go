@@ -175,13 +175,27 @@ func TestForeign(t *testing.T) {
 		ctx := t.Context()
 		_, observed := c.Observe(ctx, plan.Look{})
 		_, applied := c.Apply(ctx, asked(t, 0))
-		for what, err := range map[string]error{"observe": observed, "apply": applied, "stop": c.Stop(ctx), "remove": c.Remove(ctx)} {
+		for what, err := range map[string]error{"observe": observed, "apply": applied} {
 			if err == nil || !strings.Contains(err.Error(), "did not make") {
 				t.Errorf("%s of another's cluster: %v", what, err)
 			}
 		}
+		// A lab that has none of its own still goes down, and can be deleted.
+		for what, err := range map[string]error{"stop": c.Stop(ctx), "remove": c.Remove(ctx)} {
+			if err != nil {
+				t.Errorf("%s beside another's cluster: %v", what, err)
+			}
+		}
 		if len(f.did) > 0 {
 			t.Errorf("did %q to another's cluster", f.did)
+		}
+	}
+	// One of which a node is the lab's is touched by nobody.
+	f := &fakeEngine{containers: []Container{running("server", 0, "t"), running("agent", 0, "")}}
+	c := cluster(t, f)
+	for what, err := range map[string]error{"stop": c.Stop(t.Context()), "remove": c.Remove(t.Context())} {
+		if err == nil || !strings.Contains(err.Error(), "did not make") || len(f.did) > 0 {
+			t.Errorf("%s of a cluster that is half another's: %v, %v", what, err, f.did)
 		}
 	}
 }
@@ -225,5 +239,45 @@ func TestWant(t *testing.T) {
 	}
 	if Name("a-name-of-a-lab-that-has-forty-character1") == Name("a-name-of-a-lab-that-has-forty-character2") {
 		t.Error("two labs have one cluster")
+	}
+}
+
+// What a making that was cut short left is made anew, unless all of it runs; a cluster
+// that was once whole is never deleted for a node.
+func TestCutShort(t *testing.T) {
+	t.Parallel()
+	half, whole := []Container{running("agent", 0, "t")}, []Container{running("agent", 0, "t"), running("server", 0, "t")}
+	made := asked(t, 1).Input
+	for name, tc := range map[string]struct {
+		there       []Container
+		begun, last bool
+		want        string
+	}{
+		"half of it":            {half, true, false, "delete alertlab-t,create alertlab-t of node:1 with [{ }]"},
+		"nothing but a network": {nil, true, false, "delete alertlab-t,create alertlab-t of node:1 with [{ }]"},
+		"all of it":             {whole, true, false, ""},
+		"a whole one, changed":  {whole, true, true, ""},
+		"one that never began":  {nil, false, false, "create alertlab-t of node:1 with [{ }]"},
+	} {
+		f := &fakeEngine{containers: slices.Clone(tc.there)}
+		order := asked(t, 1)
+		if tc.begun {
+			order.Begun = append(order.Begun, made)
+		}
+		if tc.last {
+			order.LastInput = made
+		}
+		if _, err := cluster(t, f).Apply(t.Context(), order); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := strings.Join(f.did, ","); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+	f := &fakeEngine{containers: slices.Clone(half)}
+	order := asked(t, 1)
+	order.Begun, order.LastInput = append(order.Begun, made), made
+	if _, err := cluster(t, f).Apply(t.Context(), order); err == nil || len(f.did) > 0 {
+		t.Errorf("a node that is gone: %v, %v", err, f.did)
 	}
 }
