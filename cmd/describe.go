@@ -133,6 +133,7 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 			desc.Advertise = ""
 		}
 	}
+	desc.Published = a.getenv(ownimage.Marker) != "" && desc.Advertise != ""
 	desc.Cluster, err = a.madeOf(desc.Provider, before.Cluster, ch)
 	return desc, err
 }

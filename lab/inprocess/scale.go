@@ -1,4 +1,4 @@
-package catalog
+package inprocess
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 // broker, in bytes: with six brokers a sixth of what a laptop easily has.
 const brokerDisk = 2 << 30
 
-// Scaled is what an embedded lab makes of a profile.
+// Scaled is what a lab makes of a profile.
 type Scaled struct {
 	Profile *profiles.Profile `json:"profile"` // what is run
 	// Conceded are the values that the profile does not run as its source has
@@ -29,16 +29,6 @@ func (s Scaled) Sentences() []string {
 		out = append(out, c.String())
 	}
 	return append(out, s.Absent...)
-}
-
-// ScaleFor says what a lab on a provider makes of a profile. It is pure: the same on
-// every machine.
-func ScaleFor(p *profiles.Profile, provider string) (Scaled, error) {
-	s, err := Scale(p)
-	if err == nil && provider != Embedded {
-		s.Absent = absentInCluster(p)
-	}
-	return s, err
 }
 
 // Scale says what an embedded lab makes of a profile. It is pure: the same on
