@@ -25,6 +25,7 @@ import (
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/wait"
 
+	"github.com/alertlab/alertlab/internal/ports"
 	"github.com/alertlab/alertlab/lab/state"
 )
 
@@ -85,24 +86,24 @@ func RunContainer(ctx context.Context, img string, options ...testcontainers.Con
 	if err != nil {
 		return nil, fmt.Errorf("labtest: %w", err)
 	}
-	ports, err := reserve(ctx, host, services+p.Kafka.Brokers.Count)
+	taken, err := reserve(ctx, host, services+p.Kafka.Brokers.Count)
 	if err != nil {
 		return nil, fmt.Errorf("labtest: %w", err)
 	}
-	defer ports.release()
+	defer taken.release()
 	base := []testcontainers.ContainerCustomizer{
-		testcontainers.WithCmd("up", "--foreground", "--output", "json", "--progress", "plain", "--profile", profileFile, "--advertise", net.JoinHostPort(host, strconv.Itoa(ports.first))),
+		testcontainers.WithCmd("up", "--foreground", "--output", "json", "--progress", "plain", "--profile", profileFile, "--advertise", net.JoinHostPort(host, strconv.Itoa(taken.first))),
 		testcontainers.WithEnv(map[string]string{"ALERTLAB_STATE_DIR": stateDir}),
 		testcontainers.WithFiles(testcontainers.ContainerFile{Reader: bytes.NewReader(p.Source()), ContainerFilePath: profileFile, FileMode: 0o644}),
-		testcontainers.WithExposedPorts(ports.exposed()...),
+		testcontainers.WithExposedPorts(taken.exposed()...),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
-			h.PortBindings = ports.bindings()
+			h.PortBindings = taken.bindings()
 			if !isLoopback(host) { // so that the lab takes that name for itself
 				h.ExtraHosts = append(h.ExtraHosts, host+":127.0.0.1")
 			}
 		}),
 		testcontainers.WithAdditionalLifecycleHooks(testcontainers.ContainerLifecycleHooks{
-			PreStarts: []testcontainers.ContainerHook{func(context.Context, testcontainers.Container) error { return ports.release() }},
+			PreStarts: []testcontainers.ContainerHook{func(context.Context, testcontainers.Container) error { return taken.release() }},
 		}),
 		testcontainers.WithWaitStrategyAndDeadline(patience, &card{}),
 	}
@@ -157,6 +158,9 @@ func inContainer(file string) string {
 // card waits until a lab has written its connection card, which it does when everything
 // answers, and fails at once when its container ends before that.
 type card struct{}
+
+// String says in testcontainers' log what is waited for.
+func (*card) String() string { return "the lab's connection card" }
 
 // WaitUntilReady implements wait.Strategy.
 func (*card) WaitUntilReady(ctx context.Context, target wait.StrategyTarget) error {
@@ -286,6 +290,11 @@ func engineHost(ctx context.Context) (string, error) {
 	case host == "localhost" || isLoopback(host):
 		return "127.0.0.1", nil
 	case net.ParseIP(host) != nil:
+		// In a container testcontainers takes the bridge's gateway for the engine's
+		// machine. Where that is this machine's own, the engine is in here too.
+		if _, err := ports.Own(ctx, host); err == nil {
+			return "127.0.0.1", nil
+		}
 		return "", fmt.Errorf("the engine's ports are reached at %s, and a lab in a container can be advertised at names only: set TESTCONTAINERS_HOST_OVERRIDE to a name of that machine", host)
 	}
 	return host, nil
