@@ -129,7 +129,7 @@ profile: see "alertlab up --help".`,
 		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.logs(), a.support()}},
 		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
 		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
-		{"Environments:", []*cobra.Command{a.profile()}},
+		{"Environments:", []*cobra.Command{a.profile(), a.bundle()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, verb := range g.verbs {

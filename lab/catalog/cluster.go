@@ -45,7 +45,7 @@ type cluster struct {
 func newCluster(h *embedded.Host, desc state.Description) *cluster {
 	c := &cluster{Host: h}
 	if desc.Provider == K3d {
-		c.engine = &k3d.Docker{Log: h.Log("cluster")}
+		c.engine = &k3d.Docker{Log: h.Log("cluster"), Bundle: desc.Cluster.Bundle}
 	}
 	return c
 }

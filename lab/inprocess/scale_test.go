@@ -46,4 +46,3 @@ func TestAbsent(t *testing.T) {
 		t.Errorf("what is done is conceded:\n%s", got)
 	}
 }
-

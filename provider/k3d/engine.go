@@ -37,6 +37,8 @@ import (
 // Docker is the Engine that k3d uses: the one of DOCKER_HOST or of Docker's context.
 type Docker struct {
 	Log *slog.Logger // what k3d says
+	// Bundle is a file that may have what the engine lacks; empty: there is none.
+	Bundle string
 
 	mu  sync.Mutex
 	api docker.APIClient
@@ -113,11 +115,15 @@ const createTime = 5 * time.Minute
 
 // Create implements Engine.
 func (d *Docker) Create(ctx context.Context, spec Spec) error {
-	if _, err := d.client(ctx); err != nil {
+	api, err := d.client(ctx)
+	if err != nil {
 		return err
 	}
 	defer d.listen()()
 	if err := d.environment(); err != nil {
+		return err
+	}
+	if err := d.provide(ctx, api, spec.Image, ToolsImage()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTime)
