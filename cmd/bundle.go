@@ -157,7 +157,7 @@ type access struct {
 }
 
 func (x *access) flags(c *cobra.Command) {
-	c.Flags().StringVar(&x.ca, "ca", "", "PEM file with the authorities that signed the registry's certificate (default: the system's)")
+	c.Flags().StringVar(&x.ca, "ca", "", "PEM file of the registry's authorities (default: the system's)")
 	c.Flags().BoolVar(&x.plain, "plain-http", false, "speak HTTP without TLS with the registry; on this machine it is tried anyway")
 }
 

@@ -33,14 +33,13 @@ type choice struct {
 const onLoopback = "loopback"
 
 func (ch *choice) flags(c *cobra.Command) {
-	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
+	c.Flags().StringVar(&ch.profile, "profile", "", "profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's, else local)")
 	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs: embedded or k3d (environment: ALERTLAB_PROVIDER; default: embedded)")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
-	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+k3d.DefaultImage+")")
-	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
+	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d: image of the nodes (environment: ALERTLAB_NODE_IMAGE; default: k3s)")
+	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d: file with the images (environment: ALERTLAB_BUNDLE; default: nodes pull)")
 	setFlag(c, &ch.set)
-	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
-		onLoopback+" takes that back (default: as before, else this machine only)")
+	c.Flags().StringVar(&ch.advertise, "advertise", "", "ADDRESS or ADDRESS:PORT at which others reach the lab, or "+onLoopback+" (default: as before)")
 	ch.advertiseSet = func() bool { return c.Flags().Changed("advertise") }
 	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))

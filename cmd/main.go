@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ import (
 type Hooks struct {
 	// Recorder stands between a runner's walk and its journal.
 	Recorder func(run.Recorder) run.Recorder
+	// Patience bounds a service's first look at what it needs; zero is 10 s.
+	Patience time.Duration
 }
 
 // Main runs a command line, whose first word is the name that the program was

@@ -71,8 +71,12 @@ func (w *Walk) run(ctx context.Context) error {
 	}
 	if len(w.Plan.Blocks) > 0 {
 		var why []string
-		for _, b := range w.Plan.Blocks {
+		causes, behind := w.Plan.Causes()
+		for _, b := range causes {
 			why = append(why, b.Key+": "+b.Why)
+		}
+		if n := len(behind); n > 0 {
+			why = append(why, fmt.Sprintf("%d parts can only be looked at through that", n))
 		}
 		return fault.New(fault.StepFailed, "the plan is blocked, nothing was done", strings.Join(why, "; "),
 			"alertlab plan --lab "+w.Plan.Lab)
@@ -103,7 +107,7 @@ func (w *Walk) run(ctx context.Context) error {
 				mu.Lock()
 				skipped = true
 				mu.Unlock()
-				w.emit(event.Event{Kind: event.Skipped, Step: s.Key, Action: string(s.Action), Text: "not begun: " + reason(begin)})
+				w.emit(event.Event{Kind: event.Skipped, Step: s.Key, Action: string(s.Action), Text: reason(begin)})
 				return
 			}
 			if err := w.step(ctx, s, outputs); err != nil {

@@ -310,7 +310,7 @@ func TestFailure(t *testing.T) {
 		}
 	}
 	for _, e := range tr.all() {
-		if e.Kind == event.Skipped && e.Text != "not begun: bad failed" {
+		if e.Kind == event.Skipped && e.Text != "bad failed" {
 			t.Errorf("%s was skipped with %q", e.Step, e.Text)
 		}
 		if e.Kind == event.Failed && (e.Problem == nil || e.Problem.Next != "stop the other one") {
@@ -506,7 +506,7 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("later: %v", got)
 	}
 	for _, e := range tr.all() {
-		if e.Kind == event.Skipped && e.Text != "not begun: interrupted" {
+		if e.Kind == event.Skipped && e.Text != "interrupted" {
 			t.Errorf("%s was skipped with %q", e.Step, e.Text)
 		}
 	}
