@@ -3,11 +3,13 @@ package cmd
 import (
 	"encoding/base64"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/packet"
@@ -50,6 +52,9 @@ the lab's own is used; another alert database gets that in ALERTDB_TOKEN.`,
 		id, err := strconv.ParseInt(args[0], 10, 64)
 		if err != nil || id < 0 {
 			return fault.New(fault.BadInput, fmt.Sprintf("%q is no alert id", args[0]), "an id is a decimal number of at most 19 digits", "alertlab alertdb get ID")
+		}
+		if f, ok := a.out.(*os.File); ok && *output == "wire" && term.IsTerminal(int(f.Fd())) {
+			return fault.New(fault.BadInput, "an alert's bytes are not for a terminal", "they are binary", "the same command with > FILE, or with --output json")
 		}
 		next, token := "check the address: --url http://HOST:PORT; and ALERTDB_TOKEN, if it asks for a token", a.getenv("ALERTDB_TOKEN")
 		if url == "" {

@@ -37,17 +37,15 @@ const onLoopback = "loopback"
 const ownPool = "auto"
 
 func (ch *choice) flags(c *cobra.Command) {
-	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
-	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs: "+strings.Join(catalog.Providers(), ", ")+" (environment: ALERTLAB_PROVIDER; default: "+catalog.Embedded+")")
+	c.Flags().StringVar(&ch.profile, "profile", "", "profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's, else local)")
+	c.Flags().StringVar(&ch.provider, "provider", "", strings.Join(catalog.Providers(), ", ")+" (environment: ALERTLAB_PROVIDER; default: "+catalog.Embedded+")")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
-	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d and kind: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+catalog.NodeImage(catalog.K3d)+", kind's own)")
-	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d and kind: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
-	c.Flags().StringVar(&ch.addressPool, "address-pool", "", "on Kubernetes: addresses for load balancers, FIRST-LAST or a prefix; "+
-		ownPool+" lets the lab choose again (environment: ALERTLAB_ADDRESS_POOL; default: free ones of the nodes' network)")
+	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "k3d, kind: image of the nodes (environment: ALERTLAB_NODE_IMAGE; default: k3s, kind's own)")
+	c.Flags().StringVar(&ch.bundle, "bundle", "", "k3d, kind: file with the images (environment: ALERTLAB_BUNDLE; default: nodes pull)")
+	c.Flags().StringVar(&ch.addressPool, "address-pool", "", "addresses for brokers, FIRST-LAST or a prefix, or "+ownPool+" (environment: ALERTLAB_ADDRESS_POOL)")
 	ch.existing.flags(c)
 	setFlag(c, &ch.set)
-	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
-		onLoopback+" takes that back (default: as before, else this machine only)")
+	c.Flags().StringVar(&ch.advertise, "advertise", "", "ADDRESS or ADDRESS:PORT at which others reach the lab, or "+onLoopback+" (default: as before)")
 	ch.advertiseSet = func() bool { return c.Flags().Changed("advertise") }
 	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
@@ -145,6 +143,7 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 			desc.Advertise = ""
 		}
 	}
+	desc.Published = a.getenv(ownimage.Marker) != "" && desc.Advertise != ""
 	desc.Cluster, err = a.madeOf(desc.Provider, before.Cluster, ch)
 	return desc, err
 }

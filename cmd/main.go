@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ import (
 type Hooks struct {
 	// Recorder stands between a runner's walk and its journal.
 	Recorder func(run.Recorder) run.Recorder
+	// Patience bounds a service's first look at what it needs; zero is 10 s.
+	Patience time.Duration
 }
 
 // Main runs a command line, whose first word is the name that the program was
@@ -129,7 +132,7 @@ profile: see "alertlab up --help".`,
 		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.logs(), a.support(), a.doctor()}},
 		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
 		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
-		{"Environments:", []*cobra.Command{a.profile()}},
+		{"Environments:", []*cobra.Command{a.profile(), a.bundle()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, verb := range g.verbs {

@@ -128,7 +128,7 @@ func (a *app) wish(ctx context.Context, dir state.Dir, ch choice) (runner.Change
 		return wish, err
 	}
 	if at := wish.Description.Advertise; at != "" {
-		if err := loopback.CheckAdvertised(ctx, at); err != nil {
+		if err := loopback.CheckAdvertised(ctx, at, wish.Description.Published); err != nil {
 			return wish, err
 		}
 	}

@@ -53,7 +53,7 @@ func newCluster(h *embedded.Host, desc state.Description) *cluster {
 	c := &cluster{Host: h}
 	switch desc.Provider {
 	case K3d:
-		c.engine = &k3d.Docker{Log: h.Log("cluster")}
+		c.engine = &k3d.Docker{Log: h.Log("cluster"), Bundle: desc.Cluster.Bundle}
 	case Kind:
 		c.kind = &kind.Docker{Log: h.Log("cluster")}
 	}

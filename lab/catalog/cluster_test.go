@@ -26,6 +26,7 @@ import (
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/state"
@@ -193,7 +194,7 @@ func TestClusterCard(t *testing.T) {
 		}
 		outputs[key] = r.Outputs
 	}
-	card := Card(desc, p, nil, outputs)
+	card := inprocess.Card(desc, p, nil, outputs)
 	got := fmt.Sprint(card.Kafka.Bootstrap, " ", card.Kafka.Brokers, " ", card.Registry.URL, " ", card.Registry.AdminURL, " ", card.AlertDB.URL, " ", card.ObjectStore.URL, " ", card.ObjectStore.Region)
 	want := "172.18.0.2:31200 [{0 172.18.0.2:31090}] http://172.18.0.2:31280 http://172.18.0.2:31281 http://172.18.0.2:31230 http://172.18.0.2:31290 us-east-1"
 	if got != want {
@@ -275,7 +276,7 @@ func TestAway(t *testing.T) {
 		t.Error("what is behind nothing was seen")
 	}
 	l := open(t, onK3d(t, "ci"))
-	if _, ok := l.parts["kafka-users"].(afar); !ok {
-		t.Errorf("the users are a %T", l.parts["kafka-users"])
+	if _, ok := l.Parts()["kafka-users"].(afar); !ok {
+		t.Errorf("the users are a %T", l.Parts()["kafka-users"])
 	}
 }

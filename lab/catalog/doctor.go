@@ -92,7 +92,7 @@ func addresses(ctx context.Context, desc state.Description) []doctor.Finding {
 	if desc.Advertise == "" {
 		return []doctor.Finding{doctor.Good("addresses", "the lab takes free ones of the loopback network")}
 	}
-	if err := loopback.CheckAdvertised(ctx, desc.Advertise); err != nil {
+	if err := loopback.CheckAdvertised(ctx, desc.Advertise, desc.Published); err != nil {
 		return []doctor.Finding{nodes.Trouble("addresses", err)}
 	}
 	return []doctor.Finding{doctor.Good("addresses", "%s is this machine's", desc.Advertise)}

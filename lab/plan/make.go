@@ -56,7 +56,11 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 			}
 			continue
 		case blocked:
-			p.Blocks = append(p.Blocks, Block{Key: want.Key, Why: cause, Behind: o.Until})
+			b := Block{Key: want.Key, Why: cause}
+			if slices.ContainsFunc(p.Blocks, func(b Block) bool { return b.Key == o.Until }) {
+				b.Behind = o.Until
+			}
+			p.Blocks = append(p.Blocks, b)
 			continue
 		}
 		if action == Update && inPlace(want, o, changed, p.Known) {

@@ -207,9 +207,22 @@ type Keep struct {
 type Block struct {
 	Key string `json:"key"`
 	Why string `json:"why"`
-	// Behind is the key of the part through which alone it could be looked at; empty
-	// when it was looked at, and nothing could be seen.
+	// Behind is the part through which this one is looked at, where that one is
+	// blocked too: then there is nothing wrong with this one itself.
 	Behind string `json:"behind,omitempty"`
+}
+
+// Causes are the blocks that have a reason of their own, and the keys of the parts
+// behind them.
+func (p *Plan) Causes() (causes []Block, behind []string) {
+	for _, b := range p.Blocks {
+		if b.Behind != "" {
+			behind = append(behind, b.Key)
+		} else {
+			causes = append(causes, b)
+		}
+	}
+	return causes, behind
 }
 
 // Empty says whether there is nothing to do.

@@ -70,16 +70,13 @@ func (w *Walk) run(ctx context.Context) error {
 		return w.interrupted(ctx) // nothing could be looked at for that reason alone
 	}
 	if len(w.Plan.Blocks) > 0 {
-		var why, behind []string
-		for _, b := range w.Plan.Blocks {
-			if slices.ContainsFunc(w.Plan.Blocks, func(o plan.Block) bool { return o.Key == b.Behind }) {
-				behind = append(behind, b.Key) // its cause is the other's
-				continue
-			}
+		var why []string
+		causes, behind := w.Plan.Causes()
+		for _, b := range causes {
 			why = append(why, b.Key+": "+b.Why)
 		}
-		if len(behind) > 0 {
-			why = append(why, "so nobody can look at "+strings.Join(behind, ", "))
+		if n := len(behind); n > 0 {
+			why = append(why, fmt.Sprintf("%d parts can only be looked at through that", n))
 		}
 		return fault.New(fault.StepFailed, "the plan is blocked, nothing was done", strings.Join(why, "; "),
 			"alertlab plan --lab "+w.Plan.Lab)
@@ -110,7 +107,7 @@ func (w *Walk) run(ctx context.Context) error {
 				mu.Lock()
 				skipped = true
 				mu.Unlock()
-				w.emit(event.Event{Kind: event.Skipped, Step: s.Key, Action: string(s.Action), Text: "not begun: " + reason(begin)})
+				w.emit(event.Event{Kind: event.Skipped, Step: s.Key, Action: string(s.Action), Text: reason(begin)})
 				return
 			}
 			if err := w.step(ctx, s, outputs); err != nil {

@@ -310,7 +310,7 @@ func TestFailure(t *testing.T) {
 		}
 	}
 	for _, e := range tr.all() {
-		if e.Kind == event.Skipped && e.Text != "not begun: bad failed" {
+		if e.Kind == event.Skipped && e.Text != "bad failed" {
 			t.Errorf("%s was skipped with %q", e.Step, e.Text)
 		}
 		if e.Kind == event.Failed && (e.Problem == nil || e.Problem.Next != "stop the other one") {
@@ -510,7 +510,7 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("later: %v", got)
 	}
 	for _, e := range tr.all() {
-		if e.Kind == event.Skipped && e.Text != "not begun: interrupted" {
+		if e.Kind == event.Skipped && e.Text != "interrupted" {
 			t.Errorf("%s was skipped with %q", e.Step, e.Text)
 		}
 	}
@@ -544,7 +544,7 @@ func TestBlocked(t *testing.T) {
 		}}}}
 	err := walk(t.Context(), t, w, &trace{})
 	var f *fault.Fault
-	if !errors.As(err, &f) || f.What != "the plan is blocked, nothing was done" || f.Why != "b: permission denied; so nobody can look at c, d" {
+	if !errors.As(err, &f) || f.What != "the plan is blocked, nothing was done" || f.Why != "b: permission denied; 2 parts can only be looked at through that" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -220,6 +220,9 @@ type Description struct {
 	// Advertise is the address, ADDRESS or ADDRESS:PORT, at which containers and
 	// other hosts reach the lab; empty when nothing but this machine shall.
 	Advertise string `json:"advertise,omitempty"`
+	// Published says that the lab is in a container, and that its ports are published
+	// at Advertise.
+	Published bool `json:"published,omitempty"`
 	// Reservoir says what a user loaded instead of the profile's visit; nil
 	// when nothing.
 	Reservoir *Reservoir `json:"reservoir,omitempty"`

@@ -53,6 +53,8 @@ type Docker struct {
 	nodes.Connection
 
 	Log *slog.Logger // what k3d says
+	// Bundle is a file that may have what the engine lacks; empty: there is none.
+	Bundle string
 }
 
 // ofCluster chooses by k3d's own label.
@@ -102,11 +104,15 @@ const createTime = 5 * time.Minute
 
 // Create implements Engine.
 func (d *Docker) Create(ctx context.Context, spec nodes.Spec) error {
-	if _, err := d.Client(ctx); err != nil {
+	api, err := d.Client(ctx)
+	if err != nil {
 		return err
 	}
 	defer d.listen()()
 	if err := d.environment(); err != nil {
+		return err
+	}
+	if err := d.provide(ctx, api, spec.Image, ToolsImage()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTime)

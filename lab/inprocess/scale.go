@@ -1,10 +1,9 @@
-package catalog
+package inprocess
 
 import (
 	"fmt"
 	"slices"
 
-	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/profiles"
 )
 
@@ -12,7 +11,7 @@ import (
 // broker, in bytes: with six brokers a sixth of what a laptop easily has.
 const brokerDisk = 2 << 30
 
-// Scaled is what an embedded lab makes of a profile.
+// Scaled is what a lab makes of a profile.
 type Scaled struct {
 	Profile *profiles.Profile `json:"profile"` // what is run
 	// Conceded are the values that the profile does not run as its source has
@@ -30,24 +29,6 @@ func (s Scaled) Sentences() []string {
 		out = append(out, c.String())
 	}
 	return append(out, s.Absent...)
-}
-
-// ScaleFor says what a lab on a provider makes of a profile. It is pure: the same on
-// every machine.
-func ScaleFor(p *profiles.Profile, provider string) (Scaled, error) {
-	if provider == Existing { // a cluster is as large as it is
-		return Scaled{Profile: p, Conceded: p.Conceded(), Absent: absentInCluster(p, provider)}, nil
-	}
-	s, err := Scale(p)
-	if err != nil || provider == Embedded {
-		return s, err
-	}
-	s.Absent = absentInCluster(p, provider)
-	if provider == Existing && metallb.Wanted(p) {
-		// Which addresses of a site's network are free is the site's to know.
-		s.Profile.Kafka.Listener.Type = "nodeport"
-	}
-	return s, nil
 }
 
 // Scale says what an embedded lab makes of a profile. It is pure: the same on

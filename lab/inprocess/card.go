@@ -1,4 +1,4 @@
-package catalog
+package inprocess
 
 import (
 	"fmt"
@@ -19,7 +19,7 @@ import (
 // the outputs of its parts. It is pure.
 func Card(desc state.Description, p *profiles.Profile, conceded []string, outputs map[string]map[string]string) endpoints.Endpoints {
 	kafka := endpoints.Kafka{Bootstrap: outputs["kafka"]["bootstrap"], Security: "SASL_PLAINTEXT", Mechanism: "SCRAM-SHA-512",
-		AutoCreateTopics: p.Kafka.AutoCreateTopics(), StoredOnce: desc.Provider == Embedded}
+		AutoCreateTopics: p.Kafka.AutoCreateTopics(), StoredOnce: desc.Provider == Provider}
 	if p.Kafka.Listener.TLS {
 		kafka.Security, kafka.CAFile, kafka.CA = "SASL_SSL", outputs["kafka"]["ca-file"], outputs["kafka"]["ca"]
 	}
