@@ -24,6 +24,7 @@ import (
 type choice struct {
 	profile, provider, stack string
 	nodeImage, bundle        string   // of a lab on Kubernetes
+	deployer                 string   // of it too
 	set                      []string // path=value each, over the environment
 	advertise                string
 	advertiseSet             func() bool // whether it was given
@@ -38,12 +39,14 @@ func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
 	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+k3d.DefaultImage+")")
 	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
+	c.Flags().StringVar(&ch.deployer, "deployer", "", "with k3d: what brings components to the cluster, helm or argocd (environment: ALERTLAB_DEPLOYER; default: helm)")
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
 		onLoopback+" takes that back (default: as before, else this machine only)")
 	ch.advertiseSet = func() bool { return c.Flags().Changed("advertise") }
 	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
+	must(c.RegisterFlagCompletionFunc("deployer", cobra.FixedCompletions(catalog.Deployers(), cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(catalog.Providers(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
@@ -51,7 +54,7 @@ func (ch *choice) flags(c *cobra.Command) {
 // and the other way round.
 func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 	words := []string{c.Root().Name(), verb}
-	for _, name := range []string{"lab", "profile", "provider", "stack", "node-image", "bundle", "advertise"} {
+	for _, name := range []string{"lab", "profile", "provider", "stack", "node-image", "bundle", "deployer", "advertise"} {
 		if f := c.Flag(name); f.Changed {
 			words = append(words, "--"+name, shellWord(f.Value.String()))
 		}
@@ -133,16 +136,16 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 			desc.Advertise = ""
 		}
 	}
-	desc.Cluster, err = a.madeOf(desc.Provider, before.Cluster, ch)
+	desc.Cluster, err = a.madeOf(desc, known, before.Cluster, ch)
 	return desc, err
 }
 
 // madeOf says what a lab on Kubernetes is made of: flags, else environment, else what
 // it was made of before. Its own image is always this program's.
-func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cluster, error) {
-	if provider == catalog.Embedded {
-		if ch.nodeImage != "" || ch.bundle != "" {
-			return before, fault.New(fault.BadInput, "--node-image and --bundle are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
+func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, ch choice) (state.Cluster, error) {
+	if desc.Provider == catalog.Embedded {
+		if ch.nodeImage != "" || ch.bundle != "" || ch.deployer != "" {
+			return before, fault.New(fault.BadInput, "--node-image, --bundle and --deployer are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
 		}
 		return before, nil
 	}
@@ -155,6 +158,18 @@ func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cl
 		if c.Bundle, err = filepath.Abs(c.Bundle); err != nil {
 			return c, err
 		}
+	}
+	was := first(before.Deployer, catalog.Helm)
+	if !known {
+		was = ""
+	}
+	c.Deployer = first(ch.deployer, a.getenv("ALERTLAB_DEPLOYER"), was, catalog.Helm)
+	if c.Charts, err = catalog.ChartsOf(c.Deployer, c.Bundle); err != nil {
+		return c, err
+	}
+	if known && c.Deployer != was {
+		return c, fault.New(fault.BadInput, fmt.Sprintf("lab %s is deployed by %s and cannot change to %s", desc.Name, was, c.Deployer),
+			"what one deployer made the other one does not know", fmt.Sprintf("alertlab up --lab ANOTHER --deployer %s   # or alertlab down --purge, which deletes the lab, then again", c.Deployer))
 	}
 	c.Image, err = ownimage.Reference(executable)
 	return c, fault.Wrap(fault.BadInput, "this program cannot run in pods", err, "make build")

@@ -204,33 +204,7 @@ func (p *Part) Wait(ctx context.Context, gate plan.Gate, order plan.Order, seen 
 	if !ok {
 		return fmt.Errorf("gate %s: nobody can look at it", gate.Name)
 	}
-	return poll(ctx, func() (bool, error) {
-		open, what, err := probe(ctx, r)
-		if err == nil && !open {
-			seen(what)
-		}
-		return open, err
-	})
-}
-
-// poll asks from outside, where there is nothing to watch, a little less often each
-// time.
-func poll(ctx context.Context, ask func() (bool, error)) error {
-	pause := 20 * time.Millisecond
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-		if open, err := ask(); err != nil || open {
-			return err
-		}
-		timer.Reset(pause)
-		pause = min(pause*3/2, 500*time.Millisecond)
-	}
+	return probe.Wait(ctx, r, seen)
 }
 
 var _ interface {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/content/schemas"
 	"github.com/alertlab/alertlab/content/users"
@@ -37,6 +38,9 @@ func Card(desc state.Description, p *profiles.Profile, conceded []string, output
 		ObjectStore: endpoints.ObjectStore{URL: outputs["object-store"]["url"], Region: outputs["object-store"]["region"],
 			AlertBucket: p.AlertDatabase.AlertBucket, SchemaBucket: p.AlertDatabase.SchemaBucket},
 		Concessions: conceded,
+	}
+	if out := outputs["argocd"]; out["url"] != "" && desc.Cluster.Deployer == ArgoCD {
+		card.ArgoCD = endpoints.ArgoCD{URL: out["url"], User: argocd.Admin, CAFile: out["ca-file"], Application: argocd.Parent}
 	}
 	// A user may have loaded another visit than the profile's.
 	if loaded := outputs["reservoir"]; loaded[reservoir.SchemaOut] != "" {

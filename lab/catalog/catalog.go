@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/content/buckets"
 	"github.com/alertlab/alertlab/content/reservoir"
@@ -179,7 +180,7 @@ func stackOf(desc state.Description) (*stacks.Stack, error) {
 		return nil, fault.New(fault.BadInput, fmt.Sprintf("the stack %s does not run on provider %s", stack.Name, desc.Provider),
 			"there it would have no implementations; these have: "+strings.Join(others, ", "), "alertlab up --provider "+desc.Provider+" --stack "+first(others, "NAME"))
 	}
-	return stack, nil
+	return stack.With(deployer(desc)), nil
 }
 
 func first(list []string, otherwise string) string {
@@ -266,6 +267,9 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
 		w.Parts = append(w.Parts, want)
 	}
+	if desc.Cluster.Deployer == ArgoCD {
+		byApplications(desc.Name, w.Parts)
+	}
 	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
 	return w, nil
 }
@@ -280,6 +284,14 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 		return credentials.Users(p), nil
 	}
 	return users.Names(p), nil
+}
+
+// Accounts implements runner.Lab.
+func (l *Lab) Accounts(desc state.Description) []string {
+	if desc.Cluster.Deployer == ArgoCD {
+		return []string{argocd.Account}
+	}
+	return nil
 }
 
 // Tokens implements runner.Lab.

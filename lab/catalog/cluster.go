@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/alertlab/alertlab/component/schemaregistry"
 	"github.com/alertlab/alertlab/component/simulator"
 	"github.com/alertlab/alertlab/component/storageclasses"
+	argo "github.com/alertlab/alertlab/deployer/argocd"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/internal/ownimage"
@@ -37,6 +39,8 @@ type cluster struct {
 	*embedded.Host
 	engine *k3d.Docker
 
+	argo *argo.Session // nil where Argo CD does not deploy
+
 	mu         sync.Mutex
 	kubeconfig []byte // that client was made of
 	client     *kube.Client
@@ -46,6 +50,9 @@ func newCluster(h *embedded.Host, desc state.Description) *cluster {
 	c := &cluster{Host: h}
 	if desc.Provider == K3d {
 		c.engine = &k3d.Docker{Log: h.Log("cluster")}
+	}
+	if desc.Cluster.Deployer == ArgoCD {
+		c.argo = c.session()
 	}
 	return c
 }
@@ -68,19 +75,26 @@ func (c *cluster) api() (*kube.Client, error) {
 	return c.client, nil
 }
 
-// byHelm makes the part of a release; name is its log.
-func byHelm(name string, probes func(*cluster) map[string]component.Probe) func(*cluster) plan.Part {
+// deployed makes the part of a release; name is its log.
+func deployed(name string, probes func(*cluster) map[string]component.Probe) func(*cluster) plan.Part {
 	return func(c *cluster) plan.Part {
-		log := c.Log(name)
-		p := &helm.Part{Say: func(line string) { log.Info(line) }, Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (helm.Target, error) {
-			client, err := c.api()
-			return helm.Cluster{Client: client}, err
-		}}
-		if probes != nil {
-			p.Probes = probes(c)
+		if c.argo != nil {
+			return c.byArgoCD(name, probes)
 		}
-		return p
+		return c.byHelm(name, probes)
 	}
+}
+
+func (c *cluster) byHelm(name string, probes func(*cluster) map[string]component.Probe) *helm.Part {
+	log := c.Log(name)
+	p := &helm.Part{Say: func(line string) { log.Info(line) }, Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (helm.Target, error) {
+		client, err := c.api()
+		return helm.Cluster{Client: client}, err
+	}}
+	if probes != nil {
+		p.Probes = probes(c)
+	}
+	return p
 }
 
 // asks adapts probes that need nothing of the lab.
@@ -97,7 +111,7 @@ func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profi
 
 // clusterEntries lists what runs on Kubernetes, by "component/implementation".
 func clusterEntries() map[string]entry {
-	return map[string]entry{
+	table := map[string]entry{
 		"cluster/k3d": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
 				return k3d.Want(p, desc.Name, desc.Cluster.NodeImage)
@@ -107,7 +121,7 @@ func clusterEntries() map[string]entry {
 			}},
 		"images/node-import": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
-				return k3d.WantImages(desc.Cluster.Image, desc.Cluster.Bundle, images(p))
+				return k3d.WantImages(desc.Cluster.Image, desc.Cluster.Bundle, images(p, desc))
 			},
 			inCluster: func(c *cluster) plan.Part {
 				return &k3d.Images{Executable: c.Executable, Nodes: func(ctx context.Context) ([]bundle.Node, error) {
@@ -123,18 +137,20 @@ func clusterEntries() map[string]entry {
 				return client.Clientset, nil
 			})
 		}},
-		"storage-classes/local-path": {want: released(storageclasses.Want), inCluster: byHelm("storage-classes", nil)},
+		"storage-classes/local-path": {want: released(storageclasses.Want), inCluster: deployed("storage-classes", nil)},
 		"addresses/node-ports":       {want: profile(nodeports.Want), part: func(*embedded.Host) plan.Part { return nodeports.New() }},
-		"kafka/apache-kafka": {want: released(kafka.Want), inCluster: byHelm("kafka", func(c *cluster) map[string]component.Probe {
+		"kafka/apache-kafka": {want: released(kafka.Want), inCluster: deployed("kafka", func(c *cluster) map[string]component.Probe {
 			return kafka.Probes(c.Secrets)
 		})},
-		"object-store/versitygw-pod":           {want: released(objectstore.Want), inCluster: byHelm("object-store", asks(objectstore.Probes))},
-		"schema-registry/built-in-pod":         {want: released(schemaregistry.Want), inCluster: byHelm("schema-registry", asks(schemaregistry.Probes))},
-		"registry-front/built-in-pod":          {want: released(registryfront.Want), inCluster: byHelm("registry-front", asks(registryfront.Probes))},
-		"alert-database-ingester/built-in-pod": {want: released(alertdatabase.WantIngester), inCluster: byHelm("alert-database-ingester", nil)},
-		"alert-database-server/built-in-pod":   {want: released(alertdatabase.WantServer), inCluster: byHelm("alert-database-server", asks(alertdatabase.Probes))},
-		"simulator/built-in-pod":               {want: released(simulator.Want), inCluster: byHelm("simulator", nil)},
+		"object-store/versitygw-pod":           {want: released(objectstore.Want), inCluster: deployed("object-store", asks(objectstore.Probes))},
+		"schema-registry/built-in-pod":         {want: released(schemaregistry.Want), inCluster: deployed("schema-registry", asks(schemaregistry.Probes))},
+		"registry-front/built-in-pod":          {want: released(registryfront.Want), inCluster: deployed("registry-front", asks(registryfront.Probes))},
+		"alert-database-ingester/built-in-pod": {want: released(alertdatabase.WantIngester), inCluster: deployed("alert-database-ingester", nil)},
+		"alert-database-server/built-in-pod":   {want: released(alertdatabase.WantServer), inCluster: deployed("alert-database-server", asks(alertdatabase.Probes))},
+		"simulator/built-in-pod":               {want: released(simulator.Want), inCluster: deployed("simulator", nil)},
 	}
+	maps.Copy(table, argoEntries())
+	return table
 }
 
 // afar is content of a place that may be away while its part is there: a broker that
@@ -152,7 +168,9 @@ func (a afar) Observe(ctx context.Context, look plan.Look) (plan.Observation, er
 }
 
 // images lists the images of others that a profile's lab on Kubernetes runs.
-func images(p *profiles.Profile) []string { return []string{kafka.Image(p)} }
+func images(p *profiles.Profile, desc state.Description) []string {
+	return append([]string{kafka.Image(p)}, chartImages(desc)...)
+}
 
 // fit says why a profile cannot be a lab on a provider, nil when it can.
 func fit(p *profiles.Profile, provider string) error {
@@ -185,7 +203,7 @@ func Check(desc state.Description, executable string) error {
 	if err != nil {
 		return err
 	}
-	missing, err := k3d.Missing(desc.Cluster.Bundle, images(p))
+	missing, err := k3d.Missing(desc.Cluster.Bundle, images(p, desc))
 	if err != nil {
 		return fault.Wrap(fault.BadInput, "the bundle cannot be used", err, "alertlab up --bundle FILE")
 	}

@@ -245,6 +245,17 @@ type Cluster struct {
 	NodeImage string `json:"nodeImage,omitempty"` // of nodes that are containers
 	Bundle    string `json:"bundle,omitempty"`    // absolute path of a bundle with the images; empty: nodes pull them
 	Image     string `json:"image"`               // reference of the image that holds this program
+	// Deployer is how components reach the cluster: helm (or empty) or argocd.
+	Deployer string `json:"deployer,omitempty"`
+	// Charts are the charts of others that the lab runs, by name, as they were found
+	// when the lab was described.
+	Charts map[string]Chart `json:"charts,omitempty"`
+}
+
+// Chart is a chart of others.
+type Chart struct {
+	Version string   `json:"version"`
+	Images  []string `json:"images,omitempty"` // that the nodes need for it
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.
@@ -284,9 +295,10 @@ func (d Dir) Credentials() (endpoints.Credentials, error) {
 	return c, readJSON(filepath.Join(d.Path(), "credentials.json"), &c)
 }
 
-// EnsureCredentials makes sure that every named Kafka user has a password and
-// the object store a key pair, keeping those that are there.
-func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
+// EnsureCredentials makes sure that every named Kafka user and every account of a
+// program of others has a password, and the object store a key pair, keeping those
+// that are there.
+func (d Dir) EnsureCredentials(users []string, accounts ...string) (endpoints.Credentials, error) {
 	c, err := d.Credentials()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return c, err
@@ -298,6 +310,14 @@ func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
 	for _, u := range users {
 		if c.Kafka[u] == "" {
 			c.Kafka[u], changed = secret(), true
+		}
+	}
+	for _, name := range accounts {
+		if c.Accounts[name] == "" {
+			if c.Accounts == nil {
+				c.Accounts = map[string]string{}
+			}
+			c.Accounts[name], changed = secret(), true
 		}
 	}
 	if c.ObjectStore.SecretKey == "" {
