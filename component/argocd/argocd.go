@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/lab/plan"
 )
 
@@ -39,9 +40,6 @@ const (
 	RegistryHost = "chart-registry." + Namespace + ".svc"
 	Repository   = RegistryHost + "/charts"
 )
-
-// NodePort is the port of the nodes at which people reach its API and pages.
-const NodePort = 31443
 
 // The chart and the version that is run where no bundle brings one.
 const (
@@ -84,7 +82,7 @@ func Values(fromBundle bool) map[string]any {
 	off := map[string]any{"enabled": false}
 	values := map[string]any{
 		"dex": off, "notifications": off, "applicationSet": map[string]any{"replicas": 0},
-		"server": map[string]any{"service": map[string]any{"type": "NodePort", "nodePortHttp": NodePort + 1, "nodePortHttps": NodePort}},
+		"server": map[string]any{"service": map[string]any{"type": "NodePort", "nodePortHttp": nodeports.ArgoCD + 1, "nodePortHttps": nodeports.ArgoCD}},
 		"configs": map[string]any{
 			"secret": map[string]any{"createSecret": false},
 			"cm": map[string]any{
@@ -107,7 +105,7 @@ func Want(version, bundle string) plan.Want {
 	in := Install{Source: bundle,
 		Hosts: []string{"argocd-server", "argocd-server." + Namespace + ".svc", "localhost", "127.0.0.1", "${cluster.address}"},
 		Release: component.Release{Name: Name, Namespace: Namespace, Chart: Chart, Version: version, Values: Values(bundle != ""),
-			Outputs: map[string]string{"url": fmt.Sprintf("https://${cluster.address}:%d", NodePort)}}}
+			Outputs: map[string]string{"url": fmt.Sprintf("https://${cluster.address}:%d", nodeports.ArgoCD)}}}
 	from := Upstream
 	if bundle != "" {
 		from = "the bundle " + bundle

@@ -22,13 +22,16 @@ func synced(app *v1alpha1.Application, waited time.Duration) kube.Verdict {
 	case app == nil:
 		return kube.Verdict{Seen: "there is no such Application"}
 	case working(app):
-		seen := "its sync has not begun"
-		if s := app.Status.OperationState; s != nil && app.Operation == nil {
-			seen = "its sync goes on: " + s.Message
-		} else if s != nil && !s.Phase.Completed() {
-			seen = "its sync goes on: " + s.Message
+		s := app.Status.OperationState
+		if s == nil || s.Phase.Completed() {
+			return kube.Verdict{Seen: "its sync has not begun"}
 		}
-		return kube.Verdict{Seen: seen}
+		v := kube.Verdict{Seen: "its sync goes on: " + s.Message}
+		if s.RetryCount > 0 && !unavailable(s.Message) {
+			// It is tried again, as all syncs are, but this will be refused again.
+			v.Terminal = "its sync fails: " + s.Message
+		}
+		return v
 	}
 	if why := failure(app); why != "" {
 		return kube.Verdict{Terminal: why}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"os"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/chartregistry"
 	"github.com/alertlab/alertlab/deployer/helm"
@@ -19,7 +17,7 @@ type Registry struct {
 	helm.Part
 	Lab string
 	// API gives the cluster's.
-	API func() (kubernetes.Interface, error)
+	API func() (API, error)
 	// Authority and CAFile are as Install's.
 	Authority func() (*authority.Authority, error)
 	CAFile    string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,8 +84,12 @@ func passes(err error) bool {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unauthenticated, codes.ResourceExhausted:
 		return true
 	}
-	return false
+	return err != nil && unavailable(err.Error())
 }
+
+// unavailable tells that one of Argo CD's programs did not reach another one, which it
+// says in words behind any code.
+func unavailable(said string) bool { return strings.Contains(said, "code = Unavailable") }
 
 func (s *Session) once(ctx context.Context, ask func(ctx context.Context, apps application.ApplicationServiceClient) error) error {
 	if err := ctx.Err(); err != nil {
@@ -141,8 +146,9 @@ func (s *Session) open(ctx context.Context) (application.ApplicationServiceClien
 }
 
 func login(ctx context.Context, address, caFile, password string) (io.Closer, application.ApplicationServiceClient, error) {
-	// A configuration of the user's own client does not concern a lab.
-	options := apiclient.ClientOptions{ServerAddr: address, CertFile: caFile, ConfigPath: noConfig, UserAgent: "alertlab"}
+	// Without ConfigPath: the user's configuration of Argo CD's own client does not
+	// concern a lab.
+	options := apiclient.ClientOptions{ServerAddr: address, CertFile: caFile, UserAgent: "alertlab"}
 	anonymous, err := apiclient.NewClient(&options)
 	if err != nil {
 		return nil, nil, awayError{err}
@@ -169,9 +175,6 @@ func login(ctx context.Context, address, caFile, password string) (io.Closer, ap
 	}
 	return closer, apps, nil
 }
-
-// noConfig is a configuration file of Argo CD's client that is never there.
-const noConfig = "/dev/null/none"
 
 // close ends a login that does not answer any more, unless another one took its place.
 func (s *Session) close(apps application.ApplicationServiceClient) {

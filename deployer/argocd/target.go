@@ -88,12 +88,12 @@ func (c Cluster) Put(ctx context.Context, app *v1alpha1.Application) error {
 }
 
 // Sync implements Target. A sync that fails because something of Argo CD's own was
-// started anew is tried again by Argo CD itself, twice.
+// started anew is tried again by Argo CD itself, for half a minute.
 func (c Cluster) Sync(ctx context.Context, name string) error {
 	yes := true
 	return c.Session.do(ctx, func(ctx context.Context, apps application.ApplicationServiceClient) error {
 		_, err := apps.Sync(ctx, &application.ApplicationSyncRequest{Name: &name, Prune: &yes,
-			RetryStrategy: &v1alpha1.RetryStrategy{Limit: 2, Backoff: &v1alpha1.Backoff{Duration: "2s", MaxDuration: "10s"}}})
+			RetryStrategy: &v1alpha1.RetryStrategy{Limit: 5, Backoff: &v1alpha1.Backoff{Duration: "2s", MaxDuration: "10s"}}})
 		if status.Code(err) == codes.FailedPrecondition {
 			// Another sync goes on, which whoever asks has ended: this one was asked for
 			// before, and the answer was lost.

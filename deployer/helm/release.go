@@ -66,6 +66,7 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		install := action.NewInstall(cfg)
 		install.ReleaseName, install.Namespace, install.CreateNamespace, install.Timeout = r.Name, r.Namespace, true, hookTime
+		install.DisableOpenAPIValidation = true // the API server validates, and Helm would get its whole schema first
 		_, err = install.RunWithContext(ctx, r.Chart, r.Values)
 	case err == nil:
 		if last.Info.Status.IsPending() {
@@ -78,6 +79,7 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 		}
 		upgrade := action.NewUpgrade(cfg)
 		upgrade.Namespace, upgrade.MaxHistory, upgrade.ResetValues, upgrade.Timeout = r.Namespace, keptRevisions, true, hookTime
+		upgrade.DisableOpenAPIValidation = true
 		_, err = upgrade.RunWithContext(ctx, r.Name, r.Chart, r.Values)
 	}
 	if err != nil {
@@ -116,6 +118,8 @@ type Record struct {
 	Revision int
 	Deployed bool   // the last revision is the one that counts
 	Status   string // as helm calls it, with its words
+	// Values are those that it was installed with.
+	Values map[string]any
 }
 
 // Look reads the record of a release; false when there is none.
@@ -131,7 +135,7 @@ func Look(c *kube.Client, name, namespace string) (Record, bool, error) {
 	if err != nil {
 		return Record{}, false, fmt.Errorf("release %s: %w", name, err)
 	}
-	r := Record{Revision: last.Version, Deployed: last.Info.Status == release.StatusDeployed, Status: last.Info.Status.String()}
+	r := Record{Revision: last.Version, Deployed: last.Info.Status == release.StatusDeployed, Status: last.Info.Status.String(), Values: last.Config}
 	if last.Info.Description != "" {
 		r.Status += ": " + last.Info.Description
 	}

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/argocd"
@@ -148,7 +146,7 @@ func (c *cluster) authority() (*authority.Authority, error) {
 	return authority.Open(c.Dir.TLS(), "alertlab "+c.Dir.Lab(), authority.Log(c.Log("argocd")))
 }
 
-func (c *cluster) clientset() (kubernetes.Interface, error) {
+func (c *cluster) clientset() (argo.API, error) {
 	client, err := c.api()
 	if err != nil {
 		return nil, err
