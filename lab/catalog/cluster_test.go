@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/alertlab/alertlab/component"
+	argo "github.com/alertlab/alertlab/deployer/argocd"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -88,6 +89,66 @@ func resolvedReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 		}
 	}
 	return releases
+}
+
+// byArgo describes the same lab, deployed by Argo CD out of a bundle.
+func byArgo(t *testing.T, name string) state.Description {
+	desc := onK3d(t, name)
+	desc.Cluster.Deployer, desc.Cluster.Bundle = ArgoCD, "/site/alerts.bundle"
+	desc.Cluster.Charts = map[string]state.Chart{"argo-cd": {Version: "7.9.1", Images: []string{"quay.io/argoproj/argocd:v2.14.21", "redis:7"}}}
+	return desc
+}
+
+// The plan of a lab that Argo CD deploys, and what it makes of each component.
+func TestArgoCDPlan(t *testing.T) {
+	t.Parallel()
+	w := wanted(t, byArgo(t, "ci"))
+	seen := plan.Snapshot{}
+	for _, part := range w.Parts {
+		seen[part.Key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
+	}
+	fresh, err := plan.Make(w, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, filepath.Join("argocd", "ci-fresh.txt"), fresh.String())
+	for _, part := range w.Parts {
+		if r, err := component.Read(part.Input); err != nil || r.Chart == "" || part.Key == "argocd" || part.Key == "chart-registry" {
+			continue
+		}
+		text, err := argo.Render(part.Input)
+		if err != nil {
+			t.Fatalf("%s: %v", part.Key, err)
+		}
+		golden(t, filepath.Join("argocd", "ci-"+part.Key+".yaml"), text)
+		if strings.Contains(strings.ToLower(text), "password:") {
+			t.Errorf("%s has a password:\n%s", part.Key, text)
+		}
+	}
+	l := open(t, byArgo(t, "ci"))
+	if got := l.Accounts(byArgo(t, "ci")); !slices.Equal(got, []string{"argocd"}) {
+		t.Errorf("accounts %q", got)
+	}
+	if got := l.Accounts(onK3d(t, "ci")); len(got) > 0 {
+		t.Errorf("accounts without Argo CD: %q", got)
+	}
+}
+
+// Without a bundle it is upstream's chart; a bundle without the chart is refused before
+// anything is begun.
+func TestChartsOf(t *testing.T) {
+	t.Parallel()
+	if got, err := ChartsOf(Helm, ""); len(got) > 0 || err != nil {
+		t.Errorf("helm: %v, %v", got, err)
+	}
+	if got, err := ChartsOf(ArgoCD, ""); err != nil || got["argo-cd"].Version == "" {
+		t.Errorf("upstream: %v, %v", got, err)
+	}
+	for deployer, want := range map[string]string{"flux": "deployed by helm or argocd", ArgoCD: "the bundle cannot be used"} {
+		if _, err := ChartsOf(deployer, filepath.Join(t.TempDir(), "none")); fault.CodeOf(err) != fault.BadInput || !strings.Contains(fault.Text(err), want) {
+			t.Errorf("%s: %v", deployer, err)
+		}
+	}
 }
 
 // What the charts make of the values of real profiles.
