@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ import (
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/kubernetes/scheme"
 
+	"github.com/alertlab/alertlab/bundle"
+	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
 	argo "github.com/alertlab/alertlab/deployer/argocd"
 	"github.com/alertlab/alertlab/deployer/helm"
@@ -144,11 +147,42 @@ func TestChartsOf(t *testing.T) {
 	if got, err := ChartsOf(ArgoCD, ""); err != nil || got["argo-cd"].Version == "" {
 		t.Errorf("upstream: %v, %v", got, err)
 	}
+	own, err := charts.Load("kafka")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A chart of that name with one image, and a bundle without it.
+	with := bundled(t, &charts.Chart{Name: "argo-cd", Files: map[string][]byte{"Chart.yaml": []byte("apiVersion: v2\nname: argo-cd\nversion: 1.2.3\n"),
+		"templates/pod.yaml": []byte("kind: Pod\nspec:\n  containers:\n  - image: quay.io/argoproj/argocd:v1\n")}})
+	if got, err := ChartsOf(ArgoCD, with); err != nil || got["argo-cd"].Version != "1.2.3" || !slices.Equal(got["argo-cd"].Images, []string{"quay.io/argoproj/argocd:v1"}) {
+		t.Errorf("a bundle with it: %v, %v", got, err)
+	}
+	if _, err := ChartsOf(ArgoCD, bundled(t, own)); fault.CodeOf(err) != fault.StepFailed || !strings.Contains(fault.Text(err), "the bundle lacks the chart argo-cd") {
+		t.Errorf("a bundle without it: %v", err)
+	}
 	for deployer, want := range map[string]string{"flux": "deployed by helm or argocd", ArgoCD: "the bundle cannot be used"} {
 		if _, err := ChartsOf(deployer, filepath.Join(t.TempDir(), "none")); fault.CodeOf(err) != fault.BadInput || !strings.Contains(fault.Text(err), want) {
 			t.Errorf("%s: %v", deployer, err)
 		}
 	}
+}
+
+// bundled writes a bundle that holds a chart.
+func bundled(t *testing.T, c *charts.Chart) string {
+	t.Helper()
+	archive, err := c.Archive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	chart, file := filepath.Join(dir, c.Name+".tgz"), filepath.Join(dir, "a.bundle")
+	if err := os.WriteFile(chart, archive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bundle.Save(t.Context(), file, bundle.Contents{About: bundle.About{Stack: "test"}, Sources: []bundle.Source{bundle.Charts{chart}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // What the charts make of the values of real profiles.
