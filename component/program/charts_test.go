@@ -1,4 +1,4 @@
-package program
+package program_test
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/alertlab/alertlab/charts"
+	"github.com/alertlab/alertlab/component/program"
 	"github.com/alertlab/alertlab/lab/authority"
 )
 
@@ -63,7 +63,7 @@ func TestCharts(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := free(t)
-	p := Charts{Common: Common{Health: free(t), Log: slog.New(slog.NewTextHandler(io.Discard, nil))}, Listen: address, Folder: folder,
+	p := program.Charts{Common: common(t), Listen: address, Folder: folder,
 		Certificate: file("tls.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})),
 		Key:         file("tls.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -110,7 +110,7 @@ func TestCharts(t *testing.T) {
 	if response.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("DELETE: %s", response.Status)
 	}
-	if err := (Charts{Common: p.Common, Folder: filepath.Join(folder, "none")}).Run(t.Context()); err == nil {
+	if err := (program.Charts{Common: p.Common, Folder: filepath.Join(folder, "none")}).Run(t.Context()); err == nil {
 		t.Error("a folder that is not there was served")
 	}
 }
