@@ -150,7 +150,7 @@ func TestObserve(t *testing.T) {
 			a.Spec.Source.Helm.ValuesObject.Raw = []byte(strings.Replace(string(a.Spec.Source.Helm.ValuesObject.Raw), "31090", "31091", 1))
 		})}, state: plan.Present, drift: "in its Application source.helm.valuesObject.port 31090 -> 31091"},
 		"another chart": {cluster: fakeCluster{app: there(t, func(a *v1alpha1.Application) { a.Spec.Source.Chart = "kafka" }), away: "argocd-server: 0 of 1 ready"},
-			state: plan.Present, drift: "in its Application source.chart storage-classes -> kafka"},
+			state: plan.Present, drift: "in its Application source.chart \"storage-classes\" -> \"kafka\""},
 		"an object changed": {cluster: fakeCluster{app: there(t, func(a *v1alpha1.Application) {
 			a.Status.Sync.Status = v1alpha1.SyncStatusCodeOutOfSync
 			a.Status.Resources = []v1alpha1.ResourceStatus{{Kind: "StorageClass", Name: "fast", Status: v1alpha1.SyncStatusCodeOutOfSync}, {Kind: "StorageClass", Name: "slow", RequiresPruning: true}}
