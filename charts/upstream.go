@@ -3,7 +3,9 @@ package charts
 import (
 	"bytes"
 	_ "embed"
+	"path"
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -17,7 +19,8 @@ type Upstream struct {
 	Repository string `yaml:"repository"` // URL, of HTTP or OCI (oci://...)
 	Version    string `yaml:"version"`
 	AppVersion string `yaml:"appVersion"` // tag of the images
-	// Images are the repositories of the images that a lab runs of it.
+	// Images are the repositories of the images that a lab runs of it, or references
+	// where a tag is another one.
 	Images []string `yaml:"images"`
 }
 
@@ -48,6 +51,10 @@ func Pinned(name string) (Upstream, bool) {
 func (u Upstream) References() []string {
 	var refs []string
 	for _, repository := range u.Images {
+		if strings.Contains(path.Base(repository), ":") {
+			refs = append(refs, repository)
+			continue
+		}
 		refs = append(refs, repository+":"+u.AppVersion)
 	}
 	return refs

@@ -24,6 +24,7 @@ type choice struct {
 	profile, provider, stack string
 	nodeImage, bundle        string   // of a lab on Kubernetes
 	addressPool              string   // of one whose brokers have addresses of their own
+	deployer                 string   // of one on Kubernetes
 	set                      []string // path=value each, over the environment
 	existing                 onExisting
 	advertise                string
@@ -43,12 +44,14 @@ func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "k3d, kind: image of the nodes (environment: ALERTLAB_NODE_IMAGE; default: k3s, kind's own)")
 	c.Flags().StringVar(&ch.bundle, "bundle", "", "k3d, kind: file with the images (environment: ALERTLAB_BUNDLE; default: nodes pull)")
 	c.Flags().StringVar(&ch.addressPool, "address-pool", "", "addresses for brokers, FIRST-LAST or a prefix, or "+ownPool+" (environment: ALERTLAB_ADDRESS_POOL)")
+	c.Flags().StringVar(&ch.deployer, "deployer", "", "k3d, kind: what brings components, helm or argocd (environment: ALERTLAB_DEPLOYER; default: helm)")
 	ch.existing.flags(c)
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "ADDRESS or ADDRESS:PORT at which others reach the lab, or "+onLoopback+" (default: as before)")
 	ch.advertiseSet = func() bool { return c.Flags().Changed("advertise") }
 	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
+	must(c.RegisterFlagCompletionFunc("deployer", cobra.FixedCompletions(catalog.Deployers(), cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(catalog.Providers(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
@@ -56,7 +59,7 @@ func (ch *choice) flags(c *cobra.Command) {
 // and the other way round.
 func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 	words := []string{c.Root().Name(), verb}
-	for _, name := range append([]string{"lab", "profile", "provider", "stack", "node-image", "bundle", "address-pool", "advertise"}, existingFlags...) {
+	for _, name := range append([]string{"lab", "profile", "provider", "stack", "node-image", "bundle", "address-pool", "deployer", "advertise"}, existingFlags...) {
 		if f := c.Flag(name); f.Changed && f.Value.Type() == "bool" {
 			words = append(words, "--"+name+"="+f.Value.String())
 		} else if f.Changed {
@@ -144,20 +147,21 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 		}
 	}
 	desc.Published = a.getenv(ownimage.Marker) != "" && desc.Advertise != ""
-	desc.Cluster, err = a.madeOf(desc.Provider, before.Cluster, ch)
+	desc.Cluster, err = a.madeOf(desc, known, before.Cluster, ch)
 	return desc, err
 }
 
 // madeOf says what a lab on Kubernetes is made of: flags, else environment, else what
 // it was made of before. Its own image is always this program's.
-func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cluster, error) {
+func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, ch choice) (state.Cluster, error) {
+	provider := desc.Provider
 	if given := ch.existing.given(); provider != catalog.Existing && len(given) > 0 {
 		slices.Sort(given)
 		return before, fault.New(fault.BadInput, strings.Join(given, ", ")+": only for a cluster that is there already", "this lab is on provider "+provider, "alertlab up --provider "+catalog.Existing+" --context NAME")
 	}
 	if provider == catalog.Embedded {
-		if ch.nodeImage != "" || ch.bundle != "" || ch.addressPool != "" {
-			return before, fault.New(fault.BadInput, "--node-image, --bundle and --address-pool are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
+		if ch.nodeImage != "" || ch.bundle != "" || ch.addressPool != "" || ch.deployer != "" {
+			return before, fault.New(fault.BadInput, "--node-image, --bundle, --address-pool and --deployer are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
 		}
 		return before, nil
 	}
@@ -174,8 +178,20 @@ func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cl
 	if c.AddressPool = first(ch.addressPool, a.getenv("ALERTLAB_ADDRESS_POOL"), before.AddressPool); c.AddressPool == ownPool {
 		c.AddressPool = ""
 	}
-	if c.Charts, err = catalog.BundledCharts(c.Bundle); err != nil {
+	was := first(before.Deployer, catalog.Helm)
+	if !known {
+		was = ""
+	}
+	c.Deployer = first(ch.deployer, a.getenv("ALERTLAB_DEPLOYER"), was, catalog.Helm)
+	if err := catalog.CheckDeployer(c.Deployer, provider); err != nil {
 		return c, err
+	}
+	if c.Charts, err = catalog.BundledCharts(c.Deployer, c.Bundle); err != nil {
+		return c, err
+	}
+	if known && c.Deployer != was {
+		return c, fault.New(fault.BadInput, fmt.Sprintf("lab %s is deployed by %s and cannot change to %s", desc.Name, was, c.Deployer),
+			"what one deployer made the other one does not know", fmt.Sprintf("alertlab up --lab ANOTHER --deployer %s   # or alertlab down --purge, which deletes the lab, then again", c.Deployer))
 	}
 	if provider == catalog.Existing {
 		if err := a.placed(&c, before, ch.existing); err != nil {

@@ -60,7 +60,7 @@ func Main(argv []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|kubeconfig|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema|doctor)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|kubeconfig|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema|doctor|open)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -98,8 +98,8 @@ the names, listeners, users, schemas and wire formats of the real system.
 Exit codes: 0 ok, 1 a step failed, 2 bad input, 3 the lab is not there,
 4 a smoke check failed, 130 interrupted.
 
-Environment: ALERTLAB_LAB, ALERTLAB_PROFILE and ALERTLAB_PROVIDER stand for the
-flags of these names; ALERTLAB_STATE_DIR is the directory of all labs (default:
+Environment: ALERTLAB_LAB, ALERTLAB_PROFILE, ALERTLAB_PROVIDER and ALERTLAB_DEPLOYER
+stand for the flags of these names; ALERTLAB_STATE_DIR is the directory of all labs (default:
 $XDG_STATE_HOME/alertlab, else ~/.local/state/alertlab). Single values of a
 profile: see "alertlab up --help".`,
 		Example: `  alertlab up                    # bring the lab up; it stays in the background
@@ -129,7 +129,7 @@ profile: see "alertlab up --help".`,
 		title string
 		verbs []*cobra.Command
 	}{
-		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.logs(), a.support(), a.doctor()}},
+		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.logs(), a.support(), a.doctor(), a.open()}},
 		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
 		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
 		{"Environments:", []*cobra.Command{a.profile(), a.bundle()}},

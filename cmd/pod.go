@@ -23,7 +23,7 @@ func (a *app) pod() *cobra.Command {
 		Use: "pod", Hidden: true,
 		Short: "Run one program of the lab in a pod (started by the charts)",
 	}
-	c.AddCommand(a.podRegistry(), a.podFront(), a.podStore(), a.podIngester(), a.podServer(), a.podPlayer())
+	c.AddCommand(a.podRegistry(), a.podFront(), a.podStore(), a.podIngester(), a.podServer(), a.podPlayer(), a.podCharts())
 	return c
 }
 
@@ -170,6 +170,21 @@ func (a *app) podPlayer() *cobra.Command {
 			return err
 		}
 		return program.Player{Common: f.common, Login: login, Source: *source, Topic: *topic, Interval: *interval}.Run(c.Context())
+	}
+	return c
+}
+
+func (a *app) podCharts() *cobra.Command {
+	c, f := a.podVerb("chart-registry", "Serve this program's charts to Argo CD")
+	f.listens(c, ":8443")
+	folder := c.Flags().String("folder", "", "folder that keeps the charts")
+	certificate := c.Flags().String("certificate", "", "PEM file of the certificate to show")
+	key := c.Flags().String("key", "", "PEM file of its key")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *folder == "" || *certificate == "" || *key == "" {
+			return fault.New(fault.BadInput, "the registry cannot begin", "it needs --folder, --certificate and --key", "alertlab pod --help")
+		}
+		return program.Charts{Common: f.common, Listen: f.listen, Folder: *folder, Certificate: *certificate, Key: *key}.Run(c.Context())
 	}
 	return c
 }

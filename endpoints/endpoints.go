@@ -18,6 +18,8 @@ type Endpoints struct {
 	Simulator   Simulator   `json:"simulator"`
 	AlertDB     AlertDB     `json:"alertDatabase"`
 	ObjectStore ObjectStore `json:"objectStore"`
+	// ArgoCD is where a lab that Argo CD deploys is seen and synced; zero elsewhere.
+	ArgoCD ArgoCD `json:"argocd,omitzero"`
 	// Hosts are the host names of the profile, for whoever can have them
 	// resolved: the lab itself announces addresses.
 	Hosts []Host `json:"hosts,omitempty"`
@@ -142,12 +144,24 @@ type ObjectStore struct {
 	SchemaBucket string `json:"schemaBucket"` // may be the same bucket
 }
 
+// ArgoCD is the Argo CD of a lab.
+type ArgoCD struct {
+	URL    string `json:"url"`
+	User   string `json:"user"`   // who may do everything; its password is in Credentials.Accounts
+	CAFile string `json:"caFile"` // PEM file of the authority that signed its certificate
+	// Application is the parent of all others.
+	Application string `json:"application"`
+}
+
 // Credentials are the secrets of a lab. They live in one file with mode 0600
 // and are never part of a plan, an event or a log.
 type Credentials struct {
 	Kafka       map[string]string `json:"kafka"` // user -> password
 	ObjectStore Keys              `json:"objectStore"`
 	Tokens      map[string]string `json:"tokens,omitempty"` // name -> secret
+	// Accounts are the administrators of programs of others, e.g. argocd: name of the
+	// program -> password.
+	Accounts map[string]string `json:"accounts,omitempty"`
 }
 
 // Keys is an S3 key pair.

@@ -39,6 +39,20 @@ var networks = []string{"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.
 // Want describes the authority of a lab. given is the range of addresses that the user
 // gives, if any.
 func Want(p *profiles.Profile, lab component.Lab, given string) plan.Want {
+	in := inputOf(p, lab, given)
+	return plan.Want{
+		Title: fmt.Sprintf("the lab's own authority, for its names and private addresses only, as Secrets %s and %s", in.Trust, in.Issuer),
+		Input: plan.Input(in), Outputs: []string{"ca", "ca-file"}, Behind: "cluster",
+	}
+}
+
+// Open opens the authority that Want describes, for who needs it beside this component
+// or before it, and makes it where there is none.
+func Open(folder string, p *profiles.Profile, lab component.Lab, given string, options ...authority.Option) (*authority.Authority, error) {
+	return open(folder, inputOf(p, lab, given), options...)
+}
+
+func inputOf(p *profiles.Profile, lab component.Lab, given string) input {
 	in := input{Lab: lab.Name, Namespace: component.Namespace, Trust: p.Kafka.Cluster + "-cluster-ca-cert", Issuer: certmanager.Authority,
 		Domains: []string{lab.Domain(), "localhost", "svc", "svc.cluster.local"}, Networks: slices.Clone(networks)}
 	for _, h := range p.HostNames() {
@@ -47,10 +61,7 @@ func Want(p *profiles.Profile, lab component.Lab, given string) plan.Want {
 	slices.Sort(in.Domains)
 	in.Domains = slices.Compact(in.Domains)
 	in.Networks = append(in.Networks, beyond(given)...)
-	return plan.Want{
-		Title: fmt.Sprintf("the lab's own authority, for its names and private addresses only, as Secrets %s and %s", in.Trust, in.Issuer),
-		Input: plan.Input(in), Outputs: []string{"ca", "ca-file"}, Behind: "cluster",
-	}
+	return in
 }
 
 // beyond are the networks of a range that is not private: those of 256 addresses that
@@ -84,7 +95,7 @@ type part struct {
 	open   func() (API, error)
 }
 
-func (p *part) authority(in input) (*authority.Authority, error) {
+func open(folder string, in input, options ...authority.Option) (*authority.Authority, error) {
 	var nets []*net.IPNet
 	for _, text := range in.Networks {
 		_, n, err := net.ParseCIDR(text)
@@ -93,7 +104,7 @@ func (p *part) authority(in input) (*authority.Authority, error) {
 		}
 		nets = append(nets, n)
 	}
-	return authority.Open(p.folder, "alertlab "+in.Lab, authority.Only(in.Domains, nets))
+	return authority.Open(folder, "alertlab "+in.Lab, append(options, authority.Only(in.Domains, nets))...)
 }
 
 func secrets(in input, a *authority.Authority) ([]kube.Secret, error) {
@@ -117,7 +128,7 @@ func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	if err := json.Unmarshal(look.Last, &in); err != nil {
 		return plan.Observation{}, err
 	}
-	a, err := p.authority(in)
+	a, err := open(p.folder, in)
 	if err != nil {
 		return plan.Observation{}, err
 	}
@@ -144,7 +155,7 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err := json.Unmarshal(order.Input, &in); err != nil {
 		return nil, err
 	}
-	a, err := p.authority(in)
+	a, err := open(p.folder, in)
 	if err != nil {
 		return nil, err
 	}

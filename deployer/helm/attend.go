@@ -6,11 +6,41 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/event"
 )
+
+// Attendance is what is known of the pods of a release beside its gates: what they
+// write, and how they were seen last. The zero value is one of nobody yet.
+type Attendance struct {
+	hearing sync.Once
+
+	mu   sync.Mutex
+	pods []kube.Pod // as last seen
+}
+
+// Listen begins to follow the release's pods, once, for as long as this process lives.
+// Only who applies a release or owns it listens: who looks may be a process that only
+// plans. Nothing is done where nobody hears; since says from when on what they wrote is
+// news, nil: from now on, the zero time: all that there is.
+func (a *Attendance) Listen(target interface {
+	Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string))
+}, r component.Release, since func() time.Time, hear func(pod, line string)) {
+	if hear == nil {
+		return
+	}
+	a.hearing.Do(func() {
+		from := time.Now()
+		if since != nil {
+			from = since()
+		}
+		go target.Follow(context.Background(), r.Namespace, r.Selector(), from, hear)
+	})
+}
 
 // Attend follows what the pods of a release write that this process did not apply, given
 // its input as it was last applied: a runner that found nothing to do listens too.
@@ -20,19 +50,21 @@ func (p *Part) Attend(input json.RawMessage) {
 		return // of another version; its next step listens
 	}
 	if target, err := p.Open(); err == nil {
-		p.hear(target, r)
+		p.Listen(target, r, p.Since, p.Hear)
 	}
 }
 
-// see remembers the pods of a release, and gives them as a sentence, "" for none.
-func (p *Part) see(ctx context.Context, target Target, r component.Release) string {
+// See remembers the pods of a release, and gives them as a sentence, "" for none.
+func (a *Attendance) See(ctx context.Context, target interface {
+	Pods(ctx context.Context, namespace, selector string) ([]kube.Pod, error)
+}, r component.Release) string {
 	pods, err := target.Pods(ctx, r.Namespace, r.Selector())
 	if err != nil {
 		pods = nil // the observation itself says what is wrong
 	}
-	p.mu.Lock()
-	p.pods = pods
-	p.mu.Unlock()
+	a.mu.Lock()
+	a.pods = pods
+	a.mu.Unlock()
 	return sentence(pods)
 }
 
@@ -68,13 +100,13 @@ func sentence(pods []kube.Pod) string {
 }
 
 // Activity gives programs the pods as they were last seen; people read what was observed.
-func (p *Part) Activity() event.Activity {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.pods) == 0 {
+func (a *Attendance) Activity() event.Activity {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.pods) == 0 {
 		return event.Activity{}
 	}
-	detail, err := json.Marshal(map[string]any{"pods": p.pods})
+	detail, err := json.Marshal(map[string]any{"pods": a.pods})
 	if err != nil {
 		panic(err) // names and numbers
 	}

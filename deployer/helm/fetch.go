@@ -42,7 +42,8 @@ func InBundle(file string) ([]charts.Upstream, error) {
 			continue
 		}
 		version := versions[len(versions)-1]
-		if slices.Contains(versions, pin.Version) {
+		pinned := slices.Contains(versions, pin.Version)
+		if pinned {
 			version = pin.Version
 		}
 		c, err := fromBundle(b, pin.Name, version)
@@ -50,7 +51,7 @@ func InBundle(file string) ([]charts.Upstream, error) {
 			return nil, err
 		}
 		pin.Version = version
-		if c.Metadata.AppVersion != "" {
+		if c.Metadata.AppVersion != "" && !pinned {
 			pin.AppVersion = c.Metadata.AppVersion
 		}
 		found = append(found, pin)

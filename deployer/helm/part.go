@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -127,24 +126,7 @@ type Part struct {
 	// all that there is.
 	Since func() time.Time
 
-	hearing sync.Once
-
-	mu   sync.Mutex
-	pods []kube.Pod // as last seen
-}
-
-// hear begins to follow the release's pods, once. Only who applies it or owns it listens:
-// who looks may be a process that only plans.
-func (p *Part) hear(target Target, r component.Release) {
-	if p.Hear != nil {
-		p.hearing.Do(func() {
-			since := time.Now()
-			if p.Since != nil {
-				since = p.Since()
-			}
-			go target.Follow(context.Background(), r.Namespace, r.Selector(), since, p.Hear)
-		})
-	}
+	Attendance
 }
 
 // Observe implements plan.Part. A release whose workloads do not run as they should
@@ -200,7 +182,7 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	pods := p.see(ctx, target, r)
+	pods := p.See(ctx, target, r)
 	if pods != "" {
 		o.Why += "; " + pods
 	}
@@ -245,7 +227,7 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 			return nil, err
 		}
 	}
-	p.hear(target, r)
+	p.Listen(target, r, p.Since, p.Hear)
 	return r.Outputs, nil
 }
 
@@ -302,33 +284,7 @@ func (p *Part) Wait(ctx context.Context, gate plan.Gate, order plan.Order, seen 
 	if !ok {
 		return fmt.Errorf("gate %s: nobody can look at it", gate.Name)
 	}
-	return poll(ctx, func() (bool, error) {
-		open, what, err := probe(ctx, r)
-		if err == nil && !open {
-			seen(what)
-		}
-		return open, err
-	})
-}
-
-// poll asks from outside, where there is nothing to watch, a little less often each
-// time.
-func poll(ctx context.Context, ask func() (bool, error)) error {
-	pause := 20 * time.Millisecond
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-		if open, err := ask(); err != nil || open {
-			return err
-		}
-		timer.Reset(pause)
-		pause = min(pause*3/2, 500*time.Millisecond)
-	}
+	return probe.Wait(ctx, r, seen)
 }
 
 var _ interface {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"time"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
@@ -73,7 +75,8 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		install := action.NewInstall(cfg)
 		install.Labels = labels
-		install.ReleaseName, install.Namespace, install.CreateNamespace = r.Name, r.Namespace, true
+		install.ReleaseName, install.Namespace, install.CreateNamespace, install.Timeout = r.Name, r.Namespace, true, hookTime
+		install.DisableOpenAPIValidation = true // the API server validates, and Helm would get its whole schema first
 		_, err = install.RunWithContext(ctx, r.Chart, r.Values)
 	case err == nil:
 		if last.Info.Status.IsPending() {
@@ -86,7 +89,8 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 		}
 		upgrade := action.NewUpgrade(cfg)
 		upgrade.Labels = labels
-		upgrade.Namespace, upgrade.MaxHistory, upgrade.ResetValues = r.Namespace, keptRevisions, true
+		upgrade.Namespace, upgrade.MaxHistory, upgrade.ResetValues, upgrade.Timeout = r.Namespace, keptRevisions, true, hookTime
+		upgrade.DisableOpenAPIValidation = true
 		_, err = upgrade.RunWithContext(ctx, r.Name, r.Chart, r.Values)
 	}
 	if err != nil {
@@ -115,8 +119,15 @@ func whose(r *release.Release) string {
 	return "no lab's"
 }
 
+// hookTime bounds the jobs that charts of others run before or after their objects are
+// there. It is helm's own.
+const hookTime = 5 * time.Minute
+
 // keptRevisions bounds the records of a release, each of which is a Secret.
 const keptRevisions = 5
+
+// FromArchive reads a chart as helm packages one.
+func FromArchive(archive io.Reader) (*chart.Chart, error) { return loader.LoadArchive(archive) }
 
 // Uninstall removes a release; one that is not there is not missed.
 func Uninstall(c *kube.Client, r Release) error {

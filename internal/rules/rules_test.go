@@ -201,6 +201,7 @@ func TestPlanted(t *testing.T) {
 		{"leaves", "charts", "lab/plan"},
 		{"components know no deployer", "component/kafka", "deployer/helm"},
 		{"deployers know no provider", "deployer/helm", "provider/k3d"},
+		{"one place for Argo CD's client", "lab/catalog", "github.com/argoproj/argo-cd/v2/pkg/apiclient"},
 		{"the cluster's provider makes clusters", "provider/k3d", "component"},
 		{"Kubernetes' libraries have their rooms", "lab/catalog", "k8s.io/client-go/kubernetes"},
 		{"Kubernetes' libraries have their rooms", "cmd", "github.com/docker/docker/client"},

@@ -159,7 +159,11 @@ func (a *Authority) publish() error {
 }
 
 // File is the path of the certificate that clients trust, as PEM.
-func (a *Authority) File() string { return filepath.Join(a.folder, publicFile) }
+func (a *Authority) File() string { return File(a.folder) }
+
+// File is the path at which an authority in a folder keeps the certificate that clients
+// trust, whether there is one or not.
+func File(folder string) string { return filepath.Join(folder, publicFile) }
 
 // PEM is the certificate that clients trust.
 func (a *Authority) PEM() []byte {

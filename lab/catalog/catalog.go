@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/endpoints"
@@ -64,6 +65,7 @@ func entries() map[string]entry {
 	maps.Copy(table, loadBalancerEntries())
 	maps.Copy(table, existingEntries())
 	maps.Copy(table, certificateEntries())
+	maps.Copy(table, argoEntries())
 	return table
 }
 
@@ -117,7 +119,7 @@ func stackOf(desc state.Description) (*stacks.Stack, error) {
 		return nil, fault.New(fault.BadInput, fmt.Sprintf("the stack %s does not run on provider %s", stack.Name, desc.Provider),
 			"there it would have no implementations; these have: "+strings.Join(others, ", "), "alertlab up --provider "+desc.Provider+" --stack "+first(others, "NAME"))
 	}
-	return stack, nil
+	return stack.With(deployer(desc)), nil
 }
 
 func first(list []string, otherwise string) string {
@@ -203,6 +205,9 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 			return w, err
 		}
 	}
+	if desc.Cluster.Deployer == ArgoCD {
+		byApplications(desc.Name, w.Parts)
+	}
 	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
 	return w, nil
 }
@@ -219,6 +224,14 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 	return credentials.Users(p), nil
 }
 
+// Accounts implements runner.Lab.
+func (l *Lab) Accounts(desc state.Description) []string {
+	if desc.Cluster.Deployer == ArgoCD {
+		return []string{argocd.Account}
+	}
+	return nil
+}
+
 // Wanted implements runner.Lab.
 func (l *Lab) Wanted(desc state.Description) (plan.Wanted, error) { return Wanted(desc) }
 
@@ -228,5 +241,9 @@ func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]st
 	if err != nil {
 		return endpoints.Endpoints{}, err
 	}
-	return inprocess.Card(desc, p, conceded, outputs), nil
+	card := inprocess.Card(desc, p, conceded, outputs)
+	if out := outputs["argocd"]; out["url"] != "" && desc.Cluster.Deployer == ArgoCD {
+		card.ArgoCD = endpoints.ArgoCD{URL: out["url"], User: argocd.Admin, CAFile: out["ca-file"], Application: argocd.Parent}
+	}
+	return card, nil
 }

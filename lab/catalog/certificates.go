@@ -8,7 +8,7 @@ import (
 	"github.com/alertlab/alertlab/component/authority"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/kafka"
-	"github.com/alertlab/alertlab/deployer/helm"
+	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
@@ -27,11 +27,11 @@ func certificateEntries() map[string]entry {
 			},
 			choose: withCertificates("secrets"),
 		},
-		"cert-manager/helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager", nil), choose: withCertificates("helm")},
-		"certificates/helm": {want: released(certmanager.WantCertificates), inCluster: watchedByHelm("certificates", certmanager.Watched()), choose: withCertificates("helm")},
+		"cert-manager/helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager"), choose: withCertificates("helm")},
+		"certificates/helm": {want: released(certmanager.WantCertificates), inCluster: watched("certificates", certmanager.Watched()), choose: withCertificates("helm")},
 		"kafka/apache-kafka": {want: released(kafka.Want), inCluster: func(c *cluster) plan.Part {
 			probes := func(c *cluster) map[string]component.Probe { return kafka.Probes(c.Secrets) }
-			return trusting{byHelm("kafka", probes)(c).(*helm.Part), c.Secrets.Trust}
+			return trusting{deployed("kafka", probes)(c).(release), c.Secrets.Trust}
 		}},
 	}
 }
@@ -46,10 +46,17 @@ func withCertificates(implementation string) func(*profiles.Profile) string {
 	}
 }
 
+// release is the part of one, by either deployer.
+type release interface {
+	plan.Part
+	plan.Waiter
+	Activity() event.Activity
+}
+
 // trusting is the brokers, which say how all logins of the lab reach them: under the
 // authority that their listener has, or in plain text.
 type trusting struct {
-	*helm.Part
+	release
 	trust func(pem []byte) error
 }
 
@@ -66,7 +73,7 @@ func (t trusting) Observe(ctx context.Context, look plan.Look) (plan.Observation
 	if err := t.trust([]byte(ca)); err != nil {
 		return plan.Observation{}, err
 	}
-	return t.Part.Observe(ctx, look)
+	return t.release.Observe(ctx, look)
 }
 
 // Apply implements plan.Part.
@@ -78,7 +85,7 @@ func (t trusting) Apply(ctx context.Context, order plan.Order) (map[string]strin
 	if err := t.trust([]byte(r.Outputs["ca"])); err != nil {
 		return nil, err
 	}
-	return t.Part.Apply(ctx, order)
+	return t.release.Apply(ctx, order)
 }
 
 // fitCertificates says why a profile's encryption finds nothing that makes its

@@ -23,6 +23,7 @@ import (
 	"github.com/alertlab/alertlab/component/schemaregistry"
 	"github.com/alertlab/alertlab/component/simulator"
 	"github.com/alertlab/alertlab/component/storageclasses"
+	argo "github.com/alertlab/alertlab/deployer/argocd"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/internal/ownimage"
@@ -44,6 +45,8 @@ type cluster struct {
 	engine *k3d.Docker  // of a lab on k3d, else nil
 	kind   *kind.Docker // of a lab on kind, else nil
 
+	argo *argo.Session // nil where Argo CD does not deploy
+
 	mu         sync.Mutex
 	kubeconfig []byte // that client was made of
 	client     *kube.Client
@@ -56,6 +59,9 @@ func newCluster(h *embedded.Host, desc state.Description) *cluster {
 		c.engine = &k3d.Docker{Log: h.Log("cluster"), Bundle: desc.Cluster.Bundle}
 	case Kind:
 		c.kind = &kind.Docker{Log: h.Log("cluster")}
+	}
+	if desc.Cluster.Deployer == ArgoCD {
+		c.argo = c.session()
 	}
 	return c
 }
@@ -95,20 +101,34 @@ func lastWritten(log string) func() time.Time {
 	}
 }
 
-// byHelm makes the part of a release; name is its log.
-func byHelm(name string, probes func(*cluster) map[string]component.Probe) func(*cluster) plan.Part {
+// deployed makes the part of a release of ours, by the lab's deployer; name is its log.
+func deployed(name string, probes func(*cluster) map[string]component.Probe) func(*cluster) plan.Part {
 	return func(c *cluster) plan.Part {
-		log := c.Log(name)
-		p := &helm.Part{Say: func(line string) { log.Info(line) }, Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (helm.Target, error) {
-			client, err := c.api()
-			return helm.Cluster{Client: client}, err
-		}, Fetch: helm.FromBundle(c.bundle)}
-		p.Since = lastWritten(c.Dir.Log(name))
-		if probes != nil {
-			p.Probes = probes(c)
+		if c.argo != nil {
+			return c.byArgoCD(name, probes)
 		}
-		return p
+		return c.byHelm(name, probes)
 	}
+}
+
+// byHelm makes the part of a release that Helm brings.
+func (c *cluster) byHelm(name string, probes func(*cluster) map[string]component.Probe) *helm.Part {
+	log := c.Log(name)
+	p := &helm.Part{Say: func(line string) { log.Info(line) }, Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (helm.Target, error) {
+		client, err := c.api()
+		return helm.Cluster{Client: client}, err
+	}, Fetch: helm.FromBundle(c.bundle)}
+	p.Since = lastWritten(c.Dir.Log(name))
+	if probes != nil {
+		p.Probes = probes(c)
+	}
+	return p
+}
+
+// byHelm makes the part of a release of others' charts, which Helm brings under every
+// deployer: Argo CD's registry of charts has ours.
+func byHelm(name string) func(*cluster) plan.Part {
+	return func(c *cluster) plan.Part { return c.byHelm(name, nil) }
 }
 
 // asks adapts probes that need nothing of the lab.
@@ -129,6 +149,9 @@ func labOf(desc state.Description) component.Lab {
 	for _, c := range desc.Cluster.Charts {
 		if u, ok := charts.Pinned(c.Name); ok {
 			u.Version, u.AppVersion = c.Version, c.AppVersion
+			if len(c.Images) > 0 {
+				u.Images = c.Images
+			}
 			lab.Charts = append(lab.Charts, u)
 		}
 	}
@@ -161,13 +184,13 @@ func clusterEntries() map[string]entry {
 				return client.Clientset, nil
 			})
 		}},
-		"storage-classes/local-path":           {want: released(storageclasses.Want), inCluster: byHelm("storage-classes", nil)},
-		"object-store/versitygw-pod":           {want: released(objectstore.Want), inCluster: byHelm("object-store", asks(objectstore.Probes))},
-		"schema-registry/built-in-pod":         {want: released(schemaregistry.Want), inCluster: byHelm("schema-registry", asks(schemaregistry.Probes))},
-		"registry-front/built-in-pod":          {want: released(registryfront.Want), inCluster: byHelm("registry-front", asks(registryfront.Probes))},
-		"alert-database-ingester/built-in-pod": {want: released(alertdatabase.WantIngester), inCluster: byHelm("alert-database-ingester", nil)},
-		"alert-database-server/built-in-pod":   {want: released(alertdatabase.WantServer), inCluster: byHelm("alert-database-server", asks(alertdatabase.Probes))},
-		"simulator/built-in-pod":               {want: released(simulator.Want), inCluster: byHelm("simulator", nil)},
+		"storage-classes/local-path":           {want: released(storageclasses.Want), inCluster: deployed("storage-classes", nil)},
+		"object-store/versitygw-pod":           {want: released(objectstore.Want), inCluster: deployed("object-store", asks(objectstore.Probes))},
+		"schema-registry/built-in-pod":         {want: released(schemaregistry.Want), inCluster: deployed("schema-registry", asks(schemaregistry.Probes))},
+		"registry-front/built-in-pod":          {want: released(registryfront.Want), inCluster: deployed("registry-front", asks(registryfront.Probes))},
+		"alert-database-ingester/built-in-pod": {want: released(alertdatabase.WantIngester), inCluster: deployed("alert-database-ingester", nil)},
+		"alert-database-server/built-in-pod":   {want: released(alertdatabase.WantServer), inCluster: deployed("alert-database-server", asks(alertdatabase.Probes))},
+		"simulator/built-in-pod":               {want: released(simulator.Want), inCluster: deployed("simulator", nil)},
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,9 +23,12 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
 
+	"github.com/alertlab/alertlab/bundle"
+	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
+	argo "github.com/alertlab/alertlab/deployer/argocd"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/inprocess"
@@ -109,6 +114,176 @@ func resolvedReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 		}
 	}
 	return releases
+}
+
+// byArgo describes the same lab, deployed by Argo CD out of a bundle.
+func byArgo(t *testing.T, name string) state.Description {
+	desc := onK3d(t, name)
+	desc.Cluster.Deployer, desc.Cluster.Bundle = ArgoCD, "/site/alerts.bundle"
+	desc.Cluster.Charts = []state.Chart{{Name: "argo-cd", Version: "7.9.1", AppVersion: "v2.14.21", Images: []string{"quay.io/argoproj/argocd:v2.14.21", "redis:7"}}}
+	return desc
+}
+
+// digest is that of a chart's content, in its version.
+var digest = regexp.MustCompile(`\+[0-9a-f]{12}\b`)
+
+// The plan of a lab that Argo CD deploys, and what it makes of each component.
+func TestArgoCDPlan(t *testing.T) {
+	t.Parallel()
+	w := wanted(t, byArgo(t, "ci"))
+	seen := plan.Snapshot{}
+	for _, part := range w.Parts {
+		seen[part.Key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
+	}
+	fresh, err := plan.Make(w, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, filepath.Join("argocd", "ci-fresh.txt"), fresh.String())
+	for _, part := range w.Parts {
+		if r, err := component.Read(part.Input); err != nil || r.Chart == "" || part.Key == "argocd" || part.Key == "chart-registry" {
+			continue
+		}
+		text, err := argo.Render(part.Input)
+		if err != nil {
+			t.Fatalf("%s: %v", part.Key, err)
+		}
+		// Versions change with every edit of a chart.
+		golden(t, filepath.Join("argocd", "ci-"+part.Key+".yaml"), digest.ReplaceAllString(text, "+DIGEST"))
+		if strings.Contains(strings.ToLower(text), "password:") {
+			t.Errorf("%s has a password:\n%s", part.Key, text)
+		}
+	}
+	l := open(t, byArgo(t, "ci"))
+	if got := l.Accounts(byArgo(t, "ci")); !slices.Equal(got, []string{"argocd"}) {
+		t.Errorf("accounts %q", got)
+	}
+	if got := l.Accounts(onK3d(t, "ci")); len(got) > 0 {
+		t.Errorf("accounts without Argo CD: %q", got)
+	}
+}
+
+// Argo CD's chart is a chart of others like the rest: the pinned one, or the bundle's
+// with the images that it renders.
+func TestBundledCharts(t *testing.T) {
+	t.Parallel()
+	if got, err := BundledCharts(ArgoCD, ""); len(got) > 0 || err != nil {
+		t.Errorf("no bundle: %v, %v", got, err)
+	}
+	desc := onK3d(t, "ci")
+	p, _, err := profileOf(desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := images(p, desc); slices.ContainsFunc(got, func(ref string) bool { return strings.Contains(ref, "argocd") }) {
+		t.Errorf("by Helm: %q", got)
+	}
+	desc.Cluster.Deployer = ArgoCD
+	if got := images(p, desc); !slices.Contains(got, "quay.io/argoproj/argocd:v2.14.21") || !slices.Contains(got, "public.ecr.aws/docker/library/redis:7.0.15-alpine") {
+		t.Errorf("the pinned chart: %q", got)
+	}
+	// A chart of that name with one image, and a bundle without it.
+	with := bundleOf(t, &charts.Chart{Name: "argo-cd", Files: map[string][]byte{"Chart.yaml": []byte("apiVersion: v2\nname: argo-cd\nversion: 1.2.3\nappVersion: v1\n"),
+		"templates/pod.yaml": []byte("kind: Pod\nspec:\n  containers:\n  - image: quay.io/other/argocd:v1\n")}})
+	if got, err := BundledCharts(Helm, with); len(got) > 0 || err != nil {
+		t.Errorf("by Helm: %v, %v", got, err)
+	}
+	if desc.Cluster.Charts, err = BundledCharts(ArgoCD, with); err != nil || len(desc.Cluster.Charts) != 1 || desc.Cluster.Charts[0].Version != "1.2.3" {
+		t.Errorf("a bundle with it: %v, %v", desc.Cluster.Charts, err)
+	}
+	if got := images(p, desc); !slices.Contains(got, "quay.io/other/argocd:v1") || slices.Contains(got, "quay.io/argoproj/argocd:v2.14.21") {
+		t.Errorf("the bundle's: %q", got)
+	}
+	if missing := missingCharts(p, desc); len(missing) > 0 {
+		t.Errorf("missing: %q", missing)
+	}
+	own, err := charts.Load("kafka")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if desc.Cluster.Charts, err = BundledCharts(ArgoCD, bundleOf(t, own)); err != nil {
+		t.Fatal(err)
+	}
+	if missing := missingCharts(p, desc); !slices.Equal(missing, []string{"the chart argo-cd"}) {
+		t.Errorf("missing: %q", missing)
+	}
+	if _, err := BundledCharts(ArgoCD, filepath.Join(t.TempDir(), "none")); fault.CodeOf(err) != fault.BadInput || !strings.Contains(fault.Text(err), "the bundle cannot be used") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestDeployerRefused(t *testing.T) {
+	t.Parallel()
+	for _, tc := range [][3]string{{"flux", K3d, "deployed by helm or argocd"}, {ArgoCD, Existing, "Argo CD deploys to clusters of k3d and kind only"}} {
+		if err := CheckDeployer(tc[0], tc[1]); fault.CodeOf(err) != fault.BadInput || !strings.Contains(fault.Text(err), tc[2]) {
+			t.Errorf("%s on %s: %v", tc[0], tc[1], err)
+		}
+	}
+	for _, provider := range []string{K3d, Kind, Existing} {
+		if err := CheckDeployer(Helm, provider); err != nil {
+			t.Errorf("%s: %v", provider, err)
+		}
+	}
+	if err := CheckDeployer(ArgoCD, Kind); err != nil {
+		t.Error(err)
+	}
+}
+
+// Charts of others are Helm's under Argo CD too, and no Application is over them.
+func TestArgoCDBesideHelm(t *testing.T) {
+	t.Parallel()
+	for _, provider := range []string{K3d, Kind} {
+		desc := on(t, provider, "idfint")
+		desc.Cluster.Deployer = ArgoCD
+		l, w := open(t, desc), wanted(t, desc)
+		for _, want := range w.Parts {
+			byHelm := slices.Contains([]string{"metallb", "cert-manager"}, want.Key)
+			byArgo := slices.Contains([]string{"address-pool", "certificates", "storage-classes", "simulator", "applications"}, want.Key)
+			switch part := l.Parts()[want.Key].(type) {
+			case *helm.Part:
+				if !byHelm {
+					t.Errorf("%s: %s is Helm's", provider, want.Key)
+				}
+			case *argo.Part:
+				if byHelm {
+					t.Errorf("%s: %s is Argo CD's", provider, want.Key)
+				}
+			default:
+				if byHelm || byArgo {
+					t.Errorf("%s: %s is a %T", provider, want.Key, part)
+				}
+			}
+			if synced := slices.ContainsFunc(want.Gates, func(g plan.Gate) bool { return g.Name == argo.GateSynced }); byHelm && synced || byArgo && !synced {
+				t.Errorf("%s: %s has gates %v", provider, want.Key, want.Gates)
+			}
+			if want.Key == "applications" && (strings.Contains(string(want.Input), `"chart":"metallb"`) || strings.Contains(string(want.Input), `"chart":"cert-manager"`)) {
+				t.Errorf("%s: an Application is over a chart of others", provider)
+			}
+		}
+		if kafka, ok := l.Parts()["kafka"].(trusting); !ok {
+			t.Errorf("kafka is a %T", l.Parts()["kafka"])
+		} else if _, ok := kafka.release.(*argo.Part); !ok {
+			t.Errorf("kafka is a %T", kafka.release)
+		}
+	}
+}
+
+// bundleOf writes a bundle that holds a chart.
+func bundleOf(t *testing.T, c *charts.Chart) string {
+	t.Helper()
+	archive, err := c.Archive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	chart, file := filepath.Join(dir, c.Name+".tgz"), filepath.Join(dir, "a.bundle")
+	if err := os.WriteFile(chart, archive, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bundle.Save(t.Context(), file, bundle.Contents{About: bundle.About{Stack: "test"}, Sources: []bundle.Source{bundle.Charts{chart}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // What the charts make of the values of real profiles.

@@ -24,7 +24,7 @@ func kindEntries() map[string]entry {
 			inCluster: func(c *cluster) plan.Part { return kind.New(c.Dir.Lab(), c.Dir.Kubeconfig(), c.kind) }},
 		"storage-classes/local-path-kind": {want: released(func(p *profiles.Profile, lab component.Lab) plan.Want {
 			return storageclasses.WantBeside(kind.StorageClass, p, lab)
-		}), inCluster: byHelm("storage-classes", nil)},
+		}), inCluster: deployed("storage-classes", nil)},
 	}
 }
 

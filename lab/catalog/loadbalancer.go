@@ -12,6 +12,7 @@ import (
 
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
@@ -31,8 +32,8 @@ import (
 // loadBalancerEntries lists what gives brokers addresses of their own.
 func loadBalancerEntries() map[string]entry {
 	return map[string]entry{
-		"metallb/helm":      {want: released(metallb.Want), inCluster: byHelm("metallb", nil), choose: withLoadBalancer("helm")},
-		"address-pool/helm": {want: released(metallb.WantPool), inCluster: watchedByHelm("address-pool", metallb.Watched()), choose: withLoadBalancer("helm")},
+		"metallb/helm":      {want: released(metallb.Want), inCluster: byHelm("metallb"), choose: withLoadBalancer("helm")},
+		"address-pool/helm": {want: released(metallb.WantPool), inCluster: watched("address-pool", metallb.Watched()), choose: withLoadBalancer("helm")},
 		"addresses/metallb": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
 				return metallb.WantAddresses(p, desc.Cluster.AddressPool)
@@ -85,11 +86,17 @@ func withLoadBalancer(implementation string) func(*profiles.Profile) string {
 	}
 }
 
-// watchedByHelm makes the part of a release with gates that objects open.
-func watchedByHelm(name string, watched map[string]component.Objects) func(*cluster) plan.Part {
+// watched makes the part of a release with gates that objects open, by the lab's
+// deployer.
+func watched(name string, objects map[string]component.Objects) func(*cluster) plan.Part {
 	return func(c *cluster) plan.Part {
-		p := byHelm(name, nil)(c).(*helm.Part)
-		p.Watched = watched
+		if c.argo != nil {
+			p := c.byArgoCD(name, nil)
+			p.Watched = objects
+			return p
+		}
+		p := c.byHelm(name, nil)
+		p.Watched = objects
 		return p
 	}
 }
@@ -145,11 +152,15 @@ func upstreams(p *profiles.Profile, desc state.Description) []charts.Upstream {
 	if certmanager.Wanted(p) {
 		out = append(out, lab.Upstream(certmanager.Chart))
 	}
+	if desc.Cluster.Deployer == ArgoCD {
+		out = append(out, lab.Upstream(argocd.Chart))
+	}
 	return out
 }
 
-// BundledCharts lists the charts of others that a bundle has; none without a bundle.
-func BundledCharts(bundle string) ([]state.Chart, error) {
+// BundledCharts lists the charts of others that a bundle has for a lab of a deployer;
+// none without a bundle.
+func BundledCharts(deployer, bundle string) ([]state.Chart, error) {
 	if bundle == "" {
 		return nil, nil
 	}
@@ -159,7 +170,16 @@ func BundledCharts(bundle string) ([]state.Chart, error) {
 	}
 	var out []state.Chart
 	for _, u := range found {
-		out = append(out, state.Chart{Name: u.Name, Version: u.Version, AppVersion: u.AppVersion})
+		c := state.Chart{Name: u.Name, Version: u.Version, AppVersion: u.AppVersion}
+		if u.Name == argocd.Chart {
+			if deployer != ArgoCD {
+				continue // it is large, and nobody asks
+			}
+			if c.Images, err = argoImages(bundle, u); err != nil {
+				return nil, fault.Wrap(fault.BadInput, "the bundle cannot be used", fmt.Errorf("chart %s %s: %w", u.Name, u.Version, err), "alertlab up --bundle FILE")
+			}
+		}
+		out = append(out, c)
 	}
 	return out, nil
 }

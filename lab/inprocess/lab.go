@@ -250,6 +250,9 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 	return users.Names(p), nil
 }
 
+// Accounts implements runner.Lab: nothing of others has an administrator here.
+func (l *Lab) Accounts(state.Description) []string { return nil }
+
 // Tokens implements runner.Lab.
 func (l *Lab) Tokens(desc state.Description) ([]string, error) {
 	p, err := Resolved(desc)

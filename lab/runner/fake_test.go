@@ -62,6 +62,8 @@ func (l *fakeLab) doings() []string {
 	return did
 }
 
+func (l *fakeLab) Accounts(state.Description) []string { return nil }
+
 func (l *fakeLab) Tokens(state.Description) ([]string, error) { return []string{"alertlab"}, nil }
 
 func (l *fakeLab) Users(state.Description) ([]string, error) { return []string{"kafka-admin"}, nil }

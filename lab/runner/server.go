@@ -51,6 +51,8 @@ var ErrChanged = errors.New("the lab was changed meanwhile")
 type Lab interface {
 	// Users lists the Kafka users that need a password.
 	Users(state.Description) ([]string, error)
+	// Accounts lists what else needs a password: programs of others, by name.
+	Accounts(state.Description) []string
 	// Tokens lists the tokens that need a secret.
 	Tokens(state.Description) ([]string, error)
 	// Wanted is pure.
@@ -436,7 +438,7 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink, ra
 	if err != nil {
 		return err
 	}
-	creds, err := s.Dir.EnsureCredentials(users)
+	creds, err := s.Dir.EnsureCredentials(users, lab.Accounts(desc)...)
 	if err != nil {
 		return err
 	}

@@ -251,6 +251,8 @@ type Cluster struct {
 	// AddressPool is the range that load balancers take addresses of, FIRST-LAST or a
 	// prefix; empty: it is chosen in the nodes' network.
 	AddressPool string `json:"addressPool,omitempty"`
+	// Deployer is how components reach the cluster: helm (or empty) or argocd.
+	Deployer string `json:"deployer,omitempty"`
 	// Charts are the charts of others that the bundle has.
 	Charts []Chart `json:"charts,omitempty"`
 	// Of a cluster that was there before the lab:
@@ -268,6 +270,8 @@ type Chart struct {
 	Name       string `json:"name"`
 	Version    string `json:"version"`
 	AppVersion string `json:"appVersion"` // tag of its images
+	// Images are the references of its images, where they are known more exactly.
+	Images []string `json:"images,omitempty"`
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.
@@ -307,9 +311,10 @@ func (d Dir) Credentials() (endpoints.Credentials, error) {
 	return c, readJSON(filepath.Join(d.Path(), "credentials.json"), &c)
 }
 
-// EnsureCredentials makes sure that every named Kafka user has a password and
-// the object store a key pair, keeping those that are there.
-func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
+// EnsureCredentials makes sure that every named Kafka user and every account of a
+// program of others has a password, and the object store a key pair, keeping those
+// that are there.
+func (d Dir) EnsureCredentials(users []string, accounts ...string) (endpoints.Credentials, error) {
 	c, err := d.Credentials()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return c, err
@@ -321,6 +326,14 @@ func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
 	for _, u := range users {
 		if c.Kafka[u] == "" {
 			c.Kafka[u], changed = secret(), true
+		}
+	}
+	for _, name := range accounts {
+		if c.Accounts[name] == "" {
+			if c.Accounts == nil {
+				c.Accounts = map[string]string{}
+			}
+			c.Accounts[name], changed = secret(), true
 		}
 	}
 	if c.ObjectStore.SecretKey == "" {

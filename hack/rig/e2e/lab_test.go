@@ -59,18 +59,15 @@ func (l *lab) timed(what string, args ...string) string {
 	return out
 }
 
-// TestLab is a lab of the profile ci on k3d through its life: brought up from the
-// bundle alone though it is interrupted and killed on the way, proven by smoke, healed
-// after its broker was killed and after its runner was, stopped and started, deleted
-// without a trace.
-func TestLab(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
-	state := t.TempDir()
-	l := &lab{T: t, ctx: ctx, journal: filepath.Join(state, "labs", "e2e", "journal.jsonl"), binary: filepath.Join(t.TempDir(), "alertlab"), env: append(os.Environ(),
-		"ALERTLAB_STATE_DIR="+state, "ALERTLAB_LAB=e2e", "ALERTLAB_PROVIDER=k3d", "ALERTLAB_PROFILE=ci",
+// newLab builds the product for a lab of the profile ci on k3d, which is deleted at the
+// test's end, and gives the directory of its state.
+func newLab(ctx context.Context, t *testing.T, name string, env ...string) (l *lab, state string) {
+	t.Helper()
+	state = t.TempDir()
+	l = &lab{T: t, ctx: ctx, journal: filepath.Join(state, "labs", name, "journal.jsonl"), binary: filepath.Join(t.TempDir(), "alertlab"), env: append(os.Environ(), append(env,
+		"ALERTLAB_STATE_DIR="+state, "ALERTLAB_LAB="+name, "ALERTLAB_PROVIDER=k3d", "ALERTLAB_PROFILE=ci",
 		"ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"),
-		"K3D_IMAGE_TOOLS="+need(t, "ALERTLAB_RIG_TOOLS_IMAGE"))}
+		"K3D_IMAGE_TOOLS="+need(t, "ALERTLAB_RIG_TOOLS_IMAGE"))...)}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.binary, "github.com/alertlab/alertlab")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -84,6 +81,17 @@ func TestLab(t *testing.T) {
 			t.Errorf("taking the lab away: %v\n%s", err, out)
 		}
 	})
+	return l, state
+}
+
+// TestLab is a lab of the profile ci on k3d through its life: brought up from the
+// bundle alone though it is interrupted and killed on the way, proven by smoke, healed
+// after its broker was killed and after its runner was, stopped and started, deleted
+// without a trace.
+func TestLab(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	l, state := newLab(ctx, t, "e2e")
 
 	plan := l.run(0, "plan")
 	if !strings.Contains(plan, "create kafka (apache-kafka)") {
