@@ -121,7 +121,7 @@ func (a *app) renderer(progress string) (show, error) {
 		}, nil
 	}
 	view := func(ctx context.Context, events <-chan event.Event, cancel func()) error {
-		return tui.Follow(ctx, a.err, a.in, events, cancel, a.aboutWalk("leaves, it goes on"))
+		return tui.Follow(ctx, a.err, a.in, events, cancel, a.aboutWalk("leaves it going on"))
 	}
 	switch progress {
 	case "auto":
