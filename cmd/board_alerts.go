@@ -163,7 +163,7 @@ func (s archiveSource) Contents(ctx context.Context) (alertdb.Contents, error) {
 		return alertdb.Contents{}, err
 	}
 	c, err := stored(ctx, card, creds, lettersShown)
-	out := alertdb.Contents{Alerts: c.Alerts, Bytes: c.Bytes, DeadLetters: c.DeadLetters}
+	out := alertdb.Contents{At: time.Now(), Alerts: c.Alerts, Bytes: c.Bytes, DeadLetters: c.DeadLetters}
 	for _, l := range c.Latest {
 		out.Letters = append(out.Letters, alertdb.Letter{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, At: l.Timestamp, Bytes: l.Bytes, Reason: l.Reason})
 	}

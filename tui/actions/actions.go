@@ -389,7 +389,6 @@ func (p *Page) planLines(text string) []string {
 // SetSize implements page.Page.
 func (p *Page) SetSize(width, height int) {
 	p.width, p.height = width, height
-	p.input.Width = max(width-20, 10)
 	p.fill()
 }
 

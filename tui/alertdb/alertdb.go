@@ -54,6 +54,7 @@ type Letter struct {
 
 // Contents is what the store holds.
 type Contents struct {
+	At                         time.Time // when it was listed
 	Alerts, Bytes, DeadLetters int64
 	Letters                    []Letter
 }
@@ -286,7 +287,7 @@ func (p *Page) facts() []string {
 	case *s.Lag == 0:
 		row("behind", kit.Good, "by nothing")
 	default:
-		text := phrase.Count(int(*s.Lag), "alert")
+		text := kit.Number(*s.Lag) + " alerts"
 		if s.CatchUp != nil {
 			text += ", caught up in " + kit.Age(time.Duration(*s.CatchUp*float64(time.Second)))
 		}
@@ -296,7 +297,7 @@ func (p *Page) facts() []string {
 	case !p.contents.Loaded():
 		lines = append(lines, t.Draw(kit.Dim, t.Fit("holds", 13))+state)
 	default:
-		row("holds", kit.Plain, fmt.Sprintf("%s alerts, %s, as of %s", kit.Number(c.Alerts), kit.Bytes(c.Bytes), p.contents.At.Local().Format("15:04:05")))
+		row("holds", kit.Plain, fmt.Sprintf("%s alerts, %s, as of %s", kit.Number(c.Alerts), kit.Bytes(c.Bytes), c.At.Local().Format("15:04:05")))
 	}
 	letters, look := max(c.DeadLetters, s.DeadLetters), kit.Good
 	text := "none"

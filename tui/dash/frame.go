@@ -155,7 +155,6 @@ func (f *frame) setSize(width, height int) {
 	}
 	f.starter.SetSize(width, max(height-around, 1))
 	f.help.SetSize(max(width-2, 1), max(height-around, 1))
-	f.input.Width = max(width-12, 10)
 }
 
 func (f *frame) small() bool { return f.width < Width || f.height < Height }

@@ -60,7 +60,7 @@ var keys = struct{ open key.Binding }{key.NewBinding(key.WithKeys("enter"), key.
 func New(ctx context.Context, theme kit.Theme, now func() time.Time, read func(context.Context) (State, error)) *Page {
 	return &Page{theme: theme, now: now, poll: kit.NewPoll(ctx, every, read),
 		table: kit.Table{Theme: theme, Empty: "no visit was played yet", Columns: []kit.Column{{Title: "visit", Right: true}, {Title: "due"}, {Title: "begun", Drop: 2}, {Title: "late", Right: true},
-			{Title: "took", Right: true}, {Title: "alerts", Right: true}, {Title: "rate", Right: true}, {Title: "size", Right: true, Drop: 3}, {Title: "archived"}, {Title: "remark", Drop: 1}}}}
+			{Title: "took", Right: true}, {Title: "alerts", Right: true}, {Title: "rate", Right: true}, {Title: "size", Right: true, Drop: 3}, {Title: "archived"}, {Title: "remark", Drop: 1, Least: 8}}}}
 }
 
 // Name implements page.Page.
@@ -242,9 +242,9 @@ func (p *Page) strip() string {
 
 func (p *Page) legend() string {
 	s := p.poll.Value
-	text := "each visit: as high as it took long, coloured by how late it began"
+	text := "height: how long it took; colour: how late it began"
 	if s.Lag != nil {
-		text = fmt.Sprintf("%s not archived yet; ", phrase.Count(int(*s.Lag), "alert")) + text
+		text = fmt.Sprintf("%s alerts not archived yet; ", kit.Number(*s.Lag)) + text
 	}
 	return p.theme.Cut(text, p.width-2)
 }
