@@ -10,6 +10,7 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"golang.org/x/term"
 
 	"github.com/alertlab/alertlab/tui/kit"
 	_ "github.com/alertlab/alertlab/tui/unasked" // must be initialised before bubbletea
@@ -52,10 +53,16 @@ const goodbye = 3 * time.Second
 func Run(ctx context.Context, o Options) error {
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
-	pages, starter := o.Pages(inner)
-	g := &guard{frame: newFrame(inner, o, pages, starter), calls: &calls{}}
+	g := newGuard(inner, o)
+	pages, starter := g.frame.pages, g.frame.starter
+	if f, ok := o.Out.(interface{ Fd() uintptr }); ok {
+		// Known from the start, the first frame is drawn at once.
+		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
+			g.frame.setSize(width, height)
+		}
+	}
 	program := tea.NewProgram(g, append([]tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithFPS(30), tea.WithAltScreen(), tea.WithMouseCellMotion(),
+		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithFPS(60), tea.WithAltScreen(), tea.WithMouseCellMotion(),
 		tea.WithoutSignalHandler(),
 	}, o.Terminal...)...)
 	_, err := program.Run()
@@ -79,6 +86,14 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("dashboard: %w", err)
 	}
 	return nil
+}
+
+// New makes the dashboard as a model, which Run runs: for measuring it.
+func New(ctx context.Context, o Options) tea.Model { return newGuard(ctx, o) }
+
+func newGuard(ctx context.Context, o Options) *guard {
+	pages, starter := o.Pages(ctx)
+	return &guard{frame: newFrame(ctx, o, pages, starter), calls: &calls{}}
 }
 
 // guard is the frame as a tea.Model. A panic in it, or in one of its commands, ends
