@@ -316,7 +316,7 @@ func TestCrash(t *testing.T) {
 		// The page gets keys once it is in view; until then they are nobody's.
 		out, err := run(t, &fake{name: "Lab", panics: where}, strings.Repeat("e", 2000))
 		var crash *CrashError
-		if !errors.As(err, &crash) || !strings.Contains(err.Error(), "fell over") {
+		if !errors.As(err, &crash) || !strings.HasPrefix(err.Error(), "the dashboard crashed: the ") || !strings.HasSuffix(err.Error(), " fell over") {
 			t.Errorf("a panic in the %s: %v", where, err)
 		}
 		for what, seq := range map[string]string{"the other screen is not left": "\x1b[?1049l", "the cursor stays hidden": "\x1b[?25h", "the mouse is not let go of": "\x1b[?1002l"} {
