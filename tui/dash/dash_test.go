@@ -298,9 +298,9 @@ func run(t *testing.T, p *fake, keys string) (string, error) {
 		}
 	}()
 	err := Run(ctx, Options{In: in, Out: &out, Theme: golden.Theme(), Lab: "mine", Health: func(context.Context) Health { return ready() },
-		Pages:    func(context.Context) ([]Entry, Starter) { return []Entry{{'1', p}}, &fake{name: "bring-up"} },
-		Trace:    func(c *kit.Crash) (string, error) { traced = c; return "/labs/mine/trace.txt", nil },
-		Terminal: []tea.ProgramOption{func(program *tea.Program) { go program.Send(tea.WindowSizeMsg{Width: 80, Height: 24}) }}})
+		Pages: func(context.Context) ([]Entry, Starter) { return []Entry{{'1', p}}, &fake{name: "bring-up"} },
+		Trace: func(c *kit.Crash) (string, error) { traced = c; return "/labs/mine/trace.txt", nil },
+		Size:  func() (int, int) { return Width, Height }})
 	var crash *CrashError
 	if errors.As(err, &crash) && (crash.Trace != "/labs/mine/trace.txt" || traced == nil || !strings.Contains(traced.Stack, "dash_test.go")) {
 		t.Errorf("the trace: %+v", crash)

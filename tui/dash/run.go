@@ -30,8 +30,8 @@ type Options struct {
 	Pages func(context.Context) ([]Entry, Starter)
 	// Trace keeps what is known of a crash, and says where.
 	Trace func(*kit.Crash) (path string, err error)
-	// Terminal options beside the usual ones, for tests.
-	Terminal []tea.ProgramOption
+	// Size is that of the terminal at first, in cells; nil asks Out.
+	Size func() (width, height int)
 }
 
 // CrashError says that the dashboard crashed, and where the trace lies.
@@ -55,16 +55,17 @@ func Run(ctx context.Context, o Options) error {
 	defer stop()
 	g := newGuard(inner, o)
 	pages, starter := g.frame.pages, g.frame.starter
-	if f, ok := o.Out.(interface{ Fd() uintptr }); ok {
-		// Known from the start, the first frame is drawn at once.
+	// Known from the start, the first frame is drawn at once.
+	if f, ok := o.Out.(interface{ Fd() uintptr }); ok && o.Size == nil {
 		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
 			g.frame.setSize(width, height)
 		}
+	} else if o.Size != nil {
+		g.frame.setSize(o.Size())
 	}
-	program := tea.NewProgram(g, append([]tea.ProgramOption{
+	program := tea.NewProgram(g,
 		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithFPS(60), tea.WithAltScreen(), tea.WithMouseCellMotion(),
-		tea.WithoutSignalHandler(),
-	}, o.Terminal...)...)
+		tea.WithoutSignalHandler())
 	_, err := program.Run()
 	stop()
 	for _, e := range pages {
