@@ -269,7 +269,9 @@ var dashboardSteps = []struct {
 		x.see("plan to bring up lab default", "y does this")
 		x.keys("y")
 		x.see("user bob reads alerts-simulated")
-		x.keys("Enter", "Escape", "2", "u")
+		x.keys("Enter", "Escape")
+		x.see("broker kill")
+		x.keys("2", "u")
 		x.match(`bob +reader`)
 	}},
 	{"help, commands and sizes", func(x *terminal) {

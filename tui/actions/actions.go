@@ -99,10 +99,9 @@ type Page struct {
 	failed  error
 	confirm bool // the word is being typed
 
-	walk   *tui.Walk
-	cancel context.CancelFunc
-	over   bool
-	said   string
+	walk *tui.Walk
+	over bool
+	said string
 }
 
 var keys = struct{ open, yes, no, choose, log key.Binding }{

@@ -111,7 +111,7 @@ var keys = struct{ fetch, open, letters, again key.Binding }{
 func New(ctx context.Context, theme kit.Theme, input textinput.Model, source Source) *Page {
 	input.CharLimit = 19
 	return &Page{ctx: ctx, theme: theme, source: source, state: kit.NewPoll(ctx, every, source.State), contents: kit.NewPoll(ctx, everyListed, source.Contents), input: input,
-		latest: kit.Table{Theme: theme, Empty: "nothing was stored yet", Columns: []kit.Column{{Title: "latest alerts", Right: true}, {Title: "stored at"}, {Title: "size", Right: true}}},
+		latest: kit.Table{Theme: theme, Newest: true, Empty: "nothing was stored yet", Columns: []kit.Column{{Title: "latest alerts", Right: true}, {Title: "stored at"}, {Title: "size", Right: true}}},
 		letters: kit.Table{Theme: theme, Empty: "there is no dead letter", Columns: []kit.Column{{Title: "topic", Least: 12}, {Title: "part", Right: true}, {Title: "offset", Right: true},
 			{Title: "at", Drop: 1}, {Title: "size", Right: true, Drop: 2}, {Title: "reason", Least: 20}}},
 		pane: kit.Pane{Theme: theme}}

@@ -77,6 +77,12 @@ func TestTableKeepsItsRow(t *testing.T) {
 	if tab.Key() != "3" {
 		t.Errorf("the cursor went to %q", tab.Key())
 	}
+	tab = table(3)
+	tab.Newest = true
+	tab.SetRows([]kit.Row{{Key: "newest"}, {Key: "0"}})
+	if tab.Key() != "newest" {
+		t.Errorf("the cursor on the newest row went to %q", tab.Key())
+	}
 	tab.SetRows(nil)
 	if tab.Key() != "" {
 		t.Errorf("the cursor is on %q of no rows", tab.Key())

@@ -41,6 +41,9 @@ func Text(s string) Cell { return Cell{Text: s} }
 type Table struct {
 	Theme   Theme
 	Columns []Column
+	// Newest says that the first row is the newest: a cursor on it stays on the first
+	// row when others come.
+	Newest bool
 	// Empty is said when there is no row.
 	Empty string
 
@@ -91,7 +94,7 @@ func (t *Table) narrow() {
 			t.widths[j] = max(t.widths[j], Width(r.Cells[j].Text))
 		}
 	}
-	if i := slices.IndexFunc(t.rows, func(r Row) bool { return r.Key == was }); was != "" && i >= 0 {
+	if i := slices.IndexFunc(t.rows, func(r Row) bool { return r.Key == was }); was != "" && i >= 0 && !(t.Newest && t.cursor == 0) {
 		t.cursor = i
 	}
 	t.follow()

@@ -132,7 +132,7 @@ var keys = struct{ all, one, open, disruptive, history key.Binding }{
 func New(ctx context.Context, theme kit.Theme, now func() time.Time, source Source) *Page {
 	p := &Page{ctx: ctx, theme: theme, source: source, now: now, list: source.Checks(), results: map[string]Result{}, waits: map[string]string{},
 		table: kit.Table{Theme: theme, Columns: []kit.Column{{Title: ""}, {Title: "check", Least: 36}, {Title: "took", Right: true}, {Title: "saw", Least: 10, Drop: 1}}},
-		past: kit.Table{Theme: theme, Empty: "no run is known", Columns: []kit.Column{{Title: ""}, {Title: "begun"}, {Title: "took", Right: true}, {Title: "passed", Right: true},
+		past: kit.Table{Theme: theme, Newest: true, Empty: "no run is known", Columns: []kit.Column{{Title: ""}, {Title: "begun"}, {Title: "took", Right: true}, {Title: "passed", Right: true},
 			{Title: "failed", Right: true}, {Title: "skipped", Right: true}, {Title: "seed", Right: true, Drop: 1}, {Title: "which failed", Least: 12, Drop: 2}}},
 		pastOf: kit.Table{Theme: theme, Columns: []kit.Column{{Title: ""}, {Title: "check", Least: 24}, {Title: "took", Right: true}, {Title: "saw", Least: 20}}},
 		pane:   kit.Pane{Theme: theme}}

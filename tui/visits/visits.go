@@ -59,7 +59,7 @@ var keys = struct{ open key.Binding }{key.NewBinding(key.WithKeys("enter"), key.
 // New makes the page. read looks at the simulator; now is time.Now.
 func New(ctx context.Context, theme kit.Theme, now func() time.Time, read func(context.Context) (State, error)) *Page {
 	return &Page{theme: theme, now: now, poll: kit.NewPoll(ctx, every, read),
-		table: kit.Table{Theme: theme, Empty: "no visit was played yet", Columns: []kit.Column{{Title: "visit", Right: true}, {Title: "due"}, {Title: "begun", Drop: 2}, {Title: "late", Right: true},
+		table: kit.Table{Theme: theme, Newest: true, Empty: "no visit was played yet", Columns: []kit.Column{{Title: "visit", Right: true}, {Title: "due"}, {Title: "begun", Drop: 2}, {Title: "late", Right: true},
 			{Title: "took", Right: true}, {Title: "alerts", Right: true}, {Title: "rate", Right: true}, {Title: "size", Right: true, Drop: 3}, {Title: "archived"}, {Title: "remark", Drop: 1, Least: 8}}}}
 }
 

@@ -70,8 +70,7 @@ func Drive(t *testing.T, p interface {
 }, cmd tea.Cmd, until func() bool) {
 	t.Helper()
 	msgs := make(chan tea.Msg, 64)
-	var start func(tea.Cmd)
-	start = func(cmd tea.Cmd) {
+	start := func(cmd tea.Cmd) {
 		if cmd != nil {
 			go func() { msgs <- cmd() }()
 		}
