@@ -43,20 +43,7 @@ func PeekOptions() []kgo.Opt {
 }
 
 // View is what a peek has seen up to a moment.
-type View struct {
-	Number uint64 // grows from view to view
-	// Heads are the newest alerts, the newest first.
-	Heads []record.Head
-	// Seen and Bytes count all messages since the beginning, Passed those that were
-	// counted only.
-	Seen, Bytes, Passed int64
-	Rate, ByteRate      float64 // a second, over the last seconds
-	// Problem says why nothing comes although it is tried again.
-	Problem string
-	// Ended says that nothing will come any more, and Err why.
-	Ended bool
-	Err   error
-}
+type View = record.View
 
 // Peek follows a topic and keeps what a reader may look at, within its limits,
 // however much comes. It joins no group.

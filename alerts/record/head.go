@@ -66,3 +66,19 @@ func (h Head) Match(text string) bool {
 	all := fmt.Sprintf("%d %d %s %d %s %s %d/%d", h.ID, h.Visit, h.Band, h.SchemaID, h.Version, h.Problem, h.Partition, h.Offset)
 	return strings.Contains(strings.ToLower(all), strings.ToLower(text))
 }
+
+// View is what a peek has seen up to a moment.
+type View struct {
+	Number uint64 // grows from view to view
+	// Heads are the newest alerts, the newest first.
+	Heads []Head
+	// Seen and Bytes count all messages since the beginning, Passed those that were
+	// counted only.
+	Seen, Bytes, Passed int64
+	Rate, ByteRate      float64 // a second, over the last seconds
+	// Problem says why nothing comes although it is tried again.
+	Problem string
+	// Ended says that nothing will come any more, and Err why.
+	Ended bool
+	Err   error
+}
