@@ -25,6 +25,9 @@ type choice struct {
 	advertiseSet             func() bool // whether it was given
 }
 
+// providers are where labs can run.
+func providers() []string { return []string{catalog.Embedded} }
+
 // onLoopback is what --advertise is given to take an address back.
 const onLoopback = "loopback"
 
@@ -38,7 +41,7 @@ func (ch *choice) flags(c *cobra.Command) {
 	ch.advertiseSet = func() bool { return c.Flags().Changed("advertise") }
 	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
-	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions([]string{catalog.Embedded}, cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(providers(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // again is a verb with the same choice, as it was typed: plan of what up was asked for,
@@ -122,7 +125,7 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 	}
 	desc.Profile, desc.Resolved, desc.Overrides = ref, string(p.Source()), overrides(append(environ, profiles.Environ(ch.set)...))
 	desc.Stack = first(ch.stack, p.Stack)
-	if ch.advertiseSet() {
+	if ch.advertiseSet != nil && ch.advertiseSet() {
 		if desc.Advertise = ch.advertise; ch.advertise == onLoopback {
 			desc.Advertise = ""
 		}

@@ -40,15 +40,7 @@ because it destroys what the lab holds; --allow-destroy shows it as up would do 
 		if err != nil {
 			return err
 		}
-		wanted, err := catalog.Wanted(desc)
-		if err != nil {
-			return err
-		}
-		seen, err := a.snapshot(c.Context(), dir, desc, wanted)
-		if err != nil {
-			return err
-		}
-		p, err := plan.Make(wanted, seen)
+		p, err := a.planFor(c.Context(), dir, desc)
 		if err != nil {
 			return err
 		}
@@ -67,6 +59,19 @@ because it destroys what the lab holds; --allow-destroy shows it as up would do 
 		return nil
 	}
 	return c
+}
+
+// planFor is what would bring the lab to a description.
+func (a *app) planFor(ctx context.Context, dir state.Dir, desc state.Description) (*plan.Plan, error) {
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Make(wanted, seen)
 }
 
 // snapshot asks the runner what it sees, or looks at what a lab that does not run

@@ -345,7 +345,7 @@ func TestFollow(t *testing.T) {
 			}
 			cancelled := make(chan struct{}, 2)
 			var out bytes.Buffer
-			err := Follow(ctx, &out, in, events, func() { cancelled <- struct{}{} })
+			err := Follow(ctx, &out, in, events, func() { cancelled <- struct{}{} }, About{})
 			if !errors.Is(err, c.want) || c.want == nil && err != nil {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
@@ -380,7 +380,7 @@ func TestCancelAndSeeTheEnd(t *testing.T) {
 	err := Follow(ctx, &out, keys, events, func() {
 		events <- over(1, event.Skipped, "reservoir")
 		events <- event.Event{Time: at(1), Kind: event.Finished, Problem: &event.Problem{What: "cancelled", Code: 130}}
-	})
+	}, About{})
 	if err != nil {
 		t.Fatal(err)
 	}

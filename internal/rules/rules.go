@@ -109,6 +109,9 @@ func Rules(ours func(string) bool) []Rule {
 			Why: "a check that looks inside proves nothing about any other lab: it gets what a client gets"},
 		{Name: "views show events", From: in("render", "tui"), May: onlyOurs(in("lab/event", "lab/fault", "endpoints", "render", "tui")), Deep: true,
 			Why: "what is shown is what the events say, the same in every view"},
+		{Name: "pages do not know each other", From: in("tui"), May: func(pkg, imported string) bool {
+			return !in("tui")(imported) || in("tui/page", "tui/kit", "tui/unasked", pkg)(imported) || imported == "tui"
+		}, Why: "a page is opened, filled and tested by itself; which there are stands in one table of the command line"},
 		{Name: "content serves every provider", From: in("content"), May: not(in("provider")), Deep: true,
 			Why: "topics and users are made by the same code in process and on a real cluster"},
 		{Name: "twins meet through addresses", From: in("provider/embedded"), May: func(pkg, imported string) bool {

@@ -94,6 +94,9 @@ type PartStatus struct {
 	Key   string       `json:"key"`
 	State plan.State   `json:"state"`
 	Seen  string       `json:"seen"`
+	// Amiss is how a part that is there differs from what it should be, or what of it
+	// does not run; empty when nothing does. Seen says it then, too.
+	Amiss string       `json:"amiss,omitempty"`
 	Facts []event.Fact `json:"facts,omitempty"`
 	// Detail is for programs, in a shape of the part's own.
 	Detail json.RawMessage `json:"detail,omitempty"`
@@ -347,8 +350,10 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 func (s *Server) up(ctx context.Context, change Change) event.Event {
 	began, desc, ran := time.Now(), change.Description, s.anythingRuns()
 	var finished event.Event
+	took := steptimes{}
 	emit := func(e event.Event) {
 		s.logEvent(e)
+		took.see(e)
 		if e.Kind == event.Finished {
 			finished = e
 			return
@@ -373,6 +378,11 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 	if finished.Kind == "" || (err != nil && finished.Problem == nil) {
 		finished = event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Finished, Text: string(plan.Up),
 			Elapsed: event.Duration(time.Since(began)), Problem: s.problemOf(err)}
+	}
+	if times := took.all(); len(times) > 0 {
+		if err := s.Dir.AddTimes(times); err != nil { // only the next walk's progress bar misses them
+			s.Log.Warn("keeping the times of the steps", "error", err)
+		}
 	}
 	if p := finished.Problem; p == nil || p.Code != int(fault.BadInput) { // else nothing was done: the lab is as it was
 		s.mu.Lock()
@@ -622,8 +632,8 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 			seen, doing := run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()), lab.Status()
 			for _, want := range wanted.Parts {
 				o := seen[want.Key]
-				text := cmp.Or(o.Drift, o.Away, o.Why)
-				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
+				amiss := cmp.Or(o.Drift, o.Away)
+				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: cmp.Or(amiss, o.Why), Amiss: amiss, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
 			}
 		}
 	}
