@@ -1,9 +1,7 @@
 package record
 
 import (
-	"fmt"
 	"math"
-	"strings"
 	"time"
 )
 
@@ -55,16 +53,6 @@ func Time(mjd float64) time.Time {
 	days, part := math.Modf(mjd)
 	micros := math.Round(part * 86400e6)
 	return time.Unix(int64(days-mjdUnix)*86400, 0).Add(time.Duration(micros) * time.Microsecond).Add(-taiMinusUTC).UTC()
-}
-
-// Match says whether a head has a text in what a list shows of it, letters of
-// either case.
-func (h Head) Match(text string) bool {
-	if text == "" {
-		return true
-	}
-	all := fmt.Sprintf("%d %d %s %d %s %s %d/%d", h.ID, h.Visit, h.Band, h.SchemaID, h.Version, h.Problem, h.Partition, h.Offset)
-	return strings.Contains(strings.ToLower(all), strings.ToLower(text))
 }
 
 // View is what a peek has seen up to a moment.

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"math"
+
 	"github.com/alertlab/alertlab/alerts/cutout"
 )
 
@@ -70,4 +72,32 @@ func PlaceOf(alert map[string]any) Place {
 	ra, _ := number(source, "ra")
 	dec, _ := number(source, "dec", "decl")
 	return Place{RA: ra, Dec: dec}
+}
+
+// Levels are the brightness of a cutout's pixels between its limits, from 0 to 1, the
+// top row first, as a picture is drawn; NaN where there is no pixel.
+func (c Cutout) Levels() (width, height int, levels []float64) {
+	if c.Image == nil {
+		return 0, 0, nil
+	}
+	width, height = c.Image.Width, c.Image.Height
+	levels = make([]float64, 0, width*height)
+	scale := 0.0
+	if c.High > c.Low {
+		scale = 1 / (c.High - c.Low)
+	}
+	for y := height - 1; y >= 0; y-- {
+		for x := range width {
+			level := c.Image.At(x, y)
+			switch {
+			case math.IsNaN(level):
+			case scale == 0:
+				level = 0.5
+			default:
+				level = min(max((level-c.Low)*scale, 0), 1)
+			}
+			levels = append(levels, level)
+		}
+	}
+	return width, height, levels
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alertlab/alertlab/alerts/cutout"
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/record"
 )
@@ -236,12 +237,6 @@ func TestPlace(t *testing.T) {
 
 func TestHead(t *testing.T) {
 	t.Parallel()
-	h := record.Head{ID: 281323062375219200, Visit: 2026060100012, Band: "g", SchemaID: 1100, Version: "11.0", Partition: 3, Offset: 77}
-	for text, want := range map[string]bool{"": true, "28132": true, "G": true, "1100": true, "3/77": true, "nothing": false} {
-		if h.Match(text) != want {
-			t.Errorf("%q: %v", text, !want)
-		}
-	}
 	if m := record.Magnitude(3631); math.Abs(m-22.5) > 1e-12 {
 		t.Errorf("3631 nJy is %v", m)
 	}
@@ -324,5 +319,21 @@ func BenchmarkRead(b *testing.B) {
 		if _, err := record.Read(s.Canonical(), alert); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestLevels(t *testing.T) {
+	t.Parallel()
+	im := &cutout.Image{Width: 2, Height: 3, Pixels: []float64{-10, 0, 5, math.NaN(), 10, 99}}
+	w, h, levels := record.Cutout{Image: im, Low: 0, High: 10}.Levels()
+	want := []float64{1, 1, 0.5, math.NaN(), 0, 0} // the top row is the file's last
+	if w != 2 || h != 3 || fmt.Sprint(levels) != fmt.Sprint(want) {
+		t.Errorf("%d x %d: %v", w, h, levels)
+	}
+	if _, _, levels := (record.Cutout{Image: im, Low: 5, High: 5}).Levels(); levels[0] != 0.5 {
+		t.Errorf("between limits that are the same: %v", levels)
+	}
+	if w, _, levels := (record.Cutout{}).Levels(); w != 0 || levels != nil {
+		t.Error("a picture of nothing")
 	}
 }
