@@ -210,7 +210,7 @@ func (p *Page) alertLines() []string {
 	case p.opening != "":
 		return []string{p.theme.Draw(kit.Dim, "reading the alert"+p.theme.Signs.Ellipsis)}
 	case p.openErr != nil:
-		return append(p.problem(p.openErr), "", p.theme.Draw(kit.Dim, "q goes back to the list"))
+		return append(p.theme.Problem(p.openErr, p.width-1), "", p.theme.Draw(kit.Dim, "q goes back to the list"))
 	case p.alert == nil:
 		return nil
 	}

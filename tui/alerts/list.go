@@ -78,7 +78,7 @@ func (p *Page) listLines() []string {
 		lines = append(lines, p.theme.Draw(kit.Bad, kit.Explain(p.err))+p.theme.Draw(kit.Dim, "   s tries again"))
 	case p.err != nil:
 		lines = append(lines, "")
-		lines = append(lines, p.problem(p.err)...)
+		lines = append(lines, p.theme.Problem(p.err, p.width-1)...)
 		return append(lines, "", p.theme.Draw(kit.Dim, "s tries again, t chooses another topic"))
 	case p.seen.Problem != "":
 		lines = append(lines, p.theme.Draw(kit.Warn, "nothing comes, it is tried again: "+kit.Explain(fmt.Errorf("%s", p.seen.Problem))))

@@ -15,8 +15,6 @@ import (
 	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/alertlab/alertlab/alerts/record"
-	"github.com/alertlab/alertlab/lab/fault"
-	"github.com/alertlab/alertlab/render/phrase"
 	"github.com/alertlab/alertlab/render/picture"
 	"github.com/alertlab/alertlab/tui/kit"
 )
@@ -538,22 +536,6 @@ func (p *Page) View() string {
 		lines = p.listLines()
 	}
 	return p.theme.Block(lines, p.width, p.height)
-}
-
-// problem writes an error with its cause and what to do, wrapped.
-func (p *Page) problem(err error) []string {
-	var f *fault.Fault
-	if !errors.As(err, &f) {
-		return kit.Wrap(p.theme.Draw(kit.Bad, kit.Explain(err)), p.width-1)
-	}
-	lines := kit.Wrap(p.theme.Draw(kit.Bad, phrase.Line(f.What)), p.width-1)
-	if f.Why != "" {
-		lines = append(lines, kit.Wrap("why:  "+phrase.Line(f.Why), p.width-1)...)
-	}
-	if f.Next != "" {
-		lines = append(lines, kit.Wrap("next: "+phrase.Line(f.Next), p.width-1)...)
-	}
-	return lines
 }
 
 func headKey(h record.Head) string { return fmt.Sprintf("%s/%d/%d", h.Topic, h.Partition, h.Offset) }
