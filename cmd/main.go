@@ -57,7 +57,7 @@ func Main(argv []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|tui|env|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|tui|env|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|alert show|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -129,7 +129,7 @@ profile: see "alertlab up --help".`,
 	}{
 		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.hosts(), a.logs(), a.support(), a.tui()}},
 		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
-		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
+		{"Alerts:", []*cobra.Command{a.alert(), a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
 		{"Environments:", []*cobra.Command{a.profile()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})

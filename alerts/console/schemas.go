@@ -37,12 +37,12 @@ func NewSchemas(schemas *registry.Client) *Schemas {
 	return &Schemas{registry: schemas, now: time.Now, known: map[int]*writerText{}}
 }
 
-// Know has a schema used for its id, whatever a registry says; text is the schema's,
+// Know has a schema used for an id, whatever a registry says; text is the schema's,
 // with whatever words it has.
-func (s *Schemas) Know(schema *packet.Schema, text string) {
+func (s *Schemas) Know(id int, schema *packet.Schema, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known[schema.ID()] = &writerText{text: text, schema: schema}
+	s.known[id] = &writerText{text: text, schema: schema}
 }
 
 // Get gives a schema and its text. The error is registry.ErrNotFound, one of asking,

@@ -6,14 +6,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/charmbracelet/bubbles/key"
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
 
 	"github.com/alertlab/alertlab/alerts/record"
-	"github.com/alertlab/alertlab/render/curve"
+	"github.com/alertlab/alertlab/render/lightcurve"
 	"github.com/alertlab/alertlab/render/phrase"
 	"github.com/alertlab/alertlab/render/picture"
 	"github.com/alertlab/alertlab/tui/kit"
@@ -337,58 +335,6 @@ func (p *Page) wordsLine() string {
 	return p.theme.Draw(kit.Dim, p.theme.Cut(text, width))
 }
 
-// glyphs by band, for detections and for forced measurements: told apart without
-// colour, and by colour where there is one.
-var glyphs = map[string]struct {
-	detected, forced rune
-	look             kit.Look
-}{
-	"u": {'▲', '△', kit.Active}, "g": {'●', '○', kit.Good}, "r": {'■', '□', kit.Bad},
-	"i": {'◆', '◇', kit.Warn}, "z": {'▼', '▽', kit.Plain}, "y": {'★', '☆', kit.Dim},
-}
-
-// glyph is that of a band's points. In fonts without such signs, and of bands that
-// are not the six, it is a letter: a capital of a detection.
-func (p *Page) glyph(band string, kind record.Kind) (rune, kit.Look) {
-	forced := kind == record.Forced
-	g, known := glyphs[band]
-	if known && !p.ascii() {
-		if forced {
-			return g.forced, g.look
-		}
-		return g.detected, g.look
-	}
-	letter := '?'
-	for _, r := range band {
-		if unicode.IsLetter(r) {
-			letter = r
-		}
-		break
-	}
-	if forced {
-		return unicode.ToLower(letter), g.look
-	}
-	return unicode.ToUpper(letter), g.look
-}
-
-// style is a look for what is not drawn as text.
-func (p *Page) style(l kit.Look) lipgloss.Style {
-	s := p.theme.Styles
-	switch l {
-	case kit.Active:
-		return s.Active
-	case kit.Good:
-		return s.Good
-	case kit.Bad:
-		return s.Bad
-	case kit.Warn:
-		return s.Warn
-	case kit.Dim:
-		return s.Dim
-	}
-	return s.Plain
-}
-
 // curveLines draws the light curve with its legend.
 func (p *Page) curveLines() []string {
 	width, height := p.sideSize()
@@ -398,72 +344,9 @@ func (p *Page) curveLines() []string {
 	if p.plot.width == width && p.plot.height == height {
 		return p.plot.lines
 	}
-	c := p.alert.Record.Curve
-	lines := []string{p.theme.Draw(kit.Heading, "difference flux in nJy over MJD, TAI"), p.legend()}
-	plot := curve.Plot{Axis: p.theme.Styles.Dim, Bar: p.theme.Styles.Dim, ASCII: p.ascii()}
-	series := map[rune]int{}
-	add := func(x record.Point) {
-		g, look := p.glyph(x.Band, x.Kind)
-		i, ok := series[g]
-		if !ok {
-			i = len(plot.Series)
-			series[g] = i
-			plot.Series = append(plot.Series, curve.Series{Glyph: g, Style: p.style(look)})
-		}
-		point := curve.Point{X: x.MJD, Y: x.Flux, Series: i}
-		if x.Err != nil {
-			point.Err = *x.Err
-		}
-		plot.Points = append(plot.Points, point)
-	}
-	// Detections cover forced measurements of the same time.
-	for _, x := range c.Points {
-		if x.Kind == record.Forced {
-			add(x)
-		}
-	}
-	for _, x := range c.Points {
-		if x.Kind != record.Forced {
-			add(x)
-		}
-	}
-	switch drawn := plot.Lines(width-1, height-2); {
-	case len(c.Points) == 0:
-		lines = append(lines, "", "The alert has no measurement with a time and a flux.")
-	case drawn == nil:
-		lines = append(lines, "", "There is no room for the plot; alertlab alert show gives the points as a table.")
-	default:
-		lines = append(lines, drawn...)
-	}
+	lines := lightcurve.Lines(p.alert.Record.Curve, lightcurve.LooksOf(p.theme.Styles, p.theme.Term), width-1, height)
 	p.plot = cached{width, height, lines}
 	return lines
-}
-
-// legend says which glyph is which band, and how many points each has.
-func (p *Page) legend() string {
-	c := p.alert.Record.Curve
-	var parts []string
-	for _, band := range c.Bands() {
-		n := map[bool]int{}
-		for _, x := range c.Points {
-			if x.Band == band {
-				n[x.Kind == record.Forced]++
-			}
-		}
-		detected, look := p.glyph(band, record.Detected)
-		forced, _ := p.glyph(band, record.Forced)
-		part := phrase.Line(band)
-		if n[false] > 0 {
-			part += fmt.Sprintf(" %c%d", detected, n[false])
-		}
-		if n[true] > 0 {
-			part += fmt.Sprintf(" %c%d", forced, n[true])
-		}
-		parts = append(parts, p.theme.Draw(look, part))
-	}
-	d, _ := p.glyph("r", record.Detected)
-	f, _ := p.glyph("r", record.Forced)
-	return strings.Join(parts, "  ") + p.theme.Draw(kit.Dim, fmt.Sprintf("   (%c detected, %c forced)", d, f))
 }
 
 // cutoutLines draws the cutouts beside each other.
