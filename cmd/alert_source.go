@@ -71,7 +71,9 @@ func (s *alertSource) topics(ctx context.Context) ([]string, error) {
 		return nil, l.explain("alertlab console topics", err)
 	}
 	names = slices.DeleteFunc(names, func(n string) bool { return strings.HasPrefix(n, "__") })
-	rank := func(n string) int { return slices.Index([]string{l.card.Simulator.StaticTopic, l.card.Simulator.Topic}, n) }
+	rank := func(n string) int {
+		return slices.Index([]string{l.card.Simulator.StaticTopic, l.card.Simulator.Topic}, n)
+	}
 	slices.SortStableFunc(names, func(a, b string) int { return rank(b) - rank(a) })
 	return names, nil
 }
