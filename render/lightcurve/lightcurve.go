@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/lipgloss"
 
@@ -61,12 +62,9 @@ func (l Looks) glyph(band string, kind record.Kind) rune {
 		}
 		return s.detected
 	}
-	letter := '?'
-	for _, r := range band {
-		if unicode.IsLetter(r) && r < unicode.MaxASCII {
-			letter = r
-		}
-		break
+	letter, _ := utf8.DecodeRuneInString(band)
+	if !unicode.IsLetter(letter) || letter > unicode.MaxASCII {
+		letter = '?'
 	}
 	if forced {
 		return unicode.ToLower(letter)

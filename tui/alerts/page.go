@@ -132,9 +132,8 @@ type Page struct {
 	newest   string // key of the first row
 
 	// The topics.
-	names    *kit.Poll[[]string]
-	choice   kit.Table
-	choosing bool // t was pressed before they were known
+	names  *kit.Poll[[]string]
+	choice kit.Table
 
 	// The alert.
 	opening  string // key of the one that is being opened
