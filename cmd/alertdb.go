@@ -1,8 +1,10 @@
 package cmd
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -74,32 +76,38 @@ the lab's own is used; another alert database gets that in ALERTDB_TOKEN.`,
 			_, err := a.out.Write(wire)
 			return err
 		}
-		schemaID, body, err := packet.Unframe(wire)
-		if err != nil {
-			return err
-		}
-		text, err := client.Schema(c.Context(), int(schemaID))
-		if err != nil {
-			return err
-		}
-		schema, err := packet.ParseSchema(text)
-		if err != nil {
-			return err
-		}
-		alert, err := schema.Decode(body)
+		schema, alert, err := decodeArchived(c.Context(), client, wire)
 		if err != nil {
 			return err
 		}
 		if *output == "json" {
 			return a.printJSON(readable(alert))
 		}
-		return a.printAlert(id, schema, alert, len(wire))
+		return printAlert(a.out, id, schema, alert, len(wire))
 	}
 	return c
 }
 
-func (a *app) printAlert(id int64, schema *packet.Schema, alert packet.Alert, size int) error {
-	table := render.NewTable(a.out, "FIELD", "VALUE")
+// decodeArchived decodes an alert with the schema that the alert database has for it.
+func decodeArchived(ctx context.Context, client archive.Client, wire []byte) (*packet.Schema, packet.Alert, error) {
+	schemaID, body, err := packet.Unframe(wire)
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := client.Schema(ctx, int(schemaID))
+	if err != nil {
+		return nil, nil, err
+	}
+	schema, err := packet.ParseSchema(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	alert, err := schema.Decode(body)
+	return schema, alert, err
+}
+
+func printAlert(w io.Writer, id int64, schema *packet.Schema, alert packet.Alert, size int) error {
+	table := render.NewTable(w, "FIELD", "VALUE")
 	table.Row("id", id)
 	table.Row("schema", fmt.Sprintf("%s (id %d)", schema.Version(), schema.ID()))
 	table.Row("packet", fmt.Sprintf("%d bytes", size))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alertlab/alertlab/alerts/console"
 	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -14,10 +15,16 @@ import (
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/tui"
+	"github.com/alertlab/alertlab/tui/actions"
+	"github.com/alertlab/alertlab/tui/alertdb"
 	"github.com/alertlab/alertlab/tui/dash"
+	"github.com/alertlab/alertlab/tui/kafka"
 	"github.com/alertlab/alertlab/tui/kit"
 	"github.com/alertlab/alertlab/tui/lab"
+	"github.com/alertlab/alertlab/tui/logs"
+	"github.com/alertlab/alertlab/tui/smoke"
 	"github.com/alertlab/alertlab/tui/start"
+	"github.com/alertlab/alertlab/tui/visits"
 )
 
 // board hands to the pages of the dashboard what the verbs print as text, by the same
@@ -26,20 +33,57 @@ type board struct {
 	a   *app
 	dir state.Dir
 
+	kafka *kafkaSource
+
 	mu     sync.Mutex
 	seen   time.Time // when the status was asked for last
 	last   runner.Status
 	failed error
+	// archived are looks at the ingester's group, for its speed.
+	archived []console.Look
 }
 
 // pages are the dashboard's pages with the digits that open them.
 func (b *board) pages(ctx context.Context, theme kit.Theme) []dash.Entry {
 	return []dash.Entry{
 		{Digit: '1', Page: lab.New(ctx, theme, time.Now, b.lab)},
+		{Digit: '2', Page: kafka.New(ctx, theme, b.kafka)},
+		{Digit: '4', Page: visits.New(ctx, theme, time.Now, b.visits)},
+		{Digit: '5', Page: alertdb.New(ctx, theme, dash.NewInput(), archiveSource{b})},
+		{Digit: '7', Page: smoke.New(ctx, theme, time.Now, smokeSource{b})},
+		{Digit: '8', Page: logs.New(ctx, theme, logSource{b.dir})},
+		{Digit: '9', Page: actions.New(ctx, theme, dash.NewInput(), actionSource{b})},
 	}
 }
 
-func (b *board) close() {}
+func (b *board) close() { b.kafka.end() }
+
+// newBoard makes a board of the lab that the command line is about.
+func newBoard(a *app, dir state.Dir) *board {
+	b := &board{a: a, dir: dir}
+	b.kafka = &kafkaSource{board: b}
+	return b
+}
+
+// logSource hands the verb logs to its page.
+type logSource struct{ dir state.Dir }
+
+func (s logSource) Names() ([]string, error) { return logNames(s.dir) }
+
+func (s logSource) Open(names []string) logs.Tail { return logTail{newTail(s.dir, names, logs.Most/5)} }
+
+type logTail struct{ *tail }
+
+func (t logTail) Read() ([]logs.Line, error) {
+	lines, err := t.read()
+	out := make([]logs.Line, len(lines))
+	for i, l := range lines {
+		out[i] = logs.Line{Component: l.component, Text: l.text}
+	}
+	return out, err
+}
+
+func (t logTail) Close() { t.close() }
 
 // statusFor is how long an answer of the runner serves: pages and frame ask for the
 // same thing at about the same time.
@@ -67,6 +111,13 @@ func (b *board) status(ctx context.Context) (runner.Status, error) {
 		b.seen = time.Now()
 	}
 	return b.last, b.failed
+}
+
+// forget has the next look at the status be a new one.
+func (b *board) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seen = time.Time{}
 }
 
 // lab is the status with what is wanted of each part.
@@ -177,4 +228,4 @@ func (u upSource) Attach(ctx context.Context, sink event.Sink) error {
 	return client.Attach(ctx, sink)
 }
 
-func (u upSource) About() tui.About { return u.a.aboutWalk("leaves, it goes on") }
+func (u upSource) About() tui.About { return u.a.aboutWalk("leaves it going on") }

@@ -51,7 +51,7 @@ allow: what a user sees here is what a client of that user would see.`,
 	c.PersistentFlags().StringVar(&flags.user, "user", "", "Kafka user to look as (default: the superuser)")
 	c.PersistentFlags().DurationVar(&flags.timeout, "timeout", 20*time.Second, "how long brokers may take to answer")
 	must(c.RegisterFlagCompletionFunc("user", a.completeUsers))
-	c.AddCommand(a.consoleTopics(&flags), a.consoleMessages(&flags), a.consoleGroups(&flags), a.consoleBrokers(&flags))
+	c.AddCommand(a.consoleTopics(&flags), a.consoleMessages(&flags), a.consoleGroups(&flags), a.consoleBrokers(&flags), a.consoleUsers(&flags))
 	return c
 }
 
@@ -148,7 +148,7 @@ func (l *looker) explain(verb string, err error) error {
 		switch unknown.Kind {
 		case "partition":
 			next = strings.Replace(verb, "messages", "topics", 1)
-		case "group", "broker":
+		case "group", "broker", "user":
 			next = "alertlab console " + unknown.Kind + "s"
 		}
 		if l.user != l.card.Superuser() {
@@ -257,6 +257,36 @@ where the group has committed nothing.`,
 	})
 }
 
+func (a *app) consoleUsers(flags *consoleFlags) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "users [USER]",
+		Short: "Show the cluster's users with what their ACLs allow, or one in detail",
+		Long: `users lists the users that have a password or that an ACL allows something, as the
+brokers tell it; with a name, that user's ACLs. A name with a star stands for all that
+begin with it. Which users are wanted, and whether the profile has them so, is shown by
+"alertlab user list".`,
+		Example: `  alertlab console users
+  alertlab console users antares
+  alertlab console users -o json | jq '.[] | {name, rights}'`,
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeUsers,
+	}
+	view := listing[console.User]{one: printUser, all: printUsers}
+	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.User, []string, error) {
+		users, err := l.Users(ctx)
+		if err != nil || len(args) == 0 {
+			return users, nil, err
+		}
+		var known []string
+		for _, u := range users {
+			if u.Name == args[0] {
+				return []console.User{u}, nil, nil
+			}
+			known = append(known, u.Name)
+		}
+		return nil, nil, &console.UnknownError{Kind: "user", Name: args[0], Known: known}
+	})
+}
+
 func (a *app) consoleBrokers(flags *consoleFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "brokers [ID]",
@@ -285,15 +315,7 @@ is killed is shown as away.`,
 	view := listing[console.Broker]{one: printBroker, all: printBrokers}
 	var ids []int32
 	view.verb(a, c, flags, func(ctx context.Context, l *looker, _ []string) ([]console.Broker, []string, error) {
-		brokers, notes, err := l.Brokers(ctx, ids...)
-		var unknown *console.UnknownError
-		if err == nil || errors.As(err, &unknown) {
-			if missing := away(l.card, brokers, ids...); len(missing) > 0 {
-				brokers, err = append(brokers, missing...), nil
-				slices.SortFunc(brokers, func(a, b console.Broker) int { return int(a.ID) - int(b.ID) })
-			}
-		}
-		return brokers, notes, err
+		return l.allBrokers(ctx, ids...)
 	})
 	show := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -307,6 +329,20 @@ is killed is shown as away.`,
 		return show(c, args)
 	}
 	return c
+}
+
+// allBrokers looks at all brokers or those that are named, and adds those of the card
+// that the cluster does not list.
+func (l *looker) allBrokers(ctx context.Context, ids ...int32) ([]console.Broker, []string, error) {
+	brokers, notes, err := l.Brokers(ctx, ids...)
+	var unknown *console.UnknownError
+	if err == nil || errors.As(err, &unknown) {
+		if missing := away(l.card, brokers, ids...); len(missing) > 0 {
+			brokers, err = append(brokers, missing...), nil
+			slices.SortFunc(brokers, func(a, b console.Broker) int { return int(a.ID) - int(b.ID) })
+		}
+	}
+	return brokers, notes, err
 }
 
 // listing shows all things of a kind, or the one that is named.
@@ -345,6 +381,9 @@ func (v listing[T]) verb(a *app, c *cobra.Command, flags *consoleFlags, ask func
 	return c
 }
 
+// awayWord begins the problem of a broker that the cluster does not list.
+const awayWord = "away"
+
 // away gives the brokers of the card that the cluster does not list, of all or of
 // those that are named: they were killed, or do not run yet.
 func away(card endpoints.Endpoints, listed []console.Broker, ids ...int32) []console.Broker {
@@ -352,7 +391,7 @@ func away(card endpoints.Endpoints, listed []console.Broker, ids ...int32) []con
 	for _, b := range card.Kafka.Brokers {
 		there := slices.ContainsFunc(listed, func(l console.Broker) bool { return l.ID == b.ID })
 		if !there && (len(ids) == 0 || slices.Contains(ids, b.ID)) {
-			out = append(out, console.Broker{ID: b.ID, Address: b.Address, Problem: "away: the cluster does not list it"})
+			out = append(out, console.Broker{ID: b.ID, Address: b.Address, Problem: awayWord + ": the cluster does not list it"})
 		}
 	}
 	return out

@@ -93,6 +93,45 @@ func printGroups(w io.Writer, groups []console.Group) error {
 	return table.Flush()
 }
 
+// assignedText says which partitions a member reads.
+func assignedText(m console.Member) string {
+	var assigned []string
+	for _, topic := range slices.Sorted(maps.Keys(m.Partitions)) {
+		assigned = append(assigned, topic+" "+ids(m.Partitions[topic]))
+	}
+	return strings.Join(assigned, ", ")
+}
+
+// patternText is the name in an ACL: one that stands for all that begin with it has a
+// star behind it.
+func patternText(r console.Right) string {
+	if r.Pattern == "prefix" {
+		return r.Name + "*"
+	}
+	return r.Name
+}
+
+func printUsers(w io.Writer, users []console.User) error {
+	table := render.NewTable(w, "USER", "LOGS IN BY", "MAY")
+	for _, u := range users {
+		var may []string
+		for _, r := range u.Rights {
+			may = append(may, r.Resource+" "+patternText(r))
+		}
+		table.Row(u.Name, first(strings.Join(u.Mechanisms, ", "), "-"), first(strings.Join(may, ", "), "-"))
+	}
+	return table.Flush()
+}
+
+func printUser(w io.Writer, u console.User) error {
+	fmt.Fprintf(w, "user %s logs in by %s\n\n", phrase.Line(u.Name), first(strings.Join(u.Mechanisms, ", "), "nothing: it has no password"))
+	table := render.NewTable(w, "RESOURCE", "NAME", "ALLOWED")
+	for _, r := range u.Rights {
+		table.Row(r.Resource, patternText(r), strings.Join(r.Operations, ", "))
+	}
+	return table.Flush()
+}
+
 func printGroup(w io.Writer, g console.Group) error {
 	fmt.Fprintf(w, "group %s: %s, %s", phrase.Line(g.Name), phrase.Line(first(g.State, "state unknown")), g.Type)
 	if g.Assignor != "" {
@@ -107,12 +146,8 @@ func printGroup(w io.Writer, g console.Group) error {
 		fmt.Fprintln(w)
 		table := render.NewTable(w, "MEMBER", "CLIENT", "HOST", "PARTITIONS")
 		for _, m := range g.Members {
-			var assigned []string
-			for _, topic := range slices.Sorted(maps.Keys(m.Partitions)) {
-				assigned = append(assigned, topic+" "+ids(m.Partitions[topic]))
-			}
 			names[m.ID] = first(m.Instance, m.ID)
-			table.Row(names[m.ID], m.Client, m.Host, strings.Join(assigned, ", "))
+			table.Row(names[m.ID], m.Client, m.Host, assignedText(m))
 		}
 		if err := table.Flush(); err != nil {
 			return err

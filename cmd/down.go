@@ -52,19 +52,7 @@ published and not archived yet are archived then. With --purge the lab is delete
 			fmt.Fprintf(a.err, "lab %s is not there: nothing to do (%s)\n", dir.Lab(), there)
 			return nil
 		}
-		// What the lab had is read before it is gone.
-		entries, err := run.ReadJournal(dir.Journal())
-		if err != nil {
-			return err
-		}
-		had := run.Outputs(entries)["addresses"]
-		if err := a.takeDown(c.Context(), dir, purge, *progress); err != nil {
-			return err
-		}
-		if !purge {
-			return nil
-		}
-		left, err := loopback.CleanUp(c.Context(), had)
+		left, err := a.endLab(c.Context(), dir, purge, func(walk walking) error { return a.follow(c.Context(), *progress, walk) })
 		if err != nil || !verify {
 			return err
 		}
@@ -73,11 +61,29 @@ published and not archived yet are archived then. With --purge the lab is delete
 	return c
 }
 
-func (a *app) takeDown(ctx context.Context, dir state.Dir, purge bool, progress string) error {
+// walking carries a plan out, and tells of it.
+type walking func(context.Context, event.Sink) error
+
+// endLab takes the lab down, and deletes it when purge is set. show is given what walks
+// the plan. What is left in spite of a purge is returned.
+func (a *app) endLab(ctx context.Context, dir state.Dir, purge bool, show func(walking) error) (left []string, err error) {
+	// What the lab had is read before it is gone.
+	entries, err := run.ReadJournal(dir.Journal())
+	if err != nil {
+		return nil, err
+	}
+	had := run.Outputs(entries)["addresses"]
+	if err := a.takeDown(ctx, dir, purge, show); err != nil || !purge {
+		return nil, err
+	}
+	return loopback.CleanUp(ctx, had)
+}
+
+func (a *app) takeDown(ctx context.Context, dir state.Dir, purge bool, show func(walking) error) error {
 	client, err := runner.Dial(ctx, dir)
 	switch {
 	case err == nil:
-		return a.follow(ctx, progress, func(ctx context.Context, sink event.Sink) error { return client.Down(ctx, purge, sink) })
+		return show(func(ctx context.Context, sink event.Sink) error { return client.Down(ctx, purge, sink) })
 	case !errors.Is(err, runner.ErrNotRunning):
 		return err
 	case !purge:
@@ -90,7 +96,7 @@ func (a *app) takeDown(ctx context.Context, dir state.Dir, purge bool, progress 
 		return err
 	}
 	defer lock.Release()
-	return a.follow(ctx, progress, func(ctx context.Context, sink event.Sink) error {
+	return show(func(ctx context.Context, sink event.Sink) error {
 		server, err := a.server(dir)
 		if err != nil {
 			return err

@@ -21,6 +21,41 @@ func progressFlag(c *cobra.Command) *string {
 	return value
 }
 
+// tuiFlag adds --tui, another word for what --progress says of the live view: never is
+// lines at most, always is the live view whatever there is to draw on.
+func tuiFlag(c *cobra.Command, progress *string) {
+	value := c.Flags().String("tui", "auto", "whether progress is shown as a live view: auto (on a terminal), always, never")
+	must(c.RegisterFlagCompletionFunc("tui", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp)))
+	before := c.PreRunE
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		contradiction := func(why string) error {
+			return fault.New(fault.BadInput, fmt.Sprintf("--tui %s and --progress %s contradict each other", *value, *progress), why, c.CommandPath()+" --progress "+*progress)
+		}
+		named := c.Flags().Changed("progress") && *progress != "auto"
+		switch *value {
+		case "auto":
+		case "always":
+			if named && *progress != "tui" {
+				return contradiction("one wants the live view, the other does not")
+			}
+			*progress = "tui"
+		case "never":
+			if named && *progress == "tui" {
+				return contradiction("one wants the live view, the other does not")
+			}
+			if !named {
+				*progress = "plain"
+			}
+		default:
+			return fault.New(fault.BadInput, fmt.Sprintf("%q does not say whether there is a live view", *value), "there are auto, always, never", c.CommandPath()+" --tui auto")
+		}
+		if before != nil {
+			return before(c, args)
+		}
+		return nil
+	}
+}
+
 // errDetached says that whoever watched left, which is no failure.
 var errDetached = errors.New("detached")
 
@@ -121,7 +156,7 @@ func (a *app) renderer(progress string) (show, error) {
 		}, nil
 	}
 	view := func(ctx context.Context, events <-chan event.Event, cancel func()) error {
-		return tui.Follow(ctx, a.err, a.in, events, cancel, a.aboutWalk("leaves, it goes on"))
+		return tui.Follow(ctx, a.err, a.in, events, cancel, a.aboutWalk("leaves it going on"))
 	}
 	switch progress {
 	case "auto":

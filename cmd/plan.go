@@ -74,6 +74,23 @@ func (a *app) planFor(ctx context.Context, dir state.Dir, desc state.Description
 	return plan.Make(wanted, seen)
 }
 
+// planDown is what would take the lab down, or delete it.
+func (a *app) planDown(ctx context.Context, dir state.Dir, goal plan.Goal) (*plan.Plan, error) {
+	desc, err := dir.Describe()
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return plan.MakeDown(wanted, seen, goal)
+}
+
 // snapshot asks the runner what it sees, or looks at what a lab that does not run
 // has kept.
 func (a *app) snapshot(ctx context.Context, dir state.Dir, desc state.Description, wanted plan.Wanted) (plan.Snapshot, error) {

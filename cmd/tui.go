@@ -58,7 +58,7 @@ func (a *app) dashboard(ctx context.Context) error {
 	quiet := *a
 	quiet.out, quiet.err = io.Discard, io.Discard
 	theme := kit.NewTheme(style.New(a.out, a.getenv), a.getenv("TERM"))
-	b := &board{a: &quiet, dir: dir}
+	b := newBoard(&quiet, dir)
 	defer b.close()
 	err = dash.Run(ctx, dash.Options{In: a.in, Out: a.out, Theme: theme, Lab: dir.Lab(), Health: b.health,
 		Pages: func(ctx context.Context) ([]dash.Entry, dash.Starter) {

@@ -54,6 +54,7 @@ What the environment may change of the profile:
 	c.Flags().BoolVar(&foreground, "foreground", false, "run the lab in this process, until Ctrl-C")
 	allowDestroy := destroyFlag(c)
 	progress := progressFlag(c)
+	tuiFlag(c, progress)
 	output := outputFlag(c, "card", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		dir, err := a.dir()

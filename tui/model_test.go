@@ -18,6 +18,7 @@ import (
 
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/render/style"
+	_ "github.com/alertlab/alertlab/tui/internal/golden" // for its flag -update: frames here stand in the tests
 )
 
 var t0 = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)

@@ -141,6 +141,9 @@ func (w *Walk) Stopping() bool { return w.m.stopping }
 // Over says whether the walk has ended, and all that it said was seen.
 func (w *Walk) Over() bool { return w.over && (w.m.finished != nil || w.err != nil || !w.m.planned) }
 
+// Begun says whether the walk has said anything yet.
+func (w *Walk) Begun() bool { return w.m.planned || len(w.m.steps) > 0 || w.m.finished != nil }
+
 // Err is why it did not end well, nil when it did.
 func (w *Walk) Err() error { return w.err }
 

@@ -91,9 +91,9 @@ type Controllable interface {
 
 // PartStatus is one part of the lab.
 type PartStatus struct {
-	Key   string       `json:"key"`
-	State plan.State   `json:"state"`
-	Seen  string       `json:"seen"`
+	Key   string     `json:"key"`
+	State plan.State `json:"state"`
+	Seen  string     `json:"seen"`
 	// Amiss is how a part that is there differs from what it should be, or what of it
 	// does not run; empty when nothing does. Seen says it then, too.
 	Amiss string       `json:"amiss,omitempty"`

@@ -100,6 +100,9 @@ func (d Dir) Journal() string { return filepath.Join(d.Path(), "journal.jsonl") 
 // Logs gives the directory of the logs, a file for each component.
 func (d Dir) Logs() string { return filepath.Join(d.Path(), "logs") }
 
+// Smoke gives the directory of the runs of smoke that are remembered.
+func (d Dir) Smoke() string { return filepath.Join(d.Path(), "smoke") }
+
 // Log gives the path of one component's log.
 func (d Dir) Log(component string) string { return filepath.Join(d.Logs(), component+".log") }
 

@@ -92,7 +92,7 @@ type frame struct {
 
 func newFrame(ctx context.Context, o Options, pages []Entry, starter Starter) *frame {
 	f := &frame{ctx: ctx, theme: o.Theme, keys: keys(), lab: o.Lab, pages: pages, starter: starter, filters: map[page.Page]string{}, mouse: true,
-		help: kit.Pane{Theme: o.Theme}, input: NewInput(o.Theme)}
+		help: kit.Pane{Theme: o.Theme}, input: NewInput()}
 	f.health = kit.NewPoll(ctx, healthEvery, func(ctx context.Context) (Health, error) { return o.Health(ctx), nil })
 	if o.First != 0 {
 		f.at = max(slices.IndexFunc(pages, func(e Entry) bool { return e.Digit == o.First }), 0)
@@ -101,7 +101,7 @@ func newFrame(ctx context.Context, o Options, pages []Entry, starter Starter) *f
 }
 
 // NewInput makes a line to type into, without a blinking cursor.
-func NewInput(theme kit.Theme) textinput.Model {
+func NewInput() textinput.Model {
 	in := textinput.New()
 	in.Prompt = ""
 	in.Cursor.SetMode(cursor.CursorStatic)
@@ -155,7 +155,6 @@ func (f *frame) setSize(width, height int) {
 	}
 	f.starter.SetSize(width, max(height-around, 1))
 	f.help.SetSize(max(width-2, 1), max(height-around, 1))
-	f.input.Width = max(width-12, 10)
 }
 
 func (f *frame) small() bool { return f.width < Width || f.height < Height }

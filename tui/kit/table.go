@@ -120,7 +120,7 @@ func (t *Table) Len() (shown, all int) { return len(t.rows), len(t.all) }
 var moves = struct{ up, down, pageUp, pageDown, top, bottom key.Binding }{
 	key.NewBinding(key.WithKeys("up", "k")), key.NewBinding(key.WithKeys("down", "j")),
 	key.NewBinding(key.WithKeys("pgup", "ctrl+b")), key.NewBinding(key.WithKeys("pgdown", "ctrl+f", " ")),
-	key.NewBinding(key.WithKeys("home", "g")), key.NewBinding(key.WithKeys("end", "G")),
+	key.NewBinding(key.WithKeys("home")), key.NewBinding(key.WithKeys("end")),
 }
 
 // MoveKeys are the keys that move in tables and panes, for the help.
@@ -128,7 +128,7 @@ func MoveKeys() []key.Binding {
 	return []key.Binding{
 		key.NewBinding(key.WithKeys("up", "down", "k", "j"), key.WithHelp("↑↓ k j", "move by a line")),
 		key.NewBinding(key.WithKeys("pgup", "pgdown"), key.WithHelp("PgUp PgDn", "move by a page")),
-		key.NewBinding(key.WithKeys("home", "end"), key.WithHelp("g G", "to the beginning, to the end")),
+		key.NewBinding(key.WithKeys("home", "end"), key.WithHelp("Home End", "to the beginning, to the end")),
 	}
 }
 
@@ -218,6 +218,16 @@ func (t *Table) layout() (shown, widths []int) {
 			break
 		}
 		shown = slices.Delete(shown, worst, worst+1)
+	}
+	// One that went before a wider one may fit again.
+	for j := range t.Columns {
+		if !slices.Contains(shown, j) {
+			with := slices.Sorted(slices.Values(append(slices.Clone(shown), j)))
+			was := shown
+			if shown = with; need(least) > room {
+				shown = was
+			}
+		}
 	}
 	widths = make([]int, len(shown))
 	for i, j := range shown {

@@ -148,7 +148,7 @@ func (v *View) Show() tea.Cmd {
 
 func (v *View) about() tui.About {
 	a := v.source.About()
-	a.Leave = "leaves, it goes on"
+	a.Leave = "leaves it going on"
 	return a
 }
 
@@ -247,38 +247,9 @@ func (v *View) lay() {
 			lines = append(lines, v.theme.Draw(kit.Bad, l))
 		}
 	} else {
-		lines = PlanLines(v.theme, v.planText, v.width-4)
+		lines = v.theme.PlanLines(v.planText, v.width-4)
 	}
 	v.plan.SetLines(lines)
-}
-
-// PlanLines gives a plan's text its looks: what is done in plain, why it is dim, what
-// is lost or conceded in colour.
-func PlanLines(t kit.Theme, text string, width int) []string {
-	var out []string
-	for _, l := range strings.Split(strings.TrimRight(phrase.Lines(text), "\n"), "\n") {
-		look, bare := kit.Plain, strings.TrimSpace(l)
-		switch {
-		case strings.HasPrefix(bare, "LOSES"), strings.HasPrefix(bare, "!"):
-			look = kit.Bad
-		case strings.HasPrefix(bare, "~"):
-			look = kit.Warn
-		case strings.HasPrefix(bare, "+"):
-			look = kit.Active
-		case strings.HasPrefix(bare, "="), strings.HasPrefix(l, "       "):
-			look = kit.Dim
-		case strings.HasPrefix(bare, "plan to"):
-			look = kit.Heading
-		}
-		indent := strings.Repeat(" ", len(l)-len(strings.TrimLeft(l, " "))+4)
-		for i, w := range kit.Wrap(l, max(width, 20)) {
-			if i > 0 {
-				w = t.Cut(indent+strings.TrimLeft(w, " "), width)
-			}
-			out = append(out, t.Draw(look, w))
-		}
-	}
-	return out
 }
 
 // SetSize implements page.Page.
