@@ -56,14 +56,16 @@ type Peek struct {
 	stop    context.CancelFunc
 	done    chan struct{}
 
+	// Of the goroutine that takes records.
+	tokens float64   // heads that may be read now
+	filled time.Time // when tokens were counted last
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew with every change
 	view    View          // without heads
 	heads   []record.Head // a ring; next is where the next one goes
 	next    int
 	shown   time.Time // of the last view
-	tokens  float64   // heads that may be read now
-	filled  time.Time // when tokens were counted last
 	meter   meter
 	kept    map[place][]byte
 	order   []place // of kept, the oldest first
@@ -156,24 +158,15 @@ func (p *Peek) follow(ctx context.Context) error {
 	}
 }
 
-// take counts a record and, as far as the rate allows, reads and keeps it.
+// take counts a record and, as far as the rate allows, reads and keeps it. A view has
+// either all of that or nothing.
 func (p *Peek) take(ctx context.Context, r *kgo.Record) {
 	now := p.now()
-	p.mu.Lock()
-	p.view.Seen++
-	p.view.Bytes += int64(len(r.Value))
-	p.meter.add(now, len(r.Value))
-	p.tokens = min(p.tokens+now.Sub(p.filled).Seconds()*float64(p.limits.PerSecond), float64(max(p.limits.PerSecond, p.limits.Begin)))
-	p.filled = now
-	read := p.tokens >= 1
-	if read {
-		p.tokens--
-	} else {
+	if !p.allowed(now) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.view.Passed++
-	}
-	p.touch()
-	p.mu.Unlock()
-	if !read {
+		p.count(now, r)
 		return
 	}
 	head := HeadOf(ctx, p.schemas, r)
@@ -188,6 +181,25 @@ func (p *Peek) take(ctx context.Context, r *kgo.Record) {
 		p.next = (p.next + 1) % len(p.heads)
 	}
 	p.keep(place{r.Partition, r.Offset}, whole)
+	p.count(now, r)
+}
+
+// allowed says whether another head may be read now.
+func (p *Peek) allowed(now time.Time) bool {
+	p.tokens = min(p.tokens+now.Sub(p.filled).Seconds()*float64(p.limits.PerSecond), float64(max(p.limits.PerSecond, p.limits.Begin)))
+	p.filled = now
+	if p.tokens < 1 {
+		return false
+	}
+	p.tokens--
+	return true
+}
+
+// count counts a record. The lock must be held.
+func (p *Peek) count(now time.Time, r *kgo.Record) {
+	p.view.Seen++
+	p.view.Bytes += int64(len(r.Value))
+	p.meter.add(now, len(r.Value))
 	p.touch()
 }
 
