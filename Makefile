@@ -81,6 +81,13 @@ reference: ## write docs/reference, a page for each verb, from the commands
 man: ## write man pages from the commands to dist/man/man1
 	$(GO) run ./hack/reference -man dist/man/man1
 
+.PHONY: pictures frames
+pictures: ## draw docs/pictures from the present program: needs tmux
+	$(GO) run ./hack/tape
+
+frames: ## write the dashboard's golden frames anew
+	$(GO) test ./tui/... -update
+
 fuzz: ## fuzz everything that parses outside input, half a minute each
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$target/*_test.go | cut -c6-); do \

@@ -227,13 +227,74 @@ Records are counted by offsets: of a compacted topic fewer are there. Bytes are
 those on the disks of all brokers together, as far as the brokers tell them.`,
 		Example: `  alertlab console topics
   alertlab console topics alerts-simulated
+  alertlab console topics --speed 10s     # records a second in and out
   alertlab console topics -o json | jq '.[] | {name, records}'`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(flags, topicNames),
 	}
 	view := listing[console.Topic]{one: printTopic, all: printTopics}
+	over := speedFlag(c, flags)
 	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.Topic, []string, error) {
-		return l.Topics(ctx, args...)
+		topics, err := l.compared(ctx, *over, func(look *console.Look) ([]string, error) {
+			var notes []string
+			var err error
+			if look.Topics, notes, err = l.Topics(ctx, args...); err == nil && *over > 0 {
+				look.Groups, _, err = l.Groups(ctx)
+			}
+			return notes, err
+		})
+		return topics.Topics, topics.notes, err
 	})
+}
+
+// comparedLook is a look with what could not be seen.
+type comparedLook struct {
+	console.Look
+	notes []string
+}
+
+// compared looks once, or twice with a time between, and then gives what was seen last
+// its speeds.
+func (l *looker) compared(ctx context.Context, over time.Duration, look func(*console.Look) ([]string, error)) (now comparedLook, err error) {
+	if now.notes, err = look(&now.Look); err != nil || over == 0 {
+		return now, err
+	}
+	now.At = time.Now()
+	before := now.Look
+	timer := time.NewTimer(over)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return now, context.Cause(ctx)
+	case <-timer.C:
+	}
+	now = comparedLook{}
+	if now.notes, err = look(&now.Look); err != nil {
+		return now, err
+	}
+	now.At = time.Now()
+	topics, groups := console.Speeds(before, now.Look)
+	for i := range now.Topics {
+		speed := topics[now.Topics[i].Name]
+		now.Topics[i].Speed = &speed
+	}
+	for i := range now.Groups {
+		speed := groups[now.Groups[i].Name]
+		now.Groups[i].Speed = &speed
+	}
+	return now, nil
+}
+
+// speedFlag adds --speed. What it takes is given to the brokers as well.
+func speedFlag(c *cobra.Command, flags *consoleFlags) *time.Duration {
+	over := c.Flags().Duration("speed", 0, "look twice with this time between, and show how fast they move, e.g. 10s")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if *over < 0 || c.Flags().Changed("speed") && *over == 0 {
+			return fault.New(fault.BadInput, fmt.Sprintf("%v is no time between two looks", *over), "--speed is more than 0, e.g. 10s", c.CommandPath()+" --speed 10s")
+		}
+		flags.timeout += *over
+		return nil
+	}
+	return over
 }
 
 func (a *app) consoleGroups(flags *consoleFlags) *cobra.Command {
@@ -248,12 +309,18 @@ Lag is the number of records behind the end of a partition: behind its beginning
 where the group has committed nothing.`,
 		Example: `  alertlab console groups
   alertlab console groups alertdb-ingester
+  alertlab console groups --speed 10s     # how fast they read, and when they have caught up
   alertlab console groups -o json | jq '.[] | {name, lag}'`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(flags, groupNames),
 	}
 	view := listing[console.Group]{one: printGroup, all: printGroups}
+	over := speedFlag(c, flags)
 	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.Group, []string, error) {
-		return l.Groups(ctx, args...)
+		groups, err := l.compared(ctx, *over, func(look *console.Look) (notes []string, err error) {
+			look.Groups, notes, err = l.Groups(ctx, args...)
+			return notes, err
+		})
+		return groups.Groups, groups.notes, err
 	})
 }
 

@@ -57,7 +57,7 @@ func Main(argv []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|tui|env|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|alert show|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|tui|env|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb (?:get|show)|alert show|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.

@@ -187,7 +187,7 @@ func (p *Page) Crumb() string {
 // Keys implements page.Page.
 func (p *Page) Keys() []key.Binding {
 	k := keys
-	return append([]key.Binding{k.open, k.stream, k.topic, k.record, k.curve, k.cutouts, k.unfold, k.fold, k.all, k.again}, kit.MoveKeys()...)
+	return []key.Binding{k.open, k.stream, k.topic, k.record, k.curve, k.cutouts, k.unfold, k.fold, k.all, k.again}
 }
 
 // Typing implements page.Page.

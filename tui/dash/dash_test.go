@@ -298,9 +298,9 @@ func run(t *testing.T, p *fake, keys string) (string, error) {
 		}
 	}()
 	err := Run(ctx, Options{In: in, Out: &out, Theme: golden.Theme(), Lab: "mine", Health: func(context.Context) Health { return ready() },
-		Pages:    func(context.Context) ([]Entry, Starter) { return []Entry{{'1', p}}, &fake{name: "bring-up"} },
-		Trace:    func(c *kit.Crash) (string, error) { traced = c; return "/labs/mine/trace.txt", nil },
-		Terminal: []tea.ProgramOption{func(program *tea.Program) { go program.Send(tea.WindowSizeMsg{Width: 80, Height: 24}) }}})
+		Pages: func(context.Context) ([]Entry, Starter) { return []Entry{{'1', p}}, &fake{name: "bring-up"} },
+		Trace: func(c *kit.Crash) (string, error) { traced = c; return "/labs/mine/trace.txt", nil },
+		Size:  func() (int, int) { return Width, Height }})
 	var crash *CrashError
 	if errors.As(err, &crash) && (crash.Trace != "/labs/mine/trace.txt" || traced == nil || !strings.Contains(traced.Stack, "dash_test.go")) {
 		t.Errorf("the trace: %+v", crash)
@@ -316,7 +316,7 @@ func TestCrash(t *testing.T) {
 		// The page gets keys once it is in view; until then they are nobody's.
 		out, err := run(t, &fake{name: "Lab", panics: where}, strings.Repeat("e", 2000))
 		var crash *CrashError
-		if !errors.As(err, &crash) || !strings.Contains(err.Error(), "fell over") {
+		if !errors.As(err, &crash) || !strings.HasPrefix(err.Error(), "the dashboard crashed: the ") || !strings.HasSuffix(err.Error(), " fell over") {
 			t.Errorf("a panic in the %s: %v", where, err)
 		}
 		for what, seq := range map[string]string{"the other screen is not left": "\x1b[?1049l", "the cursor stays hidden": "\x1b[?25h", "the mouse is not let go of": "\x1b[?1002l"} {

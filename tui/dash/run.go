@@ -10,6 +10,7 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"golang.org/x/term"
 
 	"github.com/alertlab/alertlab/tui/kit"
 	_ "github.com/alertlab/alertlab/tui/unasked" // must be initialised before bubbletea
@@ -29,8 +30,8 @@ type Options struct {
 	Pages func(context.Context) ([]Entry, Starter)
 	// Trace keeps what is known of a crash, and says where.
 	Trace func(*kit.Crash) (path string, err error)
-	// Terminal options beside the usual ones, for tests.
-	Terminal []tea.ProgramOption
+	// Size is that of the terminal at first, in cells; nil asks Out.
+	Size func() (width, height int)
 }
 
 // CrashError says that the dashboard crashed, and where the trace lies.
@@ -52,12 +53,19 @@ const goodbye = 3 * time.Second
 func Run(ctx context.Context, o Options) error {
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
-	pages, starter := o.Pages(inner)
-	g := &guard{frame: newFrame(inner, o, pages, starter), calls: &calls{}}
-	program := tea.NewProgram(g, append([]tea.ProgramOption{
-		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithFPS(30), tea.WithAltScreen(), tea.WithMouseCellMotion(),
-		tea.WithoutSignalHandler(),
-	}, o.Terminal...)...)
+	g := newGuard(inner, o)
+	pages, starter := g.frame.pages, g.frame.starter
+	// Known from the start, the first frame is drawn at once.
+	if f, ok := o.Out.(interface{ Fd() uintptr }); ok && o.Size == nil {
+		if width, height, err := term.GetSize(int(f.Fd())); err == nil {
+			g.frame.setSize(width, height)
+		}
+	} else if o.Size != nil {
+		g.frame.setSize(o.Size())
+	}
+	program := tea.NewProgram(g,
+		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithFPS(60), tea.WithAltScreen(), tea.WithMouseCellMotion(),
+		tea.WithoutSignalHandler())
 	_, err := program.Run()
 	stop()
 	for _, e := range pages {
@@ -79,6 +87,14 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("dashboard: %w", err)
 	}
 	return nil
+}
+
+// New makes the dashboard as a model, which Run runs: for measuring it.
+func New(ctx context.Context, o Options) tea.Model { return newGuard(ctx, o) }
+
+func newGuard(ctx context.Context, o Options) *guard {
+	pages, starter := o.Pages(ctx)
+	return &guard{frame: newFrame(ctx, o, pages, starter), calls: &calls{}}
 }
 
 // guard is the frame as a tea.Model. A panic in it, or in one of its commands, ends

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alertlab/alertlab/tui/internal/golden"
 	"github.com/alertlab/alertlab/tui/kafka"
+	"github.com/alertlab/alertlab/tui/kit"
 )
 
 // cluster is one of six brokers, 400 partitions and 40 groups.
@@ -74,7 +75,11 @@ func (c cluster) Users(context.Context) ([]kafka.User, []string, error) {
 }
 
 func page(c cluster, width, height int, keys ...string) *kafka.Page {
-	p := kafka.New(context.Background(), golden.Theme(), c)
+	return pageOf(golden.Theme(), c, width, height, keys...)
+}
+
+func pageOf(theme kit.Theme, c cluster, width, height int, keys ...string) *kafka.Page {
+	p := kafka.New(context.Background(), theme, c)
 	p.SetSize(width, height)
 	golden.Settle(p, p.Show())
 	for _, k := range keys {

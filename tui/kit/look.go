@@ -27,7 +27,9 @@ const (
 // Theme is how everything is drawn. It uses the sixteen colours of the terminal's own
 // theme, which suit its background, and none when the terminal shall have none.
 type Theme struct {
-	looks [Chosen + 1]lipgloss.Style
+	// looks are what is written before and behind a text: the same for every text, so
+	// that a frame of thousands of cells is drawn quickly.
+	looks [Chosen + 1][2]string
 	Signs Signs
 	// Styles and Term are what the theme was made of.
 	Styles style.Styles
@@ -44,10 +46,13 @@ type Signs struct {
 
 // NewTheme makes a theme of the looks that a terminal has, and of its kind ($TERM).
 func NewTheme(s style.Styles, term string) Theme {
-	t := Theme{Styles: s, Term: term, looks: [...]lipgloss.Style{
+	t := Theme{Styles: s, Term: term}
+	for look, of := range [...]lipgloss.Style{
 		Plain: s.Plain, Dim: s.Dim, Good: s.Good, Warn: s.Warn, Bad: s.Bad, Active: s.Active, Heading: s.Heading,
 		Chosen: s.Plain.Reverse(true),
-	}}
+	} {
+		t.looks[look][0], t.looks[look][1], _ = strings.Cut(of.Render("x"), "x")
+	}
 	// The Linux console's font has neither check marks nor blocks of all heights.
 	if term == "linux" || term == "dumb" {
 		t.Signs = Signs{Mark: ">", Ellipsis: "...", Rule: "-", Bar: "#", Rest: ".", Up: "^", Down: "v", Between: ">",
@@ -64,7 +69,7 @@ func (t Theme) Draw(l Look, text string) string {
 	if text == "" || l == Plain {
 		return text
 	}
-	return t.looks[l].Render(text)
+	return t.looks[l][0] + text + t.looks[l][1]
 }
 
 // Width is how many cells a text takes.

@@ -137,7 +137,7 @@ func (p *Page) Crumb() string {
 
 // Keys implements page.Page.
 func (p *Page) Keys() []key.Binding {
-	return append([]key.Binding{keys.open, keys.mark, keys.diff, keys.nextHit, keys.lastHit, keys.again}, kit.MoveKeys()...)
+	return []key.Binding{keys.open, keys.mark, keys.diff, keys.nextHit, keys.lastHit, keys.again}
 }
 
 // Typing implements page.Page.

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
+	"github.com/muesli/termenv"
 
 	"github.com/alertlab/alertlab/render/style"
 	"github.com/alertlab/alertlab/tui/kit"
@@ -30,6 +32,15 @@ var Sizes = []struct {
 // Theme is one without colours, with the signs of an ordinary terminal.
 func Theme() kit.Theme {
 	return kit.NewTheme(style.New(io.Discard, func(string) string { return "" }), "xterm")
+}
+
+// Coloured is a theme as on an ordinary terminal.
+func Coloured() kit.Theme {
+	r := lipgloss.NewRenderer(io.Discard)
+	r.SetHasDarkBackground(true)
+	r.SetColorProfile(termenv.ANSI)
+	colour := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
+	return kit.NewTheme(style.Styles{Heading: r.NewStyle().Bold(true), Good: colour("2"), Bad: colour("1"), Warn: colour("3"), Active: colour("6"), Dim: r.NewStyle().Faint(true), Plain: r.NewStyle()}, "xterm")
 }
 
 // init puts every test at Greenwich, so that clocks show the same everywhere.
