@@ -497,8 +497,8 @@ func TestBounded(t *testing.T) {
 
 func BenchmarkFrame(b *testing.B) {
 	for _, s := range sizes {
-		for _, where := range []string{"list", "alert"} {
-			b.Run(fmt.Sprintf("%s-%dx%d", where, s[0], s[1]), func(b *testing.B) {
+		for _, where := range []string{"500 listed anew", "one in full"} {
+			b.Run(fmt.Sprintf("alerts, %s, %dx%d", where, s[0], s[1]+4), func(b *testing.B) {
 				f := world(b)
 				v := &f.views[0]
 				for len(v.Heads) < 500 {
@@ -508,13 +508,13 @@ func BenchmarkFrame(b *testing.B) {
 				}
 				bench := newBench(b, f, s[0], s[1])
 				bench.settle(bench.page.Show())
-				if where == "alert" {
+				if where == "one in full" {
 					bench.keys("enter")
 				}
 				b.ResetTimer()
 				for range b.N {
 					// A view of 500 alerts came, and it is drawn.
-					if where == "list" {
+					if where != "one in full" {
 						bench.page.seen = *v
 						bench.page.fill()
 					}
