@@ -14,6 +14,7 @@ import (
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/render/picture"
 	"github.com/alertlab/alertlab/tui"
 	"github.com/alertlab/alertlab/tui/actions"
 	"github.com/alertlab/alertlab/tui/alertdb"
@@ -34,6 +35,7 @@ type board struct {
 	dir state.Dir
 
 	kafka *kafkaSource
+	depth picture.Depth // of the terminal, for cutouts
 
 	mu     sync.Mutex
 	seen   time.Time // when the status was asked for last
@@ -48,8 +50,10 @@ func (b *board) pages(ctx context.Context, theme kit.Theme) []dash.Entry {
 	return []dash.Entry{
 		{Digit: '1', Page: lab.New(ctx, theme, time.Now, b.lab)},
 		{Digit: '2', Page: kafka.New(ctx, theme, b.kafka)},
+		{Digit: '3', Page: alertsPage(ctx, b.a, theme, b.depth)},
 		{Digit: '4', Page: visits.New(ctx, theme, time.Now, b.visits)},
 		{Digit: '5', Page: alertdb.New(ctx, theme, dash.NewInput(), archiveSource{b})},
+		{Digit: '6', Page: registryPage(ctx, b.a, theme)},
 		{Digit: '7', Page: smoke.New(ctx, theme, time.Now, smokeSource{b})},
 		{Digit: '8', Page: logs.New(ctx, theme, logSource{b.dir})},
 		{Digit: '9', Page: actions.New(ctx, theme, dash.NewInput(), actionSource{b})},

@@ -101,6 +101,11 @@ func (a *app) look(c *cobra.Command, flags *consoleFlags) (*looker, error) {
 
 // lookAs logs in without asking whether the lab runs.
 func (a *app) lookAs(flags *consoleFlags) (*looker, error) {
+	return a.lookWith(flags, console.Options()...)
+}
+
+// lookWith is lookAs with a client that was made for something.
+func (a *app) lookWith(flags *consoleFlags, opts ...kgo.Opt) (*looker, error) {
 	card, creds, err := a.card()
 	if err != nil {
 		return nil, err
@@ -110,7 +115,7 @@ func (a *app) lookAs(flags *consoleFlags) (*looker, error) {
 		return nil, fault.New(fault.BadInput, fmt.Sprintf("lab %s has no user %q", card.Lab, user), "there are: "+strings.Join(names, ", "),
 			"alertlab console topics --user NAME")
 	}
-	client, err := kafka.NewClient(login(card, creds, user), console.Options()...)
+	client, err := kafka.NewClient(login(card, creds, user), opts...)
 	if err != nil {
 		return nil, err
 	}

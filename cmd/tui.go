@@ -15,6 +15,7 @@ import (
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/render/picture"
 	"github.com/alertlab/alertlab/render/style"
 	"github.com/alertlab/alertlab/tui"
 	"github.com/alertlab/alertlab/tui/dash"
@@ -59,6 +60,7 @@ func (a *app) dashboard(ctx context.Context) error {
 	quiet.out, quiet.err = io.Discard, io.Discard
 	theme := kit.NewTheme(style.New(a.out, a.getenv), a.getenv("TERM"))
 	b := newBoard(&quiet, dir)
+	b.depth = picture.DepthOf(a.out, a.getenv)
 	defer b.close()
 	err = dash.Run(ctx, dash.Options{In: a.in, Out: a.out, Theme: theme, Lab: dir.Lab(), Health: b.health,
 		Pages: func(ctx context.Context) ([]dash.Entry, dash.Starter) {

@@ -194,6 +194,44 @@ var dashboardSteps = []struct {
 		x.keys("q", "u")
 		x.see("Kafka › users", "antares", "kafka-admin", "superuser")
 	}},
+	{"alerts", func(x *terminal) {
+		x.keys("3")
+		x.see("Alerts › alerts-simulated", "following", "alerts/s", "SCHEMA")
+		x.match(`▸ +\d{6,}`)
+		x.keys("Enter")
+		x.see("diaSource", "wire 00 00 00 04 4c = id 1100", "deg")
+		// The alert may be so new that it is not stored yet.
+		x.until("the archived copy", func(screen string) bool {
+			if strings.Contains(screen, "not archived") {
+				x.keys("a")
+			}
+			return strings.Contains(screen, "archived, equal byte for byte")
+		})
+		x.keys("l")
+		x.see("difference flux in nJy over MJD, TAI", "detected")
+		x.match(`[●○■□◆◇▲△▼▽★☆]\d`)
+		x.keys("c")
+		x.see("science", "template", "difference", "▀▀▀▀▀▀▀▀", " nJy")
+		x.keys("r", "q")
+		x.see("SCHEMA")
+		x.keys("s")
+		x.see("stopped")
+		x.keys("t")
+		x.see("Follow which topic?", "alerts-static")
+		x.keys("q")
+	}},
+	{"registry", func(x *terminal) {
+		x.keys("6")
+		x.see("Registry", "alert-packet", "COMPATIBILITY")
+		x.keys("Enter")
+		x.see("lsst.v11_0.alert", "lsst.v3_0.alert")
+		x.keys("d")
+		x.see("1000 › 1100", "diaSource.psfNdata", "null or int")
+		x.keys("q", "Enter")
+		x.see(`"name": "diaSourceId"`, "id 1100")
+		x.keys("q", "q")
+		x.see("COMPATIBILITY")
+	}},
 	{"visits", func(x *terminal) {
 		x.keys("4")
 		x.see("Visits", "next visit in")
