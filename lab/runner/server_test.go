@@ -409,7 +409,6 @@ func TestDownWithoutUp(t *testing.T) {
 	}
 }
 
-
 // A down in the middle of the very first up takes it over: it is not refused because the
 // up that it interrupts has nothing to own any more.
 func TestDownDuringFirstUp(t *testing.T) {
