@@ -145,6 +145,9 @@ type Server struct {
 	// runner that leaves; leaving tells Serve so.
 	listener net.Listener
 	leaving  atomic.Bool
+	// goingDown says that a down interrupts the walk and follows it at once: the walk
+	// stops nothing itself then, and the runner stays for the down.
+	goingDown atomic.Bool
 
 	mu      sync.Mutex
 	lab     Lab
@@ -356,7 +359,7 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 	events := s.hub.restart()
 	go func() {
 		finished := s.up(ctx, change)
-		if finished.Problem != nil && !s.anythingRuns() { // nothing to own
+		if finished.Problem != nil && !s.anythingRuns() && !s.goingDown.Load() { // nothing to own
 			s.leave(w, finished)
 			return
 		}
@@ -386,6 +389,7 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 	}
 	switch {
 	case err == nil || ctx.Err() == nil:
+	case s.goingDown.Load():
 	case ran:
 		// Of a lab that others use nothing is stopped: it stays as after a change
 		// that failed.
@@ -530,9 +534,11 @@ func (s *Server) serveDown(rw http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("purge") == "true" {
 		goal = plan.Purge
 	}
+	s.goingDown.Store(true)
 	s.interrupt()
 	w, _, err := s.begin()
 	if err != nil {
+		s.goingDown.Store(false)
 		refuse(rw, err)
 		return
 	}
