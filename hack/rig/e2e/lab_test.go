@@ -59,18 +59,12 @@ func (l *lab) timed(what string, args ...string) string {
 	return out
 }
 
-// TestLab is a lab of the profile ci on k3d through its life: brought up from the
-// bundle alone though it is interrupted and killed on the way, proven by smoke, healed
-// after its broker was killed and after its runner was, stopped and started, deleted
-// without a trace.
-func TestLab(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-	defer cancel()
+// newLab builds the program and says which lab it is; its state directory is given too.
+func newLab(t *testing.T, ctx context.Context, env ...string) (*lab, string) {
+	t.Helper()
 	state := t.TempDir()
-	l := &lab{T: t, ctx: ctx, journal: filepath.Join(state, "labs", "e2e", "journal.jsonl"), binary: filepath.Join(t.TempDir(), "alertlab"), env: append(os.Environ(),
-		"ALERTLAB_STATE_DIR="+state, "ALERTLAB_LAB=e2e", "ALERTLAB_PROVIDER=k3d", "ALERTLAB_PROFILE=ci",
-		"ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"),
-		"K3D_IMAGE_TOOLS="+need(t, "ALERTLAB_RIG_TOOLS_IMAGE"))}
+	l := &lab{T: t, ctx: ctx, journal: filepath.Join(state, "labs", "e2e", "journal.jsonl"), binary: filepath.Join(t.TempDir(), "alertlab"),
+		env: append(append(os.Environ(), "ALERTLAB_STATE_DIR="+state, "ALERTLAB_LAB=e2e", "ALERTLAB_PROFILE=ci"), env...)}
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.binary, "github.com/alertlab/alertlab")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
@@ -84,6 +78,18 @@ func TestLab(t *testing.T) {
 			t.Errorf("taking the lab away: %v\n%s", err, out)
 		}
 	})
+	return l, state
+}
+
+// TestLab is a lab of the profile ci on k3d through its life: brought up from the
+// bundle alone though it is interrupted and killed on the way, proven by smoke, healed
+// after its broker was killed and after its runner was, stopped and started, deleted
+// without a trace.
+func TestLab(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	l, state := newLab(t, ctx, "ALERTLAB_PROVIDER=k3d", "ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"),
+		"K3D_IMAGE_TOOLS="+need(t, "ALERTLAB_RIG_TOOLS_IMAGE"))
 
 	plan := l.run(0, "plan")
 	if !strings.Contains(plan, "create kafka (apache-kafka)") {
@@ -157,7 +163,7 @@ func TestLab(t *testing.T) {
 // of profiles that are too large for this machine too.
 func (l *lab) validate(client *kube.Client) {
 	l.Helper()
-	files, err := filepath.Glob(filepath.Join("..", "..", "..", "lab", "catalog", "testdata", "k3d", "*.yaml"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "..", "lab", "catalog", "testdata", "*", "*.yaml"))
 	l.must(err)
 	if len(files) < 16 {
 		l.Fatalf("there are %d renders", len(files))
@@ -187,7 +193,13 @@ func (l *lab) must(err error) {
 // the exit code.
 func (l *lab) cutShort(step string, do func(up *os.Process)) int {
 	l.Helper()
-	cmd := exec.CommandContext(l.ctx, l.binary, "up", "--progress", "plain")
+	return l.cutShortWith(step, do)
+}
+
+// cutShortWith is cutShort of an up with more flags.
+func (l *lab) cutShortWith(step string, do func(up *os.Process), flags ...string) int {
+	l.Helper()
+	cmd := exec.CommandContext(l.ctx, l.binary, append([]string{"up", "--progress", "plain"}, flags...)...)
 	cmd.Env = l.env
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
