@@ -133,7 +133,10 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 		return desc, err
 	}
 	desc.Profile, desc.Resolved, desc.Overrides = ref, string(p.Source()), overrides(append(environ, profiles.Environ(ch.set)...))
-	desc.Stack = first(ch.stack, p.Stack)
+	// A lab stays of its stack, too, until a profile is named again.
+	if desc.Stack = first(ch.stack, p.Stack); ch.stack == "" && named == "" && before.Stack != "" {
+		desc.Stack = before.Stack
+	}
 	if ch.advertiseSet() {
 		if desc.Advertise = ch.advertise; ch.advertise == onLoopback {
 			desc.Advertise = ""
