@@ -60,7 +60,7 @@ func Main(argv []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|tui|env|kubeconfig|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb (?:get|show)|alert show|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema|doctor)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|tui|env|kubeconfig|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb (?:get|show)|alert show|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema|doctor|trust)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -130,7 +130,7 @@ profile: see "alertlab up --help".`,
 		title string
 		verbs []*cobra.Command
 	}{
-		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.logs(), a.support(), a.doctor(), a.tui()}},
+		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.trust(), a.logs(), a.support(), a.doctor(), a.tui()}},
 		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
 		{"Alerts:", []*cobra.Command{a.alert(), a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
 		{"Environments:", []*cobra.Command{a.profile(), a.bundle()}},

@@ -24,7 +24,7 @@ import (
 var suites = []struct{ folder, minutes string }{
 	{"./hack/rig/engine", "10m"},
 	{"./hack/rig/cluster/...", "20m"},
-	{"./hack/rig/e2e", "30m"},
+	{"./hack/rig/e2e", "50m"},
 }
 
 func (r *rig) e2e() *cobra.Command {

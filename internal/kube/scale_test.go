@@ -33,11 +33,11 @@ func TestScaledToZero(t *testing.T) {
 	if err != nil || d.Annotations[Stopped] != "2" {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	if v := rolledOut([]appsv1.Deployment{*d}, nil, nil, time.Now(), time.Now()); v.Done || !strings.Contains(v.Seen, "d: is scaled to zero") {
+	if v := rolledOut([]appsv1.Deployment{*d}, nil, nil, nil, time.Now(), time.Now()); v.Done || !strings.Contains(v.Seen, "d: is scaled to zero") {
 		t.Errorf("%+v", v)
 	}
 	d.Annotations = nil
-	if v := rolledOut([]appsv1.Deployment{*d}, nil, nil, time.Now(), time.Now()); !v.Done {
+	if v := rolledOut([]appsv1.Deployment{*d}, nil, nil, nil, time.Now(), time.Now()); !v.Done {
 		t.Errorf("%+v", v)
 	}
 	if theirs, err := set.AppsV1().StatefulSets("ns").Get(t.Context(), "theirs", metav1.GetOptions{}); err != nil || *theirs.Spec.Replicas != 2 {

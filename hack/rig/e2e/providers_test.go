@@ -60,7 +60,7 @@ func (l *lab) ends(state string) string {
 func TestKindLab(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	l, state := newLab(t, ctx, "ALERTLAB_PROVIDER=kind", "ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"))
+	l, state := newLab(t, ctx, "e2e", "ALERTLAB_PROFILE=ci", "ALERTLAB_PROVIDER=kind", "ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"))
 	if code := l.cutShort(l.killedAt(), func(*os.Process) { l.killRunner() }); code != 1 {
 		t.Errorf("up whose runner was killed ended with %d", code)
 	}
@@ -118,7 +118,7 @@ func TestExistingLab(t *testing.T) {
 			t.Error(fault.Text(err))
 		}
 	})
-	l, state := newLab(t, ctx, "ALERTLAB_PROVIDER=existing", "KUBECONFIG="+made.KubeconfigFile, "ALERTLAB_CONTEXT=rig-"+name)
+	l, state := newLab(t, ctx, "e2e", "ALERTLAB_PROFILE=ci", "ALERTLAB_PROVIDER=existing", "KUBECONFIG="+made.KubeconfigFile, "ALERTLAB_CONTEXT=rig-"+name)
 	l.loadImages(made)
 	k, err := kube.New(made.Kubeconfig)
 	l.must(err)
