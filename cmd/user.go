@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -55,23 +54,6 @@ func (a *app) topicFlag(c *cobra.Command, usage string) *[]string {
 		return names, cobra.ShellCompDirectiveNoFileComp
 	}))
 	return topics
-}
-
-// thereAre says which of the topics a lab does not have, nil when it has all.
-func thereAre(p *profiles.Profile, topics []string) error {
-	var known, strange []string
-	for _, t := range p.Kafka.Topics {
-		known = append(known, t.Name)
-	}
-	for _, name := range topics {
-		if name != "*" && !slices.Contains(known, name) {
-			strange = append(strange, strconv.Quote(name))
-		}
-	}
-	if len(strange) == 0 {
-		return nil
-	}
-	return fault.New(fault.BadInput, "there is no topic "+strings.Join(strange, ", "), "the lab has "+strings.Join(known, ", "), "alertlab topic list   # alertlab topic add NAME makes one")
 }
 
 // completeReaders completes the first argument with the names of readers.
@@ -149,9 +131,6 @@ at the real sites. "alertlab user export" prints how to log in.`,
 // addUser is the edit that adds a user.
 func addUser(name string, topics []string) func(*edit) error {
 	return func(e *edit) error {
-		if err := thereAre(e.Profile, topics); err != nil {
-			return err
-		}
 		if have, err := reader(e.Profile, name); err == nil {
 			if sameTopics(have.Topics, topics) {
 				return nil
