@@ -130,7 +130,7 @@ func (b *board) lab(ctx context.Context) (lab.State, error) {
 	if err != nil {
 		return lab.State{}, err
 	}
-	out := lab.State{Started: st.Started, PID: st.PID, Version: build().Version, Stack: st.Stack, Card: st.Endpoints, Changed: slices.Clone(st.Overrides)}
+	out := lab.State{Started: st.Started, PID: st.PID, Version: build().Version, Stack: st.Stack, Card: st.Endpoints, Password: b.a.meant("alertlab env --user NAME"), Changed: slices.Clone(st.Overrides)}
 	for _, e := range st.Overlay {
 		out.Changed = append(out.Changed, e.Text)
 	}

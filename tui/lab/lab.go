@@ -43,6 +43,7 @@ type State struct {
 	Stack    string
 	Parts    []Part
 	Card     *endpoints.Endpoints // nil before the lab was ready
+	Password string               // the command that prints a user's password
 	Changed  []string             // of the profile, by the environment or on the lab
 	Warnings []string
 }
@@ -261,7 +262,7 @@ func (p *Page) cardLines(width int) []string {
 	short := *e
 	short.Concessions = nil // they have a view of their own
 	var b bytes.Buffer
-	if err := render.Card(&b, short, "alertlab env --user NAME"); err != nil {
+	if err := render.Card(&b, short, p.poll.Value.Password); err != nil {
 		return []string{t.Draw(kit.Bad, err.Error())}
 	}
 	return headed(t, b.String(), width)

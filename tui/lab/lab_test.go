@@ -27,6 +27,7 @@ func state() lab.State {
 		Card: &endpoints.Endpoints{Lab: "mine", Profile: "local", Provider: "embedded", Kafka: endpoints.Kafka{Bootstrap: "127.0.0.10:9094", Security: "SASL_PLAINTEXT", Mechanism: "SCRAM-SHA-512",
 			Brokers: []endpoints.Broker{{ID: 0, Address: "127.0.0.11:9094"}, {ID: 1, Address: "127.0.0.12:9094"}}}, Users: []endpoints.User{{Name: "antares", Role: endpoints.Reader, Topics: []string{"alerts-simulated"}}},
 			Concessions: []string{"topics are stored once whatever their number of replicas says: a broker that is killed comes back with its data, the data is not elsewhere"}},
+		Password: "alertlab env --user NAME",
 		Changed:  []string{"ALERTLAB_SIMULATOR_ALERTS=200", "user bob was added"},
 		Warnings: []string{"kafka: broker 2 is killed", "kafka-topics is unknown: no broker answers", "alert-database-server is absent: it does not run", "one more", "and another"}}
 }
