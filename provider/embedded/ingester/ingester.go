@@ -120,16 +120,16 @@ func New(host *embedded.Host) plan.Part {
 
 // Detail is what status -o json says of the ingester, since it began.
 type Detail struct {
-	Ready         bool             `json:"ready"`
-	Stored        int64            `json:"stored"`
-	DeadLetters   int64            `json:"deadLetters"`
-	WireBytes     int64            `json:"wireBytes"`   // of what was stored, as it came
-	ObjectBytes   int64            `json:"objectBytes"` // as it was stored
-	InFlightBytes int64            `json:"inFlightBytes"`
-	Commits       int64            `json:"commits"`
-	Retries       map[string]int64 `json:"retries"` // failed attempts, by what was tried
-	LastTrouble   string           `json:"lastTrouble,omitempty"`
-	TroubleAt     time.Time        `json:"troubleAt,omitzero"`
+	Ready         bool                  `json:"ready"`
+	Stored        int64                 `json:"stored"`
+	DeadLetters   int64                 `json:"deadLetters"`
+	WireBytes     int64                 `json:"wireBytes"`   // of what was stored, as it came
+	ObjectBytes   int64                 `json:"objectBytes"` // as it was stored
+	InFlightBytes int64                 `json:"inFlightBytes"`
+	Commits       int64                 `json:"commits"`
+	Retries       map[string]int64      `json:"retries"` // failed attempts, by what was tried
+	LastTrouble   string                `json:"lastTrouble,omitempty"`
+	TroubleAt     time.Time             `json:"troubleAt,omitzero"`
 	Latest        []archive.StoredAlert `json:"latest"` // stored last, the newest first
 }
 
