@@ -25,9 +25,9 @@ func (a *app) alertdb() *cobra.Command {
 		Use:   "alertdb",
 		Short: "Read the alert database, or run its programs by themselves",
 		Long: `The alert database holds every alert of the public topic, under its id, with the
-bytes that were published. get reads it, show says what it holds, purge deletes what is old. ingest and serve
-are its two programs, in the foreground and against any Kafka, registry and object
-store, as in a pod.`,
+bytes that were published. get reads it, show says what it holds, purge deletes what is
+old. ingest and serve are its two programs, in the foreground and against any Kafka,
+registry and object store, as in a pod.`,
 		Example: "  alertlab alertdb get 281323062375219200\n  alertlab alertdb serve --help",
 	}
 	c.AddCommand(a.alertdbGet(), a.alertdbShow(), a.alertdbIngest(), a.alertdbServe(), a.alertdbPurge())

@@ -48,7 +48,7 @@ private addresses only; an embedded lab's has no such limits.`,
 	install := c.Flags().Bool("install", false, "have this machine trust the authority")
 	remove := c.Flags().Bool("remove", false, "have it trust it no more; the lab need not be there any more")
 	dry := c.Flags().Bool("dry-run", false, "with --install or --remove: only say what would be done")
-	file := c.Flags().String("file", "", "with --install or --remove: file of the authority, of which the system is not told (default: in the system's folder)")
+	file := c.Flags().String("file", "", "where the authority lies, untold to the system (default: the system's folder)")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := eitherWay(*install, *remove, "trust"); err != nil {
 			return err
