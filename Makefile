@@ -7,7 +7,7 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build image install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e bench bench-kubernetes chaos chaos-kubernetes fuzz clean
+.PHONY: help build image install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e e2e-all bench bench-kubernetes chaos chaos-kubernetes fuzz clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,8 +65,11 @@ rig-cluster: ## a cluster of one server and two agents on the rig; prints its ku
 rig-down: ## take every cluster of the rig away
 	$(GO) run ./hack/rig down
 
-e2e: ## test clusters of every maker and the stack's components on the rig
+e2e: ## test clusters of every maker, the stack's components, and labs on the rig
 	$(GO) run ./hack/rig e2e
+
+e2e-all: ## the same with the long tests: an encrypted lab, a lab on a cluster that was there
+	$(GO) run ./hack/rig e2e --all
 
 bench: ## measure for a quarter of an hour, and write docs/benchmarks.md
 	$(GO) run ./hack/bench -out docs/benchmarks.md
@@ -91,6 +94,13 @@ reference: ## write docs/reference, a page for each verb, from the commands
 
 man: ## write man pages from the commands to dist/man/man1
 	$(GO) run ./hack/reference -man dist/man/man1
+
+.PHONY: pictures frames
+pictures: ## draw docs/pictures from the present program: needs tmux
+	$(GO) run ./hack/tape
+
+frames: ## write the dashboard's golden frames anew
+	$(GO) test ./tui/... -update
 
 fuzz: ## fuzz everything that parses outside input, half a minute each
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \

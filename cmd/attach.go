@@ -18,6 +18,7 @@ func (a *app) attach() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	progress := progressFlag(c)
+	tuiFlag(c, progress)
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		_, client, err := a.needRunning(c.Context())
 		if err != nil {

@@ -34,9 +34,9 @@ cut off, and takes from an earlier bundle of that name what has not changed.
 Logins are those of docker login: its configuration, or what DOCKER_CONFIG names.
 
 --from reads everything from one registry, a mirror of the site's, under the names that
-"alertlab bundle push" gives: docker.io/apache/kafka:4.2.0 is REGISTRY/docker.io/apache/kafka:4.2.0
-there. --archive takes images that docker save wrote instead of asking a registry, and
---chart charts that helm pull wrote.`,
+"alertlab bundle push" gives: docker.io/apache/kafka:4.2.0 is there
+REGISTRY/docker.io/apache/kafka:4.2.0. --archive takes images that docker save wrote
+instead of asking a registry, and --chart charts that helm pull wrote.`,
 		Example: `  alertlab bundle save --profile ci --file ci.bundle
   alertlab bundle save --profile usdfdev --file usdfdev.bundle --from registry.example.org/mirror
   alertlab bundle save --profile ci --file ci.bundle --image docker.io/library/busybox:1.37.0`,
@@ -234,7 +234,8 @@ func (a *app) bundlePush() *cobra.Command {
 		Long: `push brings every image and chart of a bundle into a registry, and the image of this
 program, which the pods of a lab run. Digests stay what they are. The name of an image's
 registry becomes part of its path: docker.io/apache/kafka:4.2.0 is
-HOST/PATH/docker.io/apache/kafka:4.2.0 there, and charts are HOST/PATH/charts/NAME:VERSION.
+HOST/PATH/docker.io/apache/kafka:4.2.0 there, and a chart is
+HOST/PATH/charts/NAME:VERSION.
 What the registry has already is not sent again, so that the same command goes on after
 a failure.
 

@@ -31,6 +31,9 @@ type choice struct {
 	advertiseSet             func() bool // whether it was given
 }
 
+// providers are where labs can run.
+func providers() []string { return catalog.Providers() }
+
 // onLoopback is what --advertise is given to take an address back.
 const onLoopback = "loopback"
 
@@ -52,7 +55,7 @@ func (ch *choice) flags(c *cobra.Command) {
 	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
 	must(c.RegisterFlagCompletionFunc("deployer", cobra.FixedCompletions(catalog.Deployers(), cobra.ShellCompDirectiveNoFileComp)))
-	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(catalog.Providers(), cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(providers(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // again is a verb with the same choice, as it was typed: plan of what up was asked for,
@@ -141,7 +144,7 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 	if named == "" && ch.stack == "" && before.Stack != "" {
 		desc.Stack = before.Stack
 	}
-	if ch.advertiseSet() {
+	if ch.advertiseSet != nil && ch.advertiseSet() {
 		if desc.Advertise = ch.advertise; ch.advertise == onLoopback {
 			desc.Advertise = ""
 		}

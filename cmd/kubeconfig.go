@@ -30,7 +30,7 @@ The current context stays, if there is one. --unmerge takes them out again, also
 the lab is gone.`,
 		Example: `  export KUBECONFIG=$(alertlab kubeconfig --path)
   alertlab kubeconfig > lab.kubeconfig
-  alertlab kubeconfig --merge && kubectl --context alertlab-default get pods -A
+  alertlab kubeconfig --merge     # then: kubectl --context alertlab-default get pods -A
   alertlab kubeconfig --unmerge`,
 		Args: cobra.NoArgs,
 	}

@@ -60,7 +60,7 @@ func Main(argv []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|kubeconfig|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema|doctor|open)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|tui|env|kubeconfig|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb (?:get|show)|alert show|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema|doctor|trust|open)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -103,6 +103,7 @@ stand for the flags of these names; ALERTLAB_STATE_DIR is the directory of all l
 $XDG_STATE_HOME/alertlab, else ~/.local/state/alertlab). Single values of a
 profile: see "alertlab up --help".`,
 		Example: `  alertlab up                    # bring the lab up; it stays in the background
+  alertlab                       # on a terminal: the dashboard of the lab
   alertlab smoke                 # prove that it works
   eval "$(alertlab env)"         # addresses and credentials for your own client
   alertlab down                  # stop it, keep its data`,
@@ -129,9 +130,9 @@ profile: see "alertlab up --help".`,
 		title string
 		verbs []*cobra.Command
 	}{
-		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.logs(), a.support(), a.doctor(), a.open()}},
+		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.trust(), a.logs(), a.support(), a.doctor(), a.tui(), a.open()}},
 		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
-		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
+		{"Alerts:", []*cobra.Command{a.alert(), a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
 		{"Environments:", []*cobra.Command{a.profile(), a.bundle()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
@@ -142,6 +143,12 @@ profile: see "alertlab up --help".`,
 	}
 	root.AddCommand(a.version(), a.runner(), a.objectStore(), a.pod())
 	checkArgs(root)
+	root.RunE = func(c *cobra.Command, _ []string) error {
+		if !a.onTerminal() {
+			return c.Help()
+		}
+		return a.dashboard(c.Context())
+	}
 	return root
 }
 

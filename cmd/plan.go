@@ -42,18 +42,10 @@ because it destroys what the lab holds; --allow-destroy shows it as up would do 
 		if err != nil {
 			return err
 		}
-		wanted, err := catalog.Wanted(desc)
-		if err != nil {
-			return err
-		}
 		if err := a.survey(c.Context(), desc); err != nil && *output != "json" {
 			fmt.Fprintf(a.err, "%s\n\n", fault.Text(err))
 		}
-		seen, err := a.snapshot(c.Context(), dir, desc, wanted)
-		if err != nil {
-			return err
-		}
-		p, err := plan.Make(wanted, seen)
+		p, err := a.planFor(c.Context(), dir, desc)
 		if err != nil {
 			return err
 		}
@@ -72,6 +64,36 @@ because it destroys what the lab holds; --allow-destroy shows it as up would do 
 		return nil
 	}
 	return c
+}
+
+// planFor is what would bring the lab to a description.
+func (a *app) planFor(ctx context.Context, dir state.Dir, desc state.Description) (*plan.Plan, error) {
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Make(wanted, seen)
+}
+
+// planDown is what would take the lab down, or delete it.
+func (a *app) planDown(ctx context.Context, dir state.Dir, goal plan.Goal) (*plan.Plan, error) {
+	desc, err := dir.Describe()
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return plan.MakeDown(wanted, seen, goal)
 }
 
 // snapshot asks the runner what it sees, or looks at what a lab that does not run

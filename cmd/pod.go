@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -9,8 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/alerts/archive"
+	"github.com/alertlab/alertlab/alerts/front"
 	"github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/alerts/objectstore"
+	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/program"
 	"github.com/alertlab/alertlab/lab/fault"
 	embedded "github.com/alertlab/alertlab/provider/embedded/objectstore"
@@ -148,12 +151,24 @@ func (a *app) podServer() *cobra.Command {
 	c, f := a.podVerb("alert-database-server", "Serve archived alerts")
 	f.listens(c, ":3000")
 	f.s3(c)
+	scope := c.Flags().String("scope", "", "scope that a token must have; the tokens are ALERTDB_TOKENS, as JSON")
+	lab := c.Flags().String("lab", "", "lab, as clients without a token are told")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		objects, err := a.podObjects(f)
 		if err != nil {
 			return err
 		}
-		return program.Server{Common: f.common, Listen: f.listen, Objects: objects, Buckets: f.buckets}.Run(c.Context())
+		access := front.Access{Scope: *scope, Realm: "alertlab " + *lab}
+		if *scope != "" {
+			var tokens []component.Token
+			if err := json.Unmarshal([]byte(a.getenv("ALERTDB_TOKENS")), &tokens); err != nil {
+				return fault.New(fault.BadInput, "the program knows no tokens", "ALERTDB_TOKENS in its environment is no list of them", "alertlab pod --help")
+			}
+			for _, t := range tokens {
+				access.Tokens = append(access.Tokens, front.Token{Name: t.Name, Secret: t.Secret, Scopes: t.Scopes, Expires: t.Expires})
+			}
+		}
+		return program.Server{Common: f.common, Listen: f.listen, Objects: objects, Buckets: f.buckets, Access: access}.Run(c.Context())
 	}
 	return c
 }

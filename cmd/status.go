@@ -79,7 +79,7 @@ func (a *app) printStatus(st runner.Status, width int) error {
 		}
 		seen := p.Seen
 		switch {
-		case p.Trouble: // it comes first
+		case p.Amiss != "": // it comes first
 			seen = strings.Join(append([]string{seen}, facts...), "; ")
 		case len(facts) > 0:
 			seen = strings.Join(facts, "; ")

@@ -17,7 +17,7 @@ func TestPrintStatus(t *testing.T) {
 	a := &app{out: &out}
 	facts := []event.Fact{{Name: "node-0", Value: "172.18.0.2"}}
 	err := a.printStatus(runner.Status{Lab: "x", Ready: true, Parts: []runner.PartStatus{
-		{Key: "cluster", State: plan.Present, Seen: "1 of 2 nodes run: not node-1", Trouble: true, Facts: facts},
+		{Key: "cluster", State: plan.Present, Seen: "1 of 2 nodes run: not node-1", Amiss: "1 of 2 nodes run: not node-1", Facts: facts},
 		{Key: "images", State: plan.Present, Seen: "all there", Facts: facts},
 		{Key: "kafka", State: plan.Present, Seen: "release kafka, revision 1, is as it was applied; 1 of 1 pods ready on node-0, 2 restarts"},
 	}}, 0)

@@ -59,6 +59,7 @@ What the environment may change of the profile:
 	c.Flags().BoolVar(&foreground, "foreground", false, "run the lab in this process, until Ctrl-C")
 	allowDestroy := destroyFlag(c)
 	progress := progressFlag(c)
+	tuiFlag(c, progress)
 	output := outputFlag(c, "card", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		dir, err := a.dir()
@@ -79,19 +80,13 @@ What the environment may change of the profile:
 		if _, err := a.renderer(*progress); err != nil {
 			return err
 		}
-		if err := dir.Create(); err != nil {
-			return fault.Wrap(fault.BadInput, "there is no place for the lab's state", err, "export ALERTLAB_STATE_DIR=DIRECTORY   # one that you may write to")
+		if err := createDir(dir); err != nil {
+			return err
 		}
 		if foreground {
 			return a.inForeground(c.Context(), dir, wish, *progress, *output)
 		}
-		err = a.follow(c.Context(), *progress, func(ctx context.Context, sink event.Sink) error {
-			client, err := a.ensureRunner(ctx, dir)
-			if err != nil {
-				return err
-			}
-			return client.Change(ctx, wish, sink)
-		})
+		err = a.follow(c.Context(), *progress, func(ctx context.Context, sink event.Sink) error { return a.bringUp(ctx, dir, wish, sink) })
 		if errors.Is(err, errDetached) {
 			return nil
 		}
@@ -101,6 +96,21 @@ What the environment may change of the profile:
 		return a.printCard(dir, *output)
 	}
 	return c
+}
+
+// createDir makes the lab's directory.
+func createDir(dir state.Dir) error {
+	return fault.Wrap(fault.BadInput, "there is no place for the lab's state", dir.Create(), "export ALERTLAB_STATE_DIR=DIRECTORY   # one that you may write to")
+}
+
+// bringUp has the lab's runner, which it starts where there is none, bring the lab to
+// what is wished for.
+func (a *app) bringUp(ctx context.Context, dir state.Dir, wish runner.Change, sink event.Sink) error {
+	client, err := a.ensureRunner(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return client.Change(ctx, wish, sink)
 }
 
 // wish is what up asks for. What is wrong with it is found here, before anything

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/charts"
+	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
 )
 
 // Namespace and Secret are the application's own at every site: passwords are in
@@ -23,11 +25,19 @@ const (
 	Secret    = "alert-stream-broker-secrets"
 )
 
-// Keys of the object store in Secret.
+// Keys of the object store in Secret, and that of the alert database's tokens: a list
+// of profiles.Token with their secrets, as JSON.
 const (
 	StoreAccessKey = "object-store-access-key"
 	StoreSecretKey = "object-store-secret-key"
+	TokensKey      = "alert-database-tokens"
 )
+
+// Token is a token with its secret, as it stands in Secret.
+type Token struct {
+	profiles.Token
+	Secret string `json:"secret"`
+}
 
 // NodesUser is who Kafka's nodes are to each other.
 const NodesUser = "kafka-nodes"
@@ -40,14 +50,28 @@ type Lab struct {
 	// Charts are charts of others that are at hand in another version than the pinned
 	// one: in the lab's bundle.
 	Charts []charts.Upstream
+	// Passwords counts how often a Kafka user was given a new password.
+	Passwords map[string]int
+	// Tokens open the alert database, where its profile asks for a scope.
+	Tokens []profiles.Token
 	// StorageClass is the class of volumes for which the profile names none; empty: the
 	// cluster's default.
 	StorageClass string
 }
 
+// As are the values of a program that logs in at Kafka as a user: with a new password
+// its pods are made anew, which take it from the Secret when they start.
+func (l Lab) As(user string) map[string]any {
+	values := map[string]any{"bootstrap": "${kafka.bootstrap.internal}", "user": user}
+	if n := l.Passwords[user]; n > 0 {
+		values["passwords"] = n
+	}
+	return values
+}
+
 // Domain is the domain that the lab's own host names are in; nobody else's are
 // (RFC 6761: test).
-func (l Lab) Domain() string { return l.Name + ".alertlab.test" }
+func (l Lab) Domain() string { return endpoints.Domain(l.Name) }
 
 // Upstream gives the chart of others of a name as the lab installs it.
 func (l Lab) Upstream(name string) charts.Upstream {

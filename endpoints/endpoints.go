@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,27 @@ func (h Host) Line() string {
 		return fmt.Sprintf("# %s stands for %s, which a name server can say (CNAME) and no hosts file\n", h.Name, h.Address)
 	}
 	return fmt.Sprintf("%s\t%s\n", h.Address, h.Name)
+}
+
+// Domain is what a lab's own host names are below; test is nobody's (RFC 6761).
+func Domain(lab string) string { return lab + ".alertlab.test" }
+
+// OwnHosts are the lab's own names for what has an address: bootstrap, each broker,
+// the registry's front and the alert database.
+func (e Endpoints) OwnHosts() []Host {
+	var out []Host
+	add := func(name, address string) {
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			out = append(out, Host{Name: name + "." + Domain(e.Lab), Address: host})
+		}
+	}
+	add("bootstrap", e.Kafka.Bootstrap)
+	for _, b := range e.Kafka.Brokers {
+		add(fmt.Sprintf("broker-%d", b.ID), b.Address)
+	}
+	add("registry", strings.TrimPrefix(e.Registry.URL, "http://"))
+	add("alertdb", strings.TrimPrefix(e.AlertDB.URL, "http://"))
+	return out
 }
 
 // Kafka is the external listener of the cluster.

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
@@ -115,7 +116,7 @@ func RunContainer(ctx context.Context, img string, options ...testcontainers.Con
 		return nil, fmt.Errorf("labtest: %w", errors.Join(err, discard(c)))
 	}
 	lab := &Lab{}
-	if err := read(ctx, c, "endpoints.json", &lab.Endpoints); err == nil {
+	if err = read(ctx, c, "endpoints.json", &lab.Endpoints); err == nil {
 		err = read(ctx, c, "credentials.json", &lab.Credentials)
 	}
 	if err != nil {
@@ -300,6 +301,10 @@ func engineHost(ctx context.Context) (string, error) {
 	return host, nil
 }
 
+// reaperImage is the image of testcontainers' reaper, of testcontainers-go v0.40.0, which
+// keeps the name to itself.
+const reaperImage = "testcontainers/ryuk:0.13.0"
+
 // reaperSwitch is testcontainers' own; it is read once, when it is first used.
 const reaperSwitch = "TESTCONTAINERS_RYUK_DISABLED"
 
@@ -313,7 +318,7 @@ func reaper(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		defer engine.Close()
-		if !available(ctx, engine, testcontainers.ReaperDefaultImage) {
+		if !available(ctx, engine, reaperImage) {
 			if err := os.Setenv(reaperSwitch, "true"); err != nil {
 				return false, err
 			}
@@ -372,7 +377,7 @@ func sweep(ctx context.Context) error {
 		if err != nil || host != here || lives(n) {
 			continue
 		}
-		if err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !client.IsErrNotFound(err) {
+		if err := engine.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil && !errdefs.IsNotFound(err) {
 			errs = append(errs, fmt.Errorf("container %.12s of process %d, which is gone: %w", c.ID, n, err))
 		}
 	}

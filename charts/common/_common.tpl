@@ -52,6 +52,11 @@ livenessProbe:
   valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: {{ .Values.kafka.user }}-password}}
 {{- end }}
 
+{{- /* How often the Kafka user was given another password; nothing for never. */ -}}
+{{- define "alertlab.renewed" -}}
+{{- with .Values.kafka.passwords }}{{ . }}{{ end -}}
+{{- end }}
+
 {{- /* The object store's keys, from the lab's Secret. */ -}}
 {{- define "alertlab.storeKeys" -}}
 - name: AWS_ACCESS_KEY_ID
@@ -63,7 +68,8 @@ livenessProbe:
 {{- /*
 A Deployment of one of our programs. It takes a dict: root (the chart's context),
 name, component, replicas, args (a list), env (text of a list, may be empty), port
-(of its own service, 0 for none).
+(of its own service, 0 for none), and renewed, which is another text when the Secret's
+values are others.
 */ -}}
 {{- define "alertlab.deployment" -}}
 apiVersion: apps/v1
@@ -85,6 +91,11 @@ spec:
       labels:
         {{- include "alertlab.labels" .root | nindent 8 }}
         app.kubernetes.io/name: {{ .component }}
+      {{- with .renewed }}
+      annotations:
+        # What pods take from the Secret when they start was changed so often, or so.
+        alertlab.dev/credentials: {{ . | quote }}
+      {{- end }}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false

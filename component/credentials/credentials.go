@@ -35,6 +35,10 @@ type input struct {
 	Namespace string   `json:"namespace"`
 	Secret    string   `json:"secret"`
 	Users     []string `json:"users"`
+	// Passwords counts the new passwords of each user, Tokens are without secrets: so a
+	// plan sees that there are others.
+	Passwords map[string]int   `json:"passwords,omitempty"`
+	Tokens    []profiles.Token `json:"tokens,omitempty"`
 }
 
 // Users lists everybody who needs a password: the profile's users and Kafka's nodes.
@@ -55,9 +59,13 @@ func Fit(p *profiles.Profile) error {
 
 // Want describes the Secret of a profile.
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
-	in := input{Lab: lab.Name, Namespace: component.Namespace, Secret: component.Secret, Users: Users(p)}
+	in := input{Lab: lab.Name, Namespace: component.Namespace, Secret: component.Secret, Users: Users(p), Passwords: lab.Passwords, Tokens: lab.Tokens}
+	tokens := ""
+	if n := len(in.Tokens); n > 0 {
+		tokens = fmt.Sprintf(" and %d tokens", n)
+	}
 	return plan.Want{
-		Title: fmt.Sprintf("namespace %s, Secret %s with %d passwords", in.Namespace, in.Secret, len(in.Users)),
+		Title: fmt.Sprintf("namespace %s, Secret %s with %d passwords%s", in.Namespace, in.Secret, len(in.Users), tokens),
 		Input: plan.Input(in), Behind: "cluster",
 	}
 }
@@ -84,6 +92,21 @@ func (p *part) data(in input) (map[string][]byte, error) {
 			return nil, err
 		}
 		out[name+"-password"] = []byte(password)
+	}
+	if len(in.Tokens) > 0 {
+		var tokens []component.Token
+		for _, t := range in.Tokens {
+			secret, err := p.secrets.Token(t.Name)
+			if err != nil {
+				return nil, err
+			}
+			tokens = append(tokens, component.Token{Token: t, Secret: secret})
+		}
+		text, err := json.Marshal(tokens)
+		if err != nil {
+			return nil, err
+		}
+		out[component.TokensKey] = text
 	}
 	keys, err := p.secrets.ObjectStore()
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -115,5 +116,29 @@ func TestFit(t *testing.T) {
 	p.Kafka.Readers[0].Name = "someone@example.org"
 	if err := credentials.Fit(p); err == nil || !strings.Contains(err.Error(), `"someone@example.org"`) {
 		t.Errorf("a name that no Secret takes: %v", err)
+	}
+}
+
+// A Secret of that name that another made is not written over.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	p, err := profiles.Load("ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	creds := endpoints.Credentials{Kafka: map[string]string{}, ObjectStore: endpoints.Keys{AccessKey: "access", SecretKey: "secret"}}
+	for _, user := range credentials.Users(p) {
+		creds.Kafka[user] = "password-of-" + user
+	}
+	store := &secrets.Store{}
+	store.Set(creds)
+	api := fake.NewClientset(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: component.Secret, Namespace: component.Namespace}, Data: map[string][]byte{"k": []byte("v")}})
+	part := credentials.New(store, func() (credentials.API, error) { return api, nil })
+	_, err = part.Apply(t.Context(), plan.Order{Input: credentials.Want(p, component.Lab{Name: "t"}).Input})
+	if err == nil || !strings.Contains(err.Error(), "that lab t did not make") {
+		t.Errorf("%v", err)
+	}
+	if theirs, err := api.CoreV1().Secrets(component.Namespace).Get(t.Context(), component.Secret, metav1.GetOptions{}); err != nil || string(theirs.Data["k"]) != "v" {
+		t.Errorf("%+v, %v", theirs, err)
 	}
 }

@@ -438,6 +438,8 @@ func nodesMemory(ctx context.Context, engine *docker.Client) (sum int64) {
 
 // clusterMarkdown writes the section of labs on Kubernetes.
 func (d *document) clusterMarkdown(args, up []string) string {
+	var table strings.Builder
+	d.table(&table)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `## Labs on Kubernetes
 
@@ -465,7 +467,7 @@ What the figures are:
   lately; looked at once a second.
 - *alerts played and archived*: a visit of %d alerts of %s, twelve partitions; from the first alert sent until the group's lag is zero.
 `, strings.Join(args, " "), d.began.UTC().Format("2006-01-02 15:04 MST"), time.Since(d.began).Round(time.Minute), machine(), d.load, loadNow(), runtime.Version(), strings.Join(up, " "),
-		d.table(), clusterAlerts, packetSize)
+		table.String(), clusterAlerts, packetSize)
 	return b.String()
 }
 

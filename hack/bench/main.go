@@ -44,7 +44,7 @@ const (
 )
 
 // groups are the names that -only takes, in the order in which they run.
-var groups = []string{"up", "play", "sync", "archive", "database", "steady"}
+var groups = []string{"up", "play", "sync", "archive", "database", "steady", "tui"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -158,13 +158,28 @@ func run(ctx context.Context) (err error) {
 			unprofiled = errors.Join(unprofiled, b.profile(ctx, name))
 		}
 	}
-	text := b.doc.markdown(os.Args[1:])
-	if *out == "" {
-		_, err = fmt.Print(text)
-	} else {
-		err = benchdoc.Put(*out, "lab", text)
+	if len(chosen) > 1 || !has("tui") {
+		err = write(*out, "lab", b.doc.markdown(os.Args[1:]))
+	}
+	if has("tui") {
+		tui := newDocument()
+		for i := range short {
+			if err := b.tui(ctx, tui, i); err != nil {
+				return err
+			}
+		}
+		err = errors.Join(err, write(*out, "tui", tui.tuiMarkdown()))
 	}
 	return errors.Join(err, unprofiled)
+}
+
+// write puts a section into the document, or on standard output where there is none.
+func write(out, section, text string) error {
+	if out == "" {
+		_, err := fmt.Print(text)
+		return err
+	}
+	return benchdoc.Put(out, section, text)
 }
 
 // bench holds what all measurements share.

@@ -92,6 +92,20 @@ func (f *figure) median() float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
+// table writes the figures.
+func (d *document) table(b *strings.Builder) {
+	b.WriteString(`| figure | required | unit | min | median | max | rounds | reached |
+|---|---|---|---:|---:|---:|---:|---|
+`)
+	for _, f := range d.figures {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", f.name, f.target.text, f.unit,
+			digits(slices.Min(f.values)), digits(f.median()), digits(slices.Max(f.values)), len(f.values), f.verdict())
+	}
+	for _, s := range d.skipped {
+		fmt.Fprintf(b, "| %s | | | | | | 0 | not measured: %s |\n", s[0], s[1])
+	}
+}
+
 // markdown writes the document; args are those of the command line.
 func (d *document) markdown(args []string) string {
 	var b strings.Builder
@@ -112,7 +126,7 @@ The machine is shared and noisy: only medians are quoted elsewhere, and each
 measurement of a visit says how many cores others took meanwhile.
 
 `, strings.Join(args, " "), d.began.UTC().Format("2006-01-02 15:04 MST"), time.Since(d.began).Round(time.Minute), machine(), runtime.Version(), alerts, packetSize)
-	b.WriteString(d.table())
+	d.table(&b)
 	b.WriteString(`
 What the figures are:
 
@@ -139,20 +153,6 @@ What the figures are:
 	if len(d.profiles) > 0 {
 		b.WriteString("\n### Where CPU time goes\n\nOf one more round, by Go's profiler, the functions that took most:\n\n")
 		b.WriteString(strings.Join(d.profiles, "\n"))
-	}
-	return b.String()
-}
-
-// table are the figures, a line each.
-func (d *document) table() string {
-	var b strings.Builder
-	b.WriteString("| figure | required | unit | min | median | max | rounds | reached |\n|---|---|---|---:|---:|---:|---:|---|\n")
-	for _, f := range d.figures {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", f.name, f.target.text, f.unit,
-			digits(slices.Min(f.values)), digits(f.median()), digits(slices.Max(f.values)), len(f.values), f.verdict())
-	}
-	for _, s := range d.skipped {
-		fmt.Fprintf(&b, "| %s | | | | | | 0 | not measured: %s |\n", s[0], s[1])
 	}
 	return b.String()
 }

@@ -170,7 +170,7 @@ func (l *lab) plan(ctx context.Context) ([]step, error) {
 	c := l.command(ctx, nil, slices.Concat([]string{"plan", "-o", "json"}, l.up, shapes[l.shape])...)
 	out, err := c.Output()
 	if err != nil {
-		return nil, fmt.Errorf("alertlab plan: %w", err)
+		return nil, fmt.Errorf("the plan: %w", err)
 	}
 	var p struct{ Steps []step }
 	return p.Steps, json.Unmarshal(out, &p)
@@ -229,7 +229,7 @@ func (l *lab) card() (endpoints.Endpoints, error) {
 func (l *lab) connect(ctx context.Context, more ...kgo.Opt) (*kgo.Client, error) {
 	out, err := l.command(ctx, nil, "env", "-o", "json").Output()
 	if err != nil {
-		return nil, fmt.Errorf("alertlab env: %w", err)
+		return nil, fmt.Errorf("the environment: %w", err)
 	}
 	var env map[string]string
 	if err := json.Unmarshal(out, &env); err != nil {

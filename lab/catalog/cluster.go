@@ -139,7 +139,9 @@ func asks(probes func() map[string]component.Probe) func(*cluster) map[string]co
 // released adapts what is wanted as a release.
 func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
 	return func(p *profiles.Profile, desc state.Description) plan.Want {
-		return want(p, labOf(desc))
+		lab := labOf(desc)
+		lab.Passwords, lab.Tokens = desc.Overlay.Passwords, desc.Overlay.AllTokens(p)
+		return want(p, lab)
 	}
 }
 
@@ -309,7 +311,7 @@ func absentInCluster(p *profiles.Profile, provider string) []string {
 	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity && provider != Existing, "the pool of nodes is one node: all nodes are this machine")
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
-	add(p.AlertDatabase.Scope != "", "the alert database asks for no token with the scope %s", p.AlertDatabase.Scope)
+	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
 	add(p.AlertDatabase.PurgeAfterDays > 0, "stored alerts are not deleted after %d days: alertlab down --purge deletes them", p.AlertDatabase.PurgeAfterDays)
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")

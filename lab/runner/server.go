@@ -116,9 +116,10 @@ type PartStatus struct {
 	Key   string     `json:"key"`
 	State plan.State `json:"state"`
 	Seen  string     `json:"seen"`
-	// Trouble says that the part is not as it was applied; Seen says how.
-	Trouble bool         `json:"trouble,omitempty"`
-	Facts   []event.Fact `json:"facts,omitempty"`
+	// Amiss is how a part that is there differs from what it should be, or what of it
+	// does not run; empty when nothing does. Seen says it then, too.
+	Amiss string       `json:"amiss,omitempty"`
+	Facts []event.Fact `json:"facts,omitempty"`
 	// Detail is for programs, in a shape of the part's own.
 	Detail json.RawMessage `json:"detail,omitempty"`
 }
@@ -146,6 +147,9 @@ type Server struct {
 	// runner that leaves; leaving tells Serve so.
 	listener net.Listener
 	leaving  atomic.Bool
+	// goingDown says that a down interrupts the walk and follows it at once: the walk
+	// stops nothing itself then, and the runner stays for the down.
+	goingDown atomic.Bool
 
 	mu      sync.Mutex
 	lab     Lab
@@ -357,7 +361,7 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 	events := s.hub.restart()
 	go func() {
 		finished := s.up(ctx, change)
-		if finished.Problem != nil && !s.anythingRuns() { // nothing to own
+		if finished.Problem != nil && !s.anythingRuns() && !s.goingDown.Load() { // nothing to own
 			s.leave(w, finished)
 			return
 		}
@@ -371,8 +375,10 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 func (s *Server) up(ctx context.Context, change Change) event.Event {
 	began, desc, ran := time.Now(), change.Description, s.anythingRuns()
 	var finished event.Event
+	took := steptimes{}
 	emit := func(e event.Event) {
 		s.logEvent(e)
+		took.see(e)
 		if e.Kind == event.Finished {
 			finished = e
 			return
@@ -385,6 +391,7 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 	}
 	switch {
 	case err == nil || ctx.Err() == nil:
+	case s.goingDown.Load():
 	case ran:
 		// Of a lab that others use nothing is stopped: it stays as after a change
 		// that failed.
@@ -400,6 +407,11 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 	if finished.Kind == "" || (err != nil && finished.Problem == nil) {
 		finished = event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Finished, Text: string(plan.Up),
 			Elapsed: event.Duration(time.Since(began)), Problem: s.problemOf(err)}
+	}
+	if times := took.all(); len(times) > 0 {
+		if err := s.Dir.AddTimes(times); err != nil { // only the next walk's progress bar misses them
+			s.Log.Warn("keeping the times of the steps", "error", err)
+		}
 	}
 	if p := finished.Problem; p == nil || p.Code != int(fault.BadInput) { // else nothing was done: the lab is as it was
 		s.mu.Lock()
@@ -524,9 +536,11 @@ func (s *Server) serveDown(rw http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("purge") == "true" {
 		goal = plan.Purge
 	}
+	s.goingDown.Store(true)
 	s.interrupt()
 	w, _, err := s.begin()
 	if err != nil {
+		s.goingDown.Store(false)
 		refuse(rw, err)
 		return
 	}
@@ -657,8 +671,8 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 			seen, doing := run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()), lab.Status()
 			for _, want := range wanted.Parts {
 				o := seen[want.Key]
-				text := cmp.Or(o.Drift, o.Away, o.Why)
-				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Trouble: o.Drift != "", Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
+				amiss := cmp.Or(o.Drift, o.Away)
+				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: cmp.Or(amiss, o.Why), Amiss: amiss, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
 			}
 		}
 	}

@@ -409,6 +409,31 @@ func TestDownWithoutUp(t *testing.T) {
 	}
 }
 
+// A down in the middle of the very first up takes it over: it is not refused because the
+// up that it interrupts has nothing to own any more.
+func TestDownDuringFirstUp(t *testing.T) {
+	t.Parallel()
+	for _, purge := range []bool{false, true} {
+		s := serve(t, newDir(t))
+		ctx := patience(t)
+		g := newGate()
+		s.lab.topics.set(g.wait)
+		up := make(chan error, 1)
+		go func() { up <- s.dial(t).Up(ctx, describe("local"), silent) }()
+		<-g.reached
+		if err := s.dial(t).Down(ctx, purge, silent); err != nil {
+			t.Errorf("down in the middle of the first up, purge %t: %v", purge, err)
+		}
+		if err := <-up; fault.CodeOf(err) != fault.Interrupted {
+			t.Errorf("up: %v", err)
+		}
+		s.gone(t)
+		if s.lab.broker.activity().Running || s.dir.Exists() == purge {
+			t.Errorf("purge %t: the broker runs: %t, the lab is there: %t", purge, s.lab.broker.activity().Running, s.dir.Exists())
+		}
+	}
+}
+
 // Down cuts a walk short and follows it; the walk's own follower learns so.
 func TestDownDuringUp(t *testing.T) {
 	t.Parallel()

@@ -100,6 +100,9 @@ func (d Dir) Journal() string { return filepath.Join(d.Path(), "journal.jsonl") 
 // Logs gives the directory of the logs, a file for each component.
 func (d Dir) Logs() string { return filepath.Join(d.Path(), "logs") }
 
+// Smoke gives the directory of the runs of smoke that are remembered.
+func (d Dir) Smoke() string { return filepath.Join(d.Path(), "smoke") }
+
 // Log gives the path of one component's log.
 func (d Dir) Log(component string) string { return filepath.Join(d.Logs(), component+".log") }
 
@@ -399,6 +402,37 @@ func secret() string {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails: crypto/rand
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
+}
+
+// Times reads how long each step of the lab took when it was done last, by its key;
+// none when nothing is known.
+func (d Dir) Times() (map[string]time.Duration, error) {
+	var text map[string]string
+	if err := readJSON(filepath.Join(d.Path(), "times.json"), &text); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	times := make(map[string]time.Duration, len(text))
+	for key, t := range text {
+		var err error
+		if times[key], err = time.ParseDuration(t); err != nil {
+			return nil, err
+		}
+	}
+	return times, nil
+}
+
+// AddTimes keeps how long steps took; of other steps what is known stays.
+func (d Dir) AddTimes(times map[string]time.Duration) error {
+	known, err := d.Times()
+	if err != nil || known == nil { // one that cannot be read is written anew
+		known = map[string]time.Duration{}
+	}
+	maps.Copy(known, times)
+	text := make(map[string]string, len(known))
+	for key, t := range known {
+		text[key] = t.String()
+	}
+	return writeJSON(filepath.Join(d.Path(), "times.json"), text, 0o600)
 }
 
 func readJSON(path string, v any) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	cerrdefs "github.com/containerd/errdefs"
 	docker "github.com/docker/docker/client"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -40,7 +41,7 @@ func (d *Docker) provide(ctx context.Context, api docker.APIClient, images ...st
 		if err == nil {
 			continue
 		}
-		if !docker.IsErrNotFound(err) {
+		if !cerrdefs.IsNotFound(err) {
 			return err
 		}
 		if b == nil {

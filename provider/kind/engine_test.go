@@ -132,7 +132,7 @@ func TestHalfMade(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	o, err := New("t", filepath.Join(t.TempDir(), "kubeconfig"), d).Observe(t.Context(), plan.Look{})
-	if err != nil || o.State != plan.Absent || !o.Kept || !strings.Contains(o.Why, "made anew") {
+	if err != nil || o.State != plan.Absent || !o.Kept || o.Why != "its making did not end: it is made anew" {
 		t.Errorf("%+v, %v", o, err)
 	}
 }

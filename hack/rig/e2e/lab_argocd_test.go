@@ -31,7 +31,7 @@ var applicationKind = schema.GroupVersionKind{Group: "argoproj.io", Version: "v1
 func TestLabByArgoCD(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Minute)
 	defer cancel()
-	l, state := newLab(ctx, t, "argo", "ALERTLAB_DEPLOYER=argocd")
+	l, state := newLab(t, ctx, "argo", append(onK3d(t), "ALERTLAB_PROFILE=ci", "ALERTLAB_DEPLOYER=argocd")...)
 
 	if plan := l.run(0, "plan"); !strings.Contains(plan, "create argocd (argo-cd)") || !strings.Contains(plan, "create applications (app-of-apps)") {
 		t.Errorf("plan:\n%s", plan)

@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/alertlab/alertlab/component/kafka"
 	"github.com/alertlab/alertlab/internal/kube"
 )
 
@@ -59,31 +60,6 @@ func (l *lab) timed(what string, args ...string) string {
 	return out
 }
 
-// newLab builds the product for a lab of the profile ci on k3d, which is deleted at the
-// test's end, and gives the directory of its state.
-func newLab(ctx context.Context, t *testing.T, name string, env ...string) (l *lab, state string) {
-	t.Helper()
-	state = t.TempDir()
-	l = &lab{T: t, ctx: ctx, journal: filepath.Join(state, "labs", name, "journal.jsonl"), binary: filepath.Join(t.TempDir(), "alertlab"), env: append(os.Environ(), append(env,
-		"ALERTLAB_STATE_DIR="+state, "ALERTLAB_LAB="+name, "ALERTLAB_PROVIDER=k3d", "ALERTLAB_PROFILE=ci",
-		"ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"),
-		"K3D_IMAGE_TOOLS="+need(t, "ALERTLAB_RIG_TOOLS_IMAGE"))...)}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.binary, "github.com/alertlab/alertlab")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	t.Cleanup(func() {
-		// What a failed test left; after a good one there is nothing.
-		cmd := exec.Command(l.binary, "down", "--purge")
-		cmd.Env = l.env
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("taking the lab away: %v\n%s", err, out)
-		}
-	})
-	return l, state
-}
-
 // TestLab is a lab of the profile ci on k3d through its life: brought up from the
 // bundle alone though it is interrupted and killed on the way, proven by smoke, healed
 // after its broker was killed and after its runner was, stopped and started, deleted
@@ -91,7 +67,7 @@ func newLab(ctx context.Context, t *testing.T, name string, env ...string) (l *l
 func TestLab(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	l, state := newLab(ctx, t, "e2e")
+	l, state := newLab(t, ctx, "e2e", append(onK3d(t), "ALERTLAB_PROFILE=ci")...)
 
 	plan := l.run(0, "plan")
 	if !strings.Contains(plan, "create kafka (apache-kafka)") {
@@ -128,7 +104,7 @@ func TestLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.validate(client)
+	l.validate(client, func(text []byte) bool { return !ofOthers(text) })
 	// A broker is killed: Kubernetes starts it again, and up waits until it answers.
 	now := int64(0)
 	pods := client.Clientset.CoreV1().Pods("alert-stream-broker")
@@ -161,18 +137,98 @@ func TestLab(t *testing.T) {
 	}
 }
 
+// TestEncryptedLab is a lab of the profile idfint with small visits: addresses by
+// MetalLB, an encrypted listener by cert-manager, tokens for the alert database. Its
+// addresses are the same after it was stopped.
+func TestEncryptedLab(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 25*time.Minute)
+	defer cancel()
+	l, _ := newLab(t, ctx, "e2etls", onK3d(t)...)
+	// The bundle has the version of Kafka that labs were tried with.
+	text := l.run(0, "profile", "show", "idfint")
+	file := filepath.Join(t.TempDir(), "idfint.yaml")
+	l.must(os.WriteFile(file, []byte(strings.Replace(text, "version: \"4.2.0\"", "version: \""+kafka.Tested+"\"", 1)), 0o600))
+	l.timed("up", "up", "--progress", "plain", "--profile", file, "--stack", "alerts-light", "--set", "simulator.alerts=50", "--set", "simulator.interval=10s")
+	smoked := l.timed("smoke", "smoke")
+	for _, check := range []string{"every broker answers at its own address", "the alert database refuses who has no token"} {
+		if !strings.Contains(smoked, "✓ "+check) {
+			t.Errorf("smoke:\n%s", smoked)
+		}
+	}
+	path := strings.TrimSpace(l.run(0, "kubeconfig", "--path"))
+	kubeconfig, err := os.ReadFile(path)
+	l.must(err)
+	client, err := kube.New(kubeconfig)
+	l.must(err)
+	l.validate(client, ofOthers)
+
+	// Another token has the server made anew, and no broker.
+	before := l.run(0, "hosts", "-o", "json")
+	l.timed("token add", "token", "add", "visitor")
+	l.timed("down", "down")
+	l.timed("up after down", "up")
+	if after := l.run(0, "hosts", "-o", "json"); after != before {
+		t.Errorf("addresses before and after:\n%s\n%s", before, after)
+	}
+	l.timed("smoke after down and up", "smoke")
+	gone := l.timed("down --purge --verify", "down", "--purge", "--verify")
+	if !strings.Contains(gone, "nothing of lab e2etls is left") {
+		t.Errorf("after the purge:\n%s", gone)
+	}
+}
+
+// newLab builds the product, and gives it a state directory, which is returned too, and a
+// lab of its own, which is taken away when the test ends.
+func newLab(t *testing.T, ctx context.Context, name string, env ...string) (*lab, string) {
+	t.Helper()
+	state := t.TempDir()
+	l := &lab{T: t, ctx: ctx, journal: filepath.Join(state, "labs", name, "journal.jsonl"), binary: filepath.Join(t.TempDir(), "alertlab"),
+		env: append(append(os.Environ(), "ALERTLAB_STATE_DIR="+state, "ALERTLAB_LAB="+name), env...)}
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", l.binary, "github.com/alertlab/alertlab")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	t.Cleanup(func() {
+		// What a failed test left; after a good one there is nothing.
+		cmd := exec.Command(l.binary, "down", "--purge")
+		cmd.Env = l.env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("taking the lab away: %v\n%s", err, out)
+		}
+	})
+	return l, state
+}
+
+// onK3d is the environment of a lab on k3d from the rig's bundle.
+func onK3d(t *testing.T) []string {
+	return []string{"ALERTLAB_PROVIDER=k3d", "ALERTLAB_BUNDLE=" + need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE=" + need(t, "ALERTLAB_RIG_NODE_IMAGE"),
+		"K3D_IMAGE_TOOLS=" + need(t, "ALERTLAB_RIG_TOOLS_IMAGE")}
+}
+
+// ofOthers says whether a render has kinds whose definitions come with a chart of
+// others, MetalLB's or cert-manager's.
+func ofOthers(text []byte) bool {
+	return bytes.Contains(text, []byte("apiVersion: metallb.io/")) || bytes.Contains(text, []byte("apiVersion: cert-manager.io/"))
+}
+
 // validate asks the API server about every object that the golden renders hold, those
-// of profiles that are too large for this machine too.
-func (l *lab) validate(client *kube.Client) {
+// of profiles that are too large for this machine too, in the files that are chosen.
+func (l *lab) validate(client *kube.Client, chosen func(text []byte) bool) {
 	l.Helper()
-	files, err := filepath.Glob(filepath.Join("..", "..", "..", "lab", "catalog", "testdata", "k3d", "*.yaml"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "..", "lab", "catalog", "testdata", "*", "*.yaml"))
 	l.must(err)
 	if len(files) < 16 {
 		l.Fatalf("there are %d renders", len(files))
 	}
+	asked := 0
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		l.must(err)
+		if !chosen(text) {
+			continue
+		}
+		asked++
 		// In another namespace: what runs cannot become another profile's.
 		text = bytes.ReplaceAll(text, []byte("namespace: alert-stream-broker"), []byte("namespace: default"))
 		for _, err := range client.Validate(l.ctx, "default", text) {
@@ -181,6 +237,9 @@ func (l *lab) validate(client *kube.Client) {
 				l.Errorf("%s: %v", filepath.Base(file), err)
 			}
 		}
+	}
+	if asked == 0 {
+		l.Error("no render was asked about")
 	}
 }
 
@@ -195,7 +254,13 @@ func (l *lab) must(err error) {
 // the exit code.
 func (l *lab) cutShort(step string, do func(up *os.Process)) int {
 	l.Helper()
-	cmd := exec.CommandContext(l.ctx, l.binary, "up", "--progress", "plain")
+	return l.cutShortWith(step, do)
+}
+
+// cutShortWith is cutShort of an up with more flags.
+func (l *lab) cutShortWith(step string, do func(up *os.Process), flags ...string) int {
+	l.Helper()
+	cmd := exec.CommandContext(l.ctx, l.binary, append([]string{"up", "--progress", "plain"}, flags...)...)
 	cmd.Env = l.env
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
@@ -103,7 +104,7 @@ func TestLabInContainer(t *testing.T) {
 	}
 	t.Logf("a lab of six brokers in a container: %.1f s", time.Since(begun).Seconds())
 	testcontainers.CleanupContainer(t, lab)
-	if _, err := engine.ContainerInspect(ctx, gone); !client.IsErrNotFound(err) {
+	if _, err := engine.ContainerInspect(ctx, gone); !errdefs.IsNotFound(err) {
 		t.Errorf("the container of a process that is gone: %v", err)
 	}
 	if _, err := engine.ContainerInspect(ctx, alive); err != nil {

@@ -1,0 +1,297 @@
+// Command tape makes the pictures of the terminal interface from the present program:
+// it builds it, plays it in a window of tmux, and draws what is seen there, with its
+// colours, as SVG.
+//
+//	go run ./hack/tape                # writes docs/pictures/*.svg
+//	go run ./hack/tape -out DIRECTORY -only kafka
+//
+// It needs tmux. The lab that it brings up has a state directory of its own, and is
+// deleted when it ends.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// The size of the window that is drawn, in cells.
+const (
+	columns = 110
+	lines   = 32
+)
+
+// patience bounds the wait for what is to be seen.
+const patience = 90 * time.Second
+
+// shot is one picture: keys, each with what must be seen before the next one is
+// pressed, and then the picture is taken.
+type shot struct {
+	name  string
+	steps []step
+}
+
+type step struct {
+	key string // as tmux calls it; empty to wait only
+	see string // an expression
+}
+
+// shots are of a dashboard on its first page, one after the other, each from any page.
+// One whose page the program does not have is left out.
+var shots = []shot{
+	{"lab", []step{{"1", `COMPONENT`}, {"", `simulator .*visit`}}},
+	{"kafka", []step{{"2", `Kafka`}, {"t", `alerts-simulated .* [1-9][\d ]*/s`}}},
+	{"alert", []step{{"3", `▸ +\d{6,}`}, {"s", `stopped`}, {"Enter", `diaSource`}}},
+	{"light-curve", []step{{"3", `Alerts`}, {"l", `difference flux in nJy`}}},
+	{"cutouts", []step{{"3", `Alerts`}, {"c", `template`}}},
+	{"visits", []step{{"4", `████████ all`}}},
+	{"smoke", []step{{"7", `CHECK`}, {"a", `\d+ passed, \d+ failed, \d+ skipped in`}}},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "tape:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	flags := flag.NewFlagSet("tape", flag.ContinueOnError)
+	out := flags.String("out", filepath.Join("docs", "pictures"), "folder of the pictures")
+	only := flags.String("only", "", "make this picture only")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(*out, 0o755); err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "tape-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(work, "alertlab"), "github.com/alertlab/alertlab")
+	if text, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build: %w\n%s", err, text)
+	}
+	w := &window{ctx: ctx, work: work}
+	if err := w.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	wanted := func(name string) bool { return *only == "" || *only == name }
+	take := func(name, screen string) error {
+		path := filepath.Join(*out, name+".svg")
+		fmt.Println(path)
+		return os.WriteFile(path, []byte(draw(screen, columns)), 0o644)
+	}
+	if err := w.bringUp(func(screen string) error {
+		if !wanted("bring-up") {
+			return nil
+		}
+		return take("bring-up", screen)
+	}); err != nil {
+		return err
+	}
+	if err := w.line("clear; alertlab"); err != nil {
+		return err
+	}
+	first, err := w.see(`COMPONENT`)
+	if err != nil {
+		return err
+	}
+	tabs := strings.Split(plain(first), "\n")[1]
+	for _, s := range shots {
+		if !wanted(s.name) || !strings.Contains(tabs, " "+s.steps[0].key+" ") {
+			continue
+		}
+		for _, step := range s.steps {
+			if step.key != "" {
+				if err := w.keys(step.key); err != nil {
+					return err
+				}
+			}
+			if _, err := w.see(step.see); err != nil {
+				return fmt.Errorf("picture %s: %w", s.name, err)
+			}
+		}
+		screen, err := w.screen()
+		if err == nil {
+			err = take(s.name, screen)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.keys("C-c")
+}
+
+// window is a window of tmux with a shell in it.
+type window struct {
+	ctx  context.Context
+	work string
+}
+
+func (w *window) tmux(args ...string) (string, error) {
+	cmd := exec.CommandContext(w.ctx, "tmux", append([]string{"-S", filepath.Join(w.work, "tmux")}, args...)...)
+	cmd.Env = w.environ()
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("tmux %s: %w: %s", args[0], err, strings.TrimSpace(string(text)))
+	}
+	return string(text), err
+}
+
+// environ is that of the shell: the program's own, without what the user has set for
+// labs of their own.
+func (w *window) environ() []string {
+	var out []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "ALERTLAB_") && !strings.HasPrefix(e, "TMUX") && !strings.HasPrefix(e, "NO_COLOR=") {
+			out = append(out, e)
+		}
+	}
+	return append(out, "PATH="+w.work+string(os.PathListSeparator)+os.Getenv("PATH"), "ALERTLAB_STATE_DIR="+filepath.Join(w.work, "state"), "LC_ALL=C.UTF-8", "COLORTERM=truecolor",
+		"ALERTLAB_SIMULATOR_ALERTS=1000", "ALERTLAB_SIMULATOR_INTERVAL=12s", "PS1=$ ")
+}
+
+func (w *window) open() error {
+	if _, err := exec.LookPath("tmux"); err != nil {
+		return fmt.Errorf("%w: install tmux", err)
+	}
+	if _, err := w.tmux("-f", os.DevNull, "new-session", "-d", "-c", w.work, "-x", fmt.Sprint(columns), "-y", fmt.Sprint(lines), "sh"); err != nil {
+		return err
+	}
+	for _, option := range [][]string{{"-g", "status", "off"}, {"-g", "default-terminal", "tmux-256color"}, {"-sa", "terminal-features", "*:RGB"}} {
+		if _, err := w.tmux(append([]string{"set-option"}, option...)...); err != nil {
+			return err
+		}
+	}
+	if _, err := w.tmux("resize-window", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(lines)); err != nil {
+		return err
+	}
+	_, err := w.see(`[$#]`)
+	return err
+}
+
+func (w *window) close() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), patience)
+	defer cancel()
+	down := exec.CommandContext(ctx, filepath.Join(w.work, "alertlab"), "down", "--purge", "--progress", "quiet")
+	down.Env = w.environ()
+	text, err := down.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("the lab cannot be deleted: %w: %s", err, text)
+	}
+	w.ctx = ctx
+	_, gone := w.tmux("kill-server")
+	return errors.Join(err, gone)
+}
+
+func (w *window) keys(keys ...string) error {
+	_, err := w.tmux(append([]string{"send-keys"}, keys...)...)
+	return err
+}
+
+func (w *window) line(text string) error {
+	if _, err := w.tmux("send-keys", "-l", text); err != nil {
+		return err
+	}
+	return w.keys("Enter")
+}
+
+// screen is what is seen, with its colours.
+func (w *window) screen() (string, error) { return w.tmux("capture-pane", "-p", "-e") }
+
+// see waits until an expression matches the text on the screen.
+func (w *window) see(expression string) (string, error) {
+	re := regexp.MustCompile(expression)
+	screen := ""
+	err := w.poll(func() (bool, error) {
+		var err error
+		screen, err = w.screen()
+		return re.MatchString(plain(screen)), err
+	})
+	if err != nil {
+		err = fmt.Errorf("%s was not seen: %w; seen last:\n%s", expression, err, plain(screen))
+	}
+	return screen, err
+}
+
+func (w *window) poll(is func() (bool, error)) error {
+	deadline, look := time.NewTimer(patience), time.NewTicker(10*time.Millisecond)
+	defer deadline.Stop()
+	defer look.Stop()
+	for {
+		if ok, err := is(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-w.ctx.Done():
+			return w.ctx.Err()
+		case <-deadline.C:
+			return fmt.Errorf("not within %s", patience)
+		case <-look.C:
+		}
+	}
+}
+
+// bringUp brings a lab up that was up before, so that its progress is weighed, and
+// takes the picture of the moment at which about half of the steps are done.
+func (w *window) bringUp(take func(screen string) error) error {
+	first := exec.CommandContext(w.ctx, filepath.Join(w.work, "alertlab"), "up", "--progress", "quiet")
+	first.Env = w.environ()
+	if text, err := first.CombinedOutput(); err != nil {
+		return fmt.Errorf("up: %w: %s", err, text)
+	}
+	down := exec.CommandContext(w.ctx, filepath.Join(w.work, "alertlab"), "down", "--progress", "quiet")
+	down.Env = w.environ()
+	if text, err := down.CombinedOutput(); err != nil {
+		return fmt.Errorf("down: %w: %s", err, text)
+	}
+	if err := w.line("clear; alertlab up"); err != nil {
+		return err
+	}
+	best, distance := "", 1.0
+	err := w.poll(func() (bool, error) {
+		screen, err := w.screen()
+		if err != nil {
+			return false, err
+		}
+		text := plain(screen)
+		var done, all float64
+		if m := progress.FindStringSubmatch(text); m != nil {
+			if _, err := fmt.Sscan(m[1]+" "+m[2], &done, &all); err == nil && all > 0 {
+				if d := abs(done/all - 0.5); d < distance {
+					best, distance = screen, d
+				}
+			}
+		}
+		return strings.Contains(text, "down           stop") || strings.Contains(text, "alertlab down "), nil
+	})
+	if err != nil {
+		return err
+	}
+	if best == "" { // faster than anybody looks
+		if best, err = w.screen(); err != nil {
+			return err
+		}
+	}
+	return take(best)
+}
+
+var progress = regexp.MustCompile(`(\d+) of (\d+) steps`)
+
+func abs(v float64) float64 { return max(v, -v) }
