@@ -64,6 +64,8 @@ func (s *Session) do(ctx context.Context, ask func(ctx context.Context, apps app
 		select {
 		case <-again.C:
 		case <-ctx.Done():
+		}
+		if ctx.Err() != nil { // both may have come
 			return errors.Join(context.Cause(ctx), err)
 		}
 	}
@@ -92,9 +94,6 @@ func passes(err error) bool {
 func unavailable(said string) bool { return strings.Contains(said, "code = Unavailable") }
 
 func (s *Session) once(ctx context.Context, ask func(ctx context.Context, apps application.ApplicationServiceClient) error) error {
-	if err := ctx.Err(); err != nil {
-		return awayError{err}
-	}
 	apps, err := s.open(ctx)
 	if err != nil {
 		return err
