@@ -52,7 +52,7 @@ const (
 // do asks Argo CD for something. Where it is away it is waited for, up to two minutes;
 // what it refuses is an error at once.
 func (s *Session) do(ctx context.Context, ask func(ctx context.Context, apps application.ApplicationServiceClient) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("Argo CD's API was away for two minutes"))
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the API of Argo CD was away for two minutes"))
 	defer cancel()
 	again := time.NewTicker(askAgain)
 	defer again.Stop()
