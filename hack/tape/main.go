@@ -28,7 +28,7 @@ import (
 // an alert side by side.
 const (
 	columns, lines         = 110, 32
-	wideColumns, wideLines = 150, 42
+	wideColumns, wideLines = 156, 42
 )
 
 // patience bounds the wait for what is to be seen.
@@ -58,7 +58,7 @@ var shots = []shot{
 		{key: "a", see: `equal byte for byte`, again: true}, {key: "l", see: `difference flux in nJy`}}},
 	{name: "cutouts", steps: []step{{key: "c", see: `(?s)template.*65x65`}}},
 	{name: "alert", wide: true, steps: []step{{key: "r", see: `(?s)FIELD.*difference flux in nJy.*65x65`}}},
-	{name: "visits", steps: []step{{key: "4", see: `████████ all`}}},
+	{name: "visits", steps: []step{{key: "4", see: `(?s)(████████ all.*){3}`}}},
 	{name: "smoke", steps: []step{{key: "7", see: `CHECK`}, {key: "a", see: `\d+ passed, \d+ failed, \d+ skipped in`}}},
 }
 
