@@ -132,39 +132,48 @@ func TestHeadsOfWhatIsNoAlert(t *testing.T) {
 // TestPeekOfAnHour: 300 alerts a second of 80 kB for an hour, and no more is held
 // than at the beginning.
 func TestPeekOfAnHour(t *testing.T) {
+	v, grown := hour(t)
+	t.Logf("after %d alerts, %d MB: %.1f MB held, %d of them read", v.Seen, v.Bytes>>20, float64(grown)/(1<<20), v.Seen-v.Passed)
+	if v.Seen != 3600*300 || len(v.Heads) != PeekLimits().Heads || math.Abs(v.Rate-300) > 2 {
+		t.Errorf("%d seen, %d heads, rate %v", v.Seen, len(v.Heads), v.Rate)
+	}
+	if grown > 20<<20 {
+		t.Errorf("%d MB are held", grown>>20)
+	}
+}
+
+// hour peeks for an hour of a clock of its own, and gives the bytes that are held then.
+func hour(t testing.TB) (v View, grown int64) {
+	t.Helper()
 	alerts := packets(t, 8)
 	clock := &hand{time.Unix(1_780_000_000, 0)}
-	limits := PeekLimits()
-	p := newPeek("alerts", nil, NewSchemas(nil), limits, clock.now)
+	p := newPeek("alerts", nil, NewSchemas(nil), PeekLimits(), clock.now)
 	heap := func() int64 {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	second := func(s int) {
-		for i := range 300 {
-			p.take(t.Context(), &kgo.Record{Partition: int32(i % 45), Offset: int64(s*300 + i), Value: alerts[i%8]})
-			clock.at = clock.at.Add(time.Second / 300)
-		}
-	}
 	before := heap()
-	for s := range 3600 {
-		second(s)
+	for i := range 3600 * 300 {
+		p.take(t.Context(), &kgo.Record{Partition: int32(i % 45), Offset: int64(i), Value: alerts[i%8]})
+		clock.at = clock.at.Add(time.Second / 300)
 	}
 	v, err := p.Next(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	grown := heap() - before
-	t.Logf("after %d alerts, %d MB: %.1f MB held, %d of them read", v.Seen, v.Bytes>>20, float64(grown)/(1<<20), v.Seen-v.Passed)
-	if v.Seen != 3600*300 || len(v.Heads) != limits.Heads || math.Abs(v.Rate-300) > 2 {
-		t.Errorf("%d seen, %d heads, rate %v", v.Seen, len(v.Heads), v.Rate)
-	}
-	if grown > 20<<20 {
-		t.Errorf("%d MB are held", grown>>20)
-	}
+	grown = heap() - before
 	runtime.KeepAlive(p)
+	return v, grown
+}
+
+// BenchmarkHour is what a peek holds after an hour.
+func BenchmarkHour(b *testing.B) {
+	for range b.N {
+		_, grown := hour(b)
+		b.ReportMetric(float64(max(grown, 0))/1e6, "MB-grown")
+	}
 }
 
 func BenchmarkPeek(b *testing.B) {

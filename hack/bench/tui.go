@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -109,29 +110,52 @@ func dashboard(ctx context.Context, l *lab, doc *document) error {
 	return leave()
 }
 
-// frames runs the benchmarks of frames.
+// frames runs the benchmarks of frames, and those of an hour of alerts.
 func frames(ctx context.Context, doc *document) error {
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkFrame", "-benchtime", "200x", "./tui/...")
+	err := benchmarks(ctx, "^BenchmarkFrame", "200x", []string{"./tui/..."}, "ns/op", func(name, _ string, nanoseconds float64) {
+		_, name, _ = strings.Cut(name, "/")
+		doc.add("a frame: "+strings.ReplaceAll(name, "_", " "), "ms", under(16), nanoseconds/1e6)
+	})
+	if err != nil {
+		return err
+	}
+	return benchmarks(ctx, "^BenchmarkHour$", "1x", []string{"./alerts/console", "./tui/alerts"}, "MB-grown", func(_, pkg string, grown float64) {
+		what := map[bool]string{true: "alerts/console", false: "tui/alerts"}[strings.HasSuffix(pkg, "alerts/console")]
+		doc.add("memory after an hour of 300 alerts/s: "+what, "MB", under(25), grown)
+	})
+}
+
+// benchmarks runs those of Go that an expression names, and takes the value of each in
+// a unit, with the benchmark's name and package.
+func benchmarks(ctx context.Context, names, times string, packages []string, unit string, take func(name, pkg string, value float64)) error {
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-run", "^$", "-bench", names, "-benchtime", times}, packages...)...)
 	text, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("benchmarks of frames: %w\n%s", err, text)
+		return fmt.Errorf("benchmarks %s: %w\n%s", names, err, text)
 	}
-	found := 0
+	found, pkg := 0, ""
 	for _, line := range strings.Split(string(text), "\n") {
 		f := strings.Fields(line)
-		if len(f) < 4 || !strings.HasPrefix(f[0], "BenchmarkFrame") || f[3] != "ns/op" {
+		if len(f) == 2 && f[0] == "pkg:" {
+			pkg = f[1]
+		}
+		i := slices.Index(f, unit)
+		if i < 3 || !strings.HasPrefix(f[0], "Benchmark") {
 			continue
 		}
-		nanoseconds, err := strconv.ParseFloat(f[2], 64)
+		value, err := strconv.ParseFloat(f[i-1], 64)
 		if err != nil {
 			return err
 		}
-		name, _, _ := strings.Cut(strings.TrimPrefix(f[0], "BenchmarkFrame"), "-")
-		doc.add("a frame: "+strings.ReplaceAll(strings.TrimPrefix(name, "/"), "_", " "), "ms", under(16), nanoseconds/1e6)
+		name := f[0]
+		if n := strings.LastIndexByte(name, '-'); n > 0 { // the number of processors
+			name = name[:n]
+		}
+		take(name, pkg, value)
 		found++
 	}
 	if found == 0 {
-		return errors.New("there are no benchmarks of frames")
+		return fmt.Errorf("there are no benchmarks %s", names)
 	}
 	return nil
 }
@@ -159,7 +183,11 @@ What the figures are:
 - *idle*: the first page of a lab of the profile local, looked at every two seconds, on
   80x24; the time of the dashboard alone, without what the lab takes to answer.
 - *a frame*: a key or news, and the drawing of the whole terminal; Kafka is six brokers,
-  400 partitions and 40 groups. By Go's benchmarks, without a terminal.
+  400 partitions and 40 groups. By Go's benchmarks, without a terminal. *Beside a
+  peek*: while 300 alerts of 80 kB a second are read and decoded in the same process.
+- *memory after an hour*: what the peek (alerts/console) and the page (tui/alerts) hold
+  more than at the beginning, after an hour of 300 alerts of 80 kB a second on a clock of
+  the benchmark's own; both together must stay under 50 MB.
 `)
 	return b.String()
 }

@@ -24,10 +24,11 @@ import (
 	"time"
 )
 
-// The size of the window that is drawn, in cells.
+// The size of the window that is drawn, in cells, and of one that has room for all of
+// an alert side by side.
 const (
-	columns = 110
-	lines   = 32
+	columns, lines         = 110, 32
+	wideColumns, wideLines = 156, 42
 )
 
 // patience bounds the wait for what is to be seen.
@@ -37,24 +38,28 @@ const patience = 90 * time.Second
 // pressed, and then the picture is taken.
 type shot struct {
 	name  string
+	wide  bool
 	steps []step
 }
 
 type step struct {
-	key string // as tmux calls it; empty to wait only
-	see string // an expression
+	key   string // as tmux calls it; empty to wait only
+	see   string // an expression
+	again bool   // press the key once more while it is not seen
 }
 
-// shots are of a dashboard on its first page, one after the other, each from any page.
-// One whose page the program does not have is left out.
+// shots are of a dashboard on its first page, one after the other.
 var shots = []shot{
-	{"lab", []step{{"1", `COMPONENT`}, {"", `simulator .*visit`}}},
-	{"kafka", []step{{"2", `Kafka`}, {"t", `alerts-simulated .* [1-9][\d ]*/s`}}},
-	{"alert", []step{{"3", `▸ +\d{6,}`}, {"s", `stopped`}, {"Enter", `diaSource`}}},
-	{"light-curve", []step{{"3", `Alerts`}, {"l", `difference flux in nJy`}}},
-	{"cutouts", []step{{"3", `Alerts`}, {"c", `template`}}},
-	{"visits", []step{{"4", `████████ all`}}},
-	{"smoke", []step{{"7", `CHECK`}, {"a", `\d+ passed, \d+ failed, \d+ skipped in`}}},
+	{name: "lab", steps: []step{{key: "1", see: `COMPONENT`}, {see: `simulator .*published [1-9]`}}},
+	{name: "kafka", steps: []step{{key: "2", see: `Kafka`}, {key: "t", see: `alerts-simulated .* [1-9][\d ]*/s`}}},
+	{name: "alerts", steps: []step{{key: "3", see: `(?s)▸ +\d{6,}(.*\n +\d{6,}){5}`}}},
+	// The oldest in the list is in the archive, or will be soon.
+	{name: "light-curve", steps: []step{{key: "s", see: `stopped`}, {key: "End", see: `▸ +\d{6,}`}, {key: "Enter", see: `diaSource`},
+		{key: "a", see: `equal byte for byte`, again: true}, {key: "l", see: `difference flux in nJy`}}},
+	{name: "cutouts", steps: []step{{key: "c", see: `(?s)template.*65x65`}}},
+	{name: "alert", wide: true, steps: []step{{key: "r", see: `(?s)FIELD.*difference flux in nJy.*65x65`}}},
+	{name: "visits", steps: []step{{key: "4", see: `(?s)(████████ all.*){3}`}}},
+	{name: "smoke", steps: []step{{key: "7", see: `CHECK`}, {key: "a", see: `\d+ passed, \d+ failed, \d+ skipped in`}}},
 }
 
 func main() {
@@ -92,46 +97,38 @@ func run(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	wanted := func(name string) bool { return *only == "" || *only == name }
-	take := func(name, screen string) error {
-		path := filepath.Join(*out, name+".svg")
-		fmt.Println(path)
-		return os.WriteFile(path, []byte(draw(screen, columns)), 0o644)
-	}
-	if err := w.bringUp(func(screen string) error {
-		if !wanted("bring-up") {
+	take := func(name, screen string, width int) error {
+		if !wanted(name) {
 			return nil
 		}
-		return take("bring-up", screen)
-	}); err != nil {
+		path := filepath.Join(*out, name+".svg")
+		fmt.Println(path)
+		return os.WriteFile(path, []byte(draw(screen, width)), 0o644)
+	}
+	if err := w.bringUp(func(screen string) error { return take("bring-up", screen, columns) }); err != nil {
 		return err
 	}
 	if err := w.line("clear; alertlab"); err != nil {
 		return err
 	}
-	first, err := w.see(`COMPONENT`)
-	if err != nil {
+	if _, err := w.see(`COMPONENT`); err != nil {
 		return err
 	}
-	tabs := strings.Split(plain(first), "\n")[1]
 	for _, s := range shots {
-		if !wanted(s.name) || !strings.Contains(tabs, " "+s.steps[0].key+" ") {
-			continue
+		width, height := columns, lines
+		if s.wide {
+			width, height = wideColumns, wideLines
 		}
+		if err := w.size(width, height); err != nil {
+			return err
+		}
+		screen := ""
 		for _, step := range s.steps {
-			if step.key != "" {
-				if err := w.keys(step.key); err != nil {
-					return err
-				}
-			}
-			if _, err := w.see(step.see); err != nil {
+			if screen, err = w.play(step); err != nil {
 				return fmt.Errorf("picture %s: %w", s.name, err)
 			}
 		}
-		screen, err := w.screen()
-		if err == nil {
-			err = take(s.name, screen)
-		}
-		if err != nil {
+		if err := take(s.name, screen, width); err != nil {
 			return err
 		}
 	}
@@ -179,7 +176,7 @@ func (w *window) open() error {
 			return err
 		}
 	}
-	if _, err := w.tmux("resize-window", "-x", fmt.Sprint(columns), "-y", fmt.Sprint(lines)); err != nil {
+	if err := w.size(columns, lines); err != nil {
 		return err
 	}
 	_, err := w.see(`[$#]`)
@@ -200,6 +197,11 @@ func (w *window) close() error {
 	return errors.Join(err, gone)
 }
 
+func (w *window) size(width, height int) error {
+	_, err := w.tmux("resize-window", "-x", fmt.Sprint(width), "-y", fmt.Sprint(height))
+	return err
+}
+
 func (w *window) keys(keys ...string) error {
 	_, err := w.tmux(append([]string{"send-keys"}, keys...)...)
 	return err
@@ -212,20 +214,39 @@ func (w *window) line(text string) error {
 	return w.keys("Enter")
 }
 
-// screen is what is seen, with its colours.
-func (w *window) screen() (string, error) { return w.tmux("capture-pane", "-p", "-e") }
+// screen is what is seen, with its colours, also those of blanks at the end of a line.
+func (w *window) screen() (string, error) { return w.tmux("capture-pane", "-p", "-e", "-N") }
 
 // see waits until an expression matches the text on the screen.
-func (w *window) see(expression string) (string, error) {
-	re := regexp.MustCompile(expression)
-	screen := ""
+func (w *window) see(expression string) (string, error) { return w.play(step{see: expression}) }
+
+const (
+	// still is how many looks must show the same before a screen counts as drawn: a
+	// frame reaches the terminal in parts.
+	still = 5
+	// pressAgain is after how many looks a key is pressed once more.
+	pressAgain = 200
+)
+
+// play presses a key and waits for what shall be seen then.
+func (w *window) play(s step) (string, error) {
+	re := regexp.MustCompile(s.see)
+	screen, same, looks := "", 0, 0
 	err := w.poll(func() (bool, error) {
-		var err error
-		screen, err = w.screen()
-		return re.MatchString(plain(screen)), err
+		if s.key != "" && (looks == 0 || s.again && looks%pressAgain == 0) {
+			if err := w.keys(s.key); err != nil {
+				return false, err
+			}
+		}
+		looks++
+		now, err := w.screen()
+		if same++; now != screen {
+			screen, same = now, 0
+		}
+		return same >= still && re.MatchString(plain(screen)), err
 	})
 	if err != nil {
-		err = fmt.Errorf("%s was not seen: %w; seen last:\n%s", expression, err, plain(screen))
+		err = fmt.Errorf("%s was not seen: %w; seen last:\n%s", s.see, err, plain(screen))
 	}
 	return screen, err
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"html"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -10,9 +12,11 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// The size of a cell, and of the margin around all, in pixels.
+// The size of a cell, and of the margin around all, in pixels. The width is that of
+// DejaVu Sans Mono, whose characters measure 0.602 of the font's size, so that a viewer
+// that does not know textLength draws it as well.
 const (
-	cellWidth  = 8.4
+	cellWidth  = 8.43
 	cellHeight = 18.0
 	margin     = 14.0
 )
@@ -196,13 +200,15 @@ func block(text string) (x0, y0, x1, y1 float64, ok bool) {
 // draw draws a screen that is width cells wide as SVG.
 func draw(screen string, width int) string {
 	rows := parse(screen)
-	for len(rows) > 0 && len(rows[len(rows)-1]) == 0 {
+	for len(rows) > 0 && blank(rows[len(rows)-1]) {
 		rows = rows[:len(rows)-1]
 	}
 	var b strings.Builder
+	var backs, blocks shapes
 	w, h := float64(width)*cellWidth+2*margin, float64(len(rows))*cellHeight+2*margin
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="14">`+"\n", w, h, w, h)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" rx="8" fill="%s"/>`+"\n", background)
+	var texts strings.Builder
 	for y, row := range rows {
 		top := margin + float64(y)*cellHeight
 		x := 0
@@ -214,18 +220,56 @@ func draw(screen string, width int) string {
 			}
 			fore, back := row[i].colours()
 			if back != "" {
-				fmt.Fprintf(&b, `<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" fill="%s" shape-rendering="crispEdges"/>`+"\n", margin+float64(x)*cellWidth, top, float64(cells)*cellWidth, cellHeight, back)
+				backs.add(back, margin+float64(x)*cellWidth, top, float64(cells)*cellWidth, cellHeight)
 			}
-			x = span(&b, row[i:j], x, top, fore)
+			x = span(&texts, &blocks, row[i:j], x, top, fore)
 			i = j
 		}
 	}
+	backs.write(&b)
+	blocks.write(&b)
+	b.WriteString(texts.String())
 	b.WriteString("</svg>\n")
 	return b.String()
 }
 
+// blank says whether nothing is seen of a line.
+func blank(cells []cell) bool {
+	return !slices.ContainsFunc(cells, func(c cell) bool {
+		_, back := c.colours()
+		return strings.TrimSpace(c.text) != "" || back != ""
+	})
+}
+
+// shapes are rectangles by colour: one path for each, because a picture in half blocks
+// has thousands of them.
+type shapes struct {
+	colours []string
+	paths   map[string]*strings.Builder
+}
+
+func (s *shapes) add(colour string, x, y, width, height float64) {
+	if s.paths == nil {
+		s.paths = map[string]*strings.Builder{}
+	}
+	if s.paths[colour] == nil {
+		s.paths[colour] = &strings.Builder{}
+		s.colours = append(s.colours, colour)
+	}
+	fmt.Fprintf(s.paths[colour], "M%s %sh%sv%sh-%sz", short(x), short(y), short(width), short(height), short(width))
+}
+
+// short writes a number of pixels to the hundredth.
+func short(v float64) string { return strconv.FormatFloat(math.Round(v*100)/100, 'f', -1, 64) }
+
+func (s *shapes) write(b *strings.Builder) {
+	for _, c := range s.colours {
+		fmt.Fprintf(b, `<path fill="%s" shape-rendering="crispEdges" d="%s"/>`+"\n", c, s.paths[c])
+	}
+}
+
 // span draws cells of one look from a column on, and gives the column behind them.
-func span(b *strings.Builder, cells []cell, x int, top float64, fore string) int {
+func span(b *strings.Builder, blocks *shapes, cells []cell, x int, top float64, fore string) int {
 	text, from, length := "", x, 0
 	flush := func() {
 		if strings.TrimSpace(text) != "" {
@@ -244,8 +288,7 @@ func span(b *strings.Builder, cells []cell, x int, top float64, fore string) int
 	for _, c := range cells {
 		if x0, y0, x1, y1, ok := block(c.text); ok {
 			flush()
-			fmt.Fprintf(b, `<rect x="%.2f" y="%.2f" width="%.2f" height="%.2f" fill="%s" shape-rendering="crispEdges"/>`+"\n",
-				margin+(float64(x)+x0)*cellWidth, top+y0*cellHeight, (x1-x0)*cellWidth, (y1-y0)*cellHeight, fore)
+			blocks.add(fore, margin+(float64(x)+x0)*cellWidth, top+y0*cellHeight, (x1-x0)*cellWidth, (y1-y0)*cellHeight)
 		} else {
 			if text == "" {
 				from = x

@@ -13,10 +13,10 @@ func TestDraw(t *testing.T) {
 	svg := draw("plain \x1b[1;31mred & <bold>\x1b[0m\n\x1b[7mchosen\x1b[27m \x1b[38;5;196m\x1b[48;2;1;2;3m▀\x1b[39;49m\x1b[2mfaint\x1b[m\n\x1b[92mover the\nend\x1b[0m\n\n", 20)
 	for _, want := range []string{
 		`>plain </text>`, `font-weight="bold" textLength=`, `red &amp; &lt;bold&gt;</text>`, `fill="` + palette[1] + `"`,
-		`fill="` + background + `" textLength="50.40" lengthAdjust="spacingAndGlyphs" xml:space="preserve">chosen</text>`, // reversed, on a rectangle of the text's colour
-		`fill="` + foreground + `" shape-rendering`,
-		`fill="#010203"`, `height="9.00" fill="#ff0000"`, `opacity="0.6"`,
-		`fill="` + palette[10] + `" textLength="25.20" lengthAdjust="spacingAndGlyphs" xml:space="preserve">end</text>`,
+		`fill="` + background + `" textLength="50.58" lengthAdjust="spacingAndGlyphs" xml:space="preserve">chosen</text>`, // reversed, on a rectangle of the text's colour
+		`fill="` + foreground + `" shape-rendering="crispEdges" d="M14 32h50.58v18h-50.58z"`,
+		`fill="#010203"`, `fill="#ff0000" shape-rendering="crispEdges" d="M73.01 32h8.43v9h-8.43z"`, `opacity="0.6"`,
+		`fill="` + palette[10] + `" textLength="25.29" lengthAdjust="spacingAndGlyphs" xml:space="preserve">end</text>`,
 	} {
 		if !strings.Contains(svg, want) {
 			t.Errorf("no %s in\n%s", want, svg)

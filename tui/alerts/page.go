@@ -95,14 +95,14 @@ func bind(help, text string, keys ...string) key.Binding {
 }
 
 var keys = keyMap{
-	open:    bind("enter", "an alert in full; in its record: fold or unfold", "enter"),
-	stream:  bind("s", "stop following the topic, or follow it again", "s"),
-	topic:   bind("t", "choose a topic", "t"),
+	open:    bind("enter", "an alert in full; fold or unfold", "enter"),
+	stream:  bind("s", "stop, or follow again", "s"),
+	topic:   bind("t", "topics", "t"),
 	unfold:  bind("→", "unfold", "right"),
 	fold:    bind("←", "fold, or go to what it is in", "left"),
-	record:  bind("r", "the record", "r"),
-	curve:   bind("l", "the light curve", "l"),
-	cutouts: bind("c", "the cutouts", "c"),
+	record:  bind("r", "record", "r"),
+	curve:   bind("l", "light curve", "l"),
+	cutouts: bind("c", "cutouts", "c"),
 	all:     bind("x", "unfold or fold all but histories", "x"),
 	again:   bind("a", "compare with the archived copy again", "a"),
 }
@@ -187,6 +187,9 @@ func (p *Page) Crumb() string {
 // Keys implements page.Page.
 func (p *Page) Keys() []key.Binding {
 	k := keys
+	if p.view == opened { // what is first is offered at the bottom
+		return []key.Binding{k.record, k.curve, k.cutouts, k.open, k.all, k.again, k.unfold, k.fold, k.stream, k.topic}
+	}
 	return []key.Binding{k.open, k.stream, k.topic, k.record, k.curve, k.cutouts, k.unfold, k.fold, k.all, k.again}
 }
 
