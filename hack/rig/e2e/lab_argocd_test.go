@@ -50,6 +50,7 @@ func TestLabByArgoCD(t *testing.T) {
 	l.must(err)
 	client, err := kube.New(kubeconfig)
 	l.must(err)
+	l.validate(client, holds(groupArgoCD))
 	apps := l.applications(client)
 	if len(apps) != 9 {
 		t.Errorf("there are %d Applications", len(apps))

@@ -141,7 +141,7 @@ func TestExistingLab(t *testing.T) {
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		t.Errorf("the second up did something:\n%s", again)
 	}
-	l.validate(k, func(text []byte) bool { return !ofOthers(text) })
+	l.validate(k, plain)
 	l.killBroker(k)
 	l.timed("up after a killed broker", "up")
 	l.timed("down", "down")
