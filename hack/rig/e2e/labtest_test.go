@@ -16,6 +16,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -61,6 +62,20 @@ func ownImage(ctx context.Context, t *testing.T, engine *client.Client) string {
 	return reference
 }
 
+// withoutNetwork takes a network away at the test's end, unless it was there before: one
+// that a library makes once, for whatever else it will run.
+func withoutNetwork(ctx context.Context, t *testing.T, engine *client.Client, name string) {
+	t.Helper()
+	if _, err := engine.NetworkInspect(ctx, name, network.InspectOptions{}); !errdefs.IsNotFound(err) {
+		return
+	}
+	t.Cleanup(func() {
+		if err := engine.NetworkRemove(context.Background(), name); err != nil && !errdefs.IsNotFound(err) {
+			t.Errorf("removing the network %s: %v", name, err)
+		}
+	})
+}
+
 // TestLabInContainer is what a suite of another project does: it runs a lab in a
 // container, reaches all of it from outside by clients of every kind, and takes it away.
 // What a process left that was killed is removed by the next one.
@@ -72,7 +87,8 @@ func TestLabInContainer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer engine.Close()
+	t.Cleanup(func() { engine.Close() })
+	withoutNetwork(ctx, t, engine, testcontainers.ReaperDefault)
 	img := ownImage(ctx, t, engine)
 
 	// Left by a process that there is no more: the id is above what Linux gives.

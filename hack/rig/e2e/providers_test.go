@@ -21,6 +21,7 @@ import (
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/internal/ownimage"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/provider/kind"
 )
 
 // killedAt is the step after which the runner is killed. Its seed is in the log.
@@ -60,6 +61,12 @@ func (l *lab) ends(state string) string {
 func TestKindLab(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
+	engine, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	withoutNetwork(ctx, t, engine, kind.NetworkName)
 	l, state := newLab(t, ctx, "e2e", "ALERTLAB_PROFILE=ci", "ALERTLAB_PROVIDER=kind", "ALERTLAB_BUNDLE="+need(t, "ALERTLAB_RIG_BUNDLE"), "ALERTLAB_NODE_IMAGE="+need(t, "ALERTLAB_RIG_NODE_IMAGE"))
 	if code := l.cutShort(l.killedAt(), func(*os.Process) { l.killRunner() }); code != 1 {
 		t.Errorf("up whose runner was killed ended with %d", code)
