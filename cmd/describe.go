@@ -47,7 +47,7 @@ func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "k3d, kind: image of the nodes (environment: ALERTLAB_NODE_IMAGE; default: k3s, kind's own)")
 	c.Flags().StringVar(&ch.bundle, "bundle", "", "k3d, kind: file with the images (environment: ALERTLAB_BUNDLE; default: nodes pull)")
 	c.Flags().StringVar(&ch.addressPool, "address-pool", "", "addresses for brokers, FIRST-LAST or a prefix, or "+ownPool+" (environment: ALERTLAB_ADDRESS_POOL)")
-	c.Flags().StringVar(&ch.deployer, "deployer", "", "k3d, kind: what brings components, helm or argocd (environment: ALERTLAB_DEPLOYER; default: helm)")
+	c.Flags().StringVar(&ch.deployer, "deployer", "", "k3d, kind: helm or argocd deploys (environment: ALERTLAB_DEPLOYER; default: helm)")
 	ch.existing.flags(c)
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "ADDRESS or ADDRESS:PORT at which others reach the lab, or "+onLoopback+" (default: as before)")

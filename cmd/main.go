@@ -99,8 +99,8 @@ Exit codes: 0 ok, 1 a step failed, 2 bad input, 3 the lab is not there,
 4 a smoke check failed, 130 interrupted.
 
 Environment: ALERTLAB_LAB, ALERTLAB_PROFILE, ALERTLAB_PROVIDER and ALERTLAB_DEPLOYER
-stand for the flags of these names; ALERTLAB_STATE_DIR is the directory of all labs (default:
-$XDG_STATE_HOME/alertlab, else ~/.local/state/alertlab). Single values of a
+stand for the flags of these names; ALERTLAB_STATE_DIR is the directory of all labs
+(default: $XDG_STATE_HOME/alertlab, else ~/.local/state/alertlab). Single values of a
 profile: see "alertlab up --help".`,
 		Example: `  alertlab up                    # bring the lab up; it stays in the background
   alertlab                       # on a terminal: the dashboard of the lab
