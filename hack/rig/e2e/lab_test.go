@@ -113,7 +113,8 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.timed("up after a killed broker", "up")
-	l.timed("smoke after a killed broker", "smoke")
+	// The visit that was due meanwhile was late, as it should be.
+	l.timed("smoke after a killed broker", "smoke", "--skip", "visit-cadence")
 
 	// The runner is killed: the lab runs on, and up owns it again.
 	l.killRunner()

@@ -78,7 +78,8 @@ func TestKindLab(t *testing.T) {
 	}
 	l.killBroker(l.client())
 	l.timed("up after a killed broker", "up")
-	l.timed("smoke after a killed broker", "smoke")
+	// The visit that was due meanwhile was late, as it should be.
+	l.timed("smoke after a killed broker", "smoke", "--skip", "visit-cadence")
 	l.timed("down", "down")
 	if plan := l.run(0, "plan"); !strings.Contains(plan, "start  cluster (kind)") {
 		t.Errorf("plan of a stopped lab:\n%s", plan)
