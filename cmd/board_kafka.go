@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/alertlab/alertlab/alerts/console"
+	"github.com/alertlab/alertlab/render/phrase"
 	"github.com/alertlab/alertlab/tui/kafka"
-	"github.com/alertlab/alertlab/tui/kit"
 )
 
 // speedOver is the time over which speeds are taken: long enough that a visit, which
@@ -182,9 +182,9 @@ func retention(settings []console.Setting) string {
 				parts = append(parts, "ever")
 			}
 		case s.Name == "retention.ms":
-			parts = append(parts, kit.Age(time.Duration(n)*time.Millisecond))
+			parts = append(parts, phrase.About(time.Duration(n)*time.Millisecond))
 		case s.Name == "retention.bytes":
-			parts = append(parts, kit.Bytes(n)+" a partition")
+			parts = append(parts, phrase.Bytes(n)+" a partition")
 		}
 	}
 	return first(strings.Join(parts, ", "), "default")

@@ -306,7 +306,7 @@ func (r *reader) read(v any, namespace string, depth int) (*schemaType, error) {
 	case map[string]any:
 		return r.object(v, namespace, depth)
 	}
-	return nil, fmt.Errorf("a type is %s", jsonText(v))
+	return nil, fmt.Errorf("a type is %s", JSON(v))
 }
 
 func (r *reader) object(v map[string]any, namespace string, depth int) (*schemaType, error) {
@@ -351,21 +351,21 @@ func (r *reader) namedType(t *schemaType, v map[string]any, namespace string, de
 	r.named[full] = t
 	switch t.kind {
 	case "enum":
-		t.detail = " of " + jsonText(v["symbols"])
+		t.detail = " of " + JSON(v["symbols"])
 	case "fixed":
-		t.detail = " of " + jsonText(v["size"]) + " bytes"
+		t.detail = " of " + JSON(v["size"]) + " bytes"
 	}
 	fields, _ := v["fields"].([]any)
 	for _, f := range fields {
 		m, ok := f.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("record %s has a field that is %s", name, jsonText(f))
+			return nil, fmt.Errorf("record %s has a field that is %s", name, JSON(f))
 		}
 		var field schemaField
 		field.name, _ = m["name"].(string)
 		field.doc, _ = m["doc"].(string)
 		if def, ok := m["default"]; ok {
-			field.def = jsonText(def)
+			field.def = JSON(def)
 		}
 		var err error
 		if field.of, err = r.read(m["type"], namespace, depth+1); err != nil {
@@ -376,8 +376,9 @@ func (r *reader) namedType(t *schemaType, v map[string]any, namespace string, de
 	return t, nil
 }
 
-// jsonText writes a value as JSON, the members of objects sorted.
-func jsonText(v any) string {
+// JSON writes a value of a schema, such as a default or a name, as one line of JSON in
+// which "<", ">" and "&" stand as they are and the members of objects are sorted.
+func JSON(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

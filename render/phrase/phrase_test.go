@@ -116,3 +116,18 @@ func TestLineOfPlainText(t *testing.T) {
 		}
 	}
 }
+
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	f := func(v float64) *float64 { return &v }
+	for _, c := range [][2]string{
+		{Bytes(999), "999 B"}, {Bytes(16015790), "16.0 MB"}, {Bytes(271e9), "271 GB"},
+		{Number(0), "0"}, {Number(999), "999"}, {Number(1234567), "1 234 567"}, {Number(-1000), "-1 000"},
+		{Rate(nil, Number), "-"}, {Rate(f(0), Number), "0/s"}, {Rate(f(2.34), Number), "2.3/s"}, {Rate(f(1234.5), Number), "1 235/s"},
+		{About(59 * time.Second), "59s"}, {About(61 * time.Second), "1m01s"}, {About(26 * time.Hour), "1d02h"}, {About(-time.Second), "0s"},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("got %q, want %q", c[0], c[1])
+		}
+	}
+}

@@ -240,13 +240,13 @@ func (p *Page) fill() {
 	var rows []kit.Row
 	for _, a := range p.state.Value.Latest {
 		id := strconv.FormatInt(a.ID, 10)
-		rows = append(rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), kit.Text(a.At.Local().Format("15:04:05.000")), kit.Text(kit.Bytes(a.Bytes))}})
+		rows = append(rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), kit.Text(a.At.Local().Format("15:04:05.000")), kit.Text(phrase.Bytes(a.Bytes))}})
 	}
 	p.latest.SetRows(rows)
 	rows = nil
 	for _, l := range p.contents.Value.Letters {
 		rows = append(rows, kit.Row{Key: fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset), Cells: []kit.Cell{kit.Text(l.Topic), kit.Text(strconv.Itoa(int(l.Partition))),
-			kit.Text(strconv.FormatInt(l.Offset, 10)), kit.Text(l.At.Local().Format("15:04:05")), kit.Text(kit.Bytes(int64(l.Bytes))), {Text: l.Reason, Look: kit.Warn}}})
+			kit.Text(strconv.FormatInt(l.Offset, 10)), kit.Text(l.At.Local().Format("15:04:05")), kit.Text(phrase.Bytes(int64(l.Bytes))), {Text: l.Reason, Look: kit.Warn}}})
 	}
 	p.letters.SetRows(rows)
 	room := max(p.height-len(p.facts())-1, 3)
@@ -279,17 +279,17 @@ func (p *Page) facts() []string {
 	default:
 		row("ingester", kit.Warn, "not a member of its group, or trying again")
 	}
-	rate := kit.Rate(s.Rate, kit.Number)
-	row("stores", kit.Plain, fmt.Sprintf("%s; %s alerts since it began, %s as published, %s as stored", rate, kit.Number(s.Stored), kit.Bytes(s.WireBytes), kit.Bytes(s.ObjectBytes)))
+	rate := phrase.Rate(s.Rate, phrase.Number)
+	row("stores", kit.Plain, fmt.Sprintf("%s; %s alerts since it began, %s as published, %s as stored", rate, phrase.Number(s.Stored), phrase.Bytes(s.WireBytes), phrase.Bytes(s.ObjectBytes)))
 	switch {
 	case s.Lag == nil:
 		row("behind", kit.Dim, "not known")
 	case *s.Lag == 0:
 		row("behind", kit.Good, "by nothing")
 	default:
-		text := kit.Number(*s.Lag) + " alerts"
+		text := phrase.Number(*s.Lag) + " alerts"
 		if s.CatchUp != nil {
-			text += ", caught up in " + kit.Age(time.Duration(*s.CatchUp*float64(time.Second)))
+			text += ", caught up in " + phrase.About(time.Duration(*s.CatchUp*float64(time.Second)))
 		}
 		row("behind", kit.Warn, text)
 	}
@@ -297,14 +297,14 @@ func (p *Page) facts() []string {
 	case !p.contents.Loaded():
 		lines = append(lines, t.Draw(kit.Dim, t.Fit("holds", 13))+state)
 	default:
-		row("holds", kit.Plain, fmt.Sprintf("%s alerts, %s, as of %s", kit.Number(c.Alerts), kit.Bytes(c.Bytes), c.At.Local().Format("15:04:05")))
+		row("holds", kit.Plain, fmt.Sprintf("%s alerts, %s, as of %s", phrase.Number(c.Alerts), phrase.Bytes(c.Bytes), c.At.Local().Format("15:04:05")))
 	}
 	letters, look := max(c.DeadLetters, s.DeadLetters), kit.Good
 	text := "none"
 	if letters > 0 {
-		look, text = kit.Warn, kit.Number(letters)+", d shows why"
+		look, text = kit.Warn, phrase.Number(letters)+", d shows why"
 		if len(c.Letters) > 0 {
-			text = kit.Number(letters) + ", the last: " + c.Letters[0].Reason
+			text = phrase.Number(letters) + ", the last: " + c.Letters[0].Reason
 		}
 	}
 	row("dead letters", look, text)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/alertlab/alertlab/alerts/record"
+	"github.com/alertlab/alertlab/render/phrase"
 	"github.com/alertlab/alertlab/tui/kit"
 )
 
@@ -68,7 +69,7 @@ func fixed(f float64, digits int) string {
 	return strconv.FormatFloat(f, 'f', digits, 64)
 }
 
-func size(n int) string { return kit.Bytes(int64(n)) }
+func size(n int) string { return phrase.Bytes(int64(n)) }
 
 // listLines draws the list under a line about the stream.
 func (p *Page) listLines() []string {
@@ -113,16 +114,16 @@ func (p *Page) streamLine() string {
 		left = p.theme.Draw(kit.Heading, p.topic) + "  " + state
 	}
 	if p.streamed {
-		left += fmt.Sprintf("  %s alerts/s  %s/s", fixed(p.seen.Rate, 0), kit.Bytes(int64(p.seen.ByteRate)))
+		left += fmt.Sprintf("  %s alerts/s  %s/s", fixed(p.seen.Rate, 0), phrase.Bytes(int64(p.seen.ByteRate)))
 	}
 	right := ""
 	if p.seen.Seen > 0 {
-		right = fmt.Sprintf("%s seen, %s", kit.Number(p.seen.Seen), kit.Bytes(p.seen.Bytes))
+		right = fmt.Sprintf("%s seen, %s", phrase.Number(p.seen.Seen), phrase.Bytes(p.seen.Bytes))
 		if p.seen.Passed > 0 {
-			right += fmt.Sprintf("; %s of them only counted", kit.Number(p.seen.Passed))
+			right += fmt.Sprintf("; %s of them only counted", phrase.Number(p.seen.Passed))
 		}
 		if kit.Width(left)+kit.Width(right)+2 > p.width {
-			right = kit.Number(p.seen.Seen) + " seen"
+			right = phrase.Number(p.seen.Seen) + " seen"
 		}
 	}
 	return p.theme.Ends(left, p.theme.Draw(kit.Dim, right), p.width)

@@ -153,18 +153,3 @@ func TestPoll(t *testing.T) {
 		t.Errorf("the next look is made after the end: %v", msg)
 	}
 }
-
-func TestNumbers(t *testing.T) {
-	t.Parallel()
-	f := func(v float64) *float64 { return &v }
-	for _, c := range [][2]string{
-		{kit.Bytes(999), "999 B"}, {kit.Bytes(16015790), "16.0 MB"}, {kit.Bytes(271e9), "271 GB"},
-		{kit.Number(0), "0"}, {kit.Number(999), "999"}, {kit.Number(1234567), "1 234 567"}, {kit.Number(-1000), "-1 000"},
-		{kit.Rate(nil, kit.Number), "-"}, {kit.Rate(f(0), kit.Number), "0/s"}, {kit.Rate(f(2.34), kit.Number), "2.3/s"}, {kit.Rate(f(1234.5), kit.Number), "1 235/s"},
-		{kit.Age(59 * time.Second), "59s"}, {kit.Age(61 * time.Second), "1m01s"}, {kit.Age(26 * time.Hour), "1d02h"}, {kit.Age(-time.Second), "0s"},
-	} {
-		if c[0] != c[1] {
-			t.Errorf("got %q, want %q", c[0], c[1])
-		}
-	}
-}

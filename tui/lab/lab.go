@@ -224,7 +224,7 @@ func (p *Page) summary() string {
 	if state := p.poll.State(t); state != "" {
 		return state
 	}
-	parts := []string{"up " + kit.Age(p.now().Sub(s.Started)), "since " + s.Started.Local().Format("2006-01-02 15:04:05")}
+	parts := []string{"up " + phrase.About(p.now().Sub(s.Started)), "since " + s.Started.Local().Format("2006-01-02 15:04:05")}
 	if s.Version != "" {
 		parts = append(parts, "version "+s.Version)
 	}

@@ -376,7 +376,7 @@ func (p *Page) View() string {
 		case Error:
 			words = "errors"
 		}
-		state = t.Draw(kit.Dim, fmt.Sprintf("%s lines, %s", kit.Number(int64(len(p.lines))), words))
+		state = t.Draw(kit.Dim, fmt.Sprintf("%s lines, %s", phrase.Number(int64(len(p.lines))), words))
 	}
 	right := t.Draw(kit.Dim, "f follows the end")
 	if p.pane.AtEnd() {

@@ -369,7 +369,7 @@ func (p *Page) fillVersions() {
 			mark = "m"
 		}
 		rows = append(rows, kit.Row{Key: strconv.Itoa(v.Version), Cells: []kit.Cell{{Text: mark, Look: kit.Active}, kit.Text(strconv.Itoa(v.Version)), kit.Text(strconv.Itoa(v.ID)),
-			kit.Text(v.Name), kit.Text(kit.Bytes(int64(v.Bytes)))}})
+			kit.Text(v.Name), kit.Text(phrase.Bytes(int64(v.Bytes)))}})
 	}
 	p.versionTable.SetRows(rows)
 }
@@ -500,7 +500,7 @@ func (p *Page) lines() []string {
 				found += fmt.Sprintf(", at %d (n, N)", p.hit+1)
 			}
 		}
-		head := fmt.Sprintf("%s, id %d, %s", t.Draw(kit.Heading, phrase.Line(p.at.version.Name)), p.at.version.ID, kit.Bytes(int64(p.at.version.Bytes)))
+		head := fmt.Sprintf("%s, id %d, %s", t.Draw(kit.Heading, phrase.Line(p.at.version.Name)), p.at.version.ID, phrase.Bytes(int64(p.at.version.Bytes)))
 		return append([]string{t.Ends(head, t.Draw(kit.Dim, strings.TrimSpace(found+"  "+p.pane.Rest())), p.width), ""}, p.pane.Lines()...)
 	}
 	return append(p.aboutChanges(), append(p.changeTable.Lines(), p.alsoLine())...)

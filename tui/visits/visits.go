@@ -158,7 +158,7 @@ func (p *Page) fill() {
 		}
 		id := strconv.Itoa(v.Number)
 		rows = append(rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), kit.Text(clock(v.Due)), kit.Text(clock(v.Started)), {Text: short(v.Late), Look: lateLook(v.Late)},
-			kit.Text(short(v.Finished.Sub(v.Started))), kit.Text(kit.Number(v.Alerts)), kit.Text(kit.Rate(v.rate(), kit.Number)), kit.Text(kit.Bytes(v.Bytes)), p.progress(v), remark}})
+			kit.Text(short(v.Finished.Sub(v.Started))), kit.Text(phrase.Number(v.Alerts)), kit.Text(phrase.Rate(v.rate(), phrase.Number)), kit.Text(phrase.Bytes(v.Bytes)), p.progress(v), remark}})
 	}
 	p.table.SetRows(rows)
 	p.table.SetSize(p.width-2, max(p.height-6, 2))
@@ -203,9 +203,9 @@ func (p *Page) summary() string {
 	case !s.Next.IsZero():
 		// One second more than nothing, so that "0s" is never said of what is to come.
 		left := max(s.Next.Sub(p.now()), 0).Truncate(time.Second)
-		next = t.Draw(kit.Active, "next visit in "+kit.Age(left+time.Second))
+		next = t.Draw(kit.Active, "next visit in "+phrase.About(left+time.Second))
 	}
-	text := fmt.Sprintf("%s, one every %s, %s alerts into %s", phrase.Count(int(s.Played), "visit"), kit.Age(s.Interval), kit.Number(s.Published), phrase.Line(s.Topic))
+	text := fmt.Sprintf("%s, one every %s, %s alerts into %s", phrase.Count(int(s.Played), "visit"), phrase.About(s.Interval), phrase.Number(s.Published), phrase.Line(s.Topic))
 	if s.Missed > 0 {
 		text += fmt.Sprintf(", %d missed", s.Missed)
 	}
@@ -244,7 +244,7 @@ func (p *Page) legend() string {
 	s := p.poll.Value
 	text := "height: how long it took; colour: how late it began"
 	if s.Lag != nil {
-		text = fmt.Sprintf("%s alerts not archived yet; ", kit.Number(*s.Lag)) + text
+		text = fmt.Sprintf("%s alerts not archived yet; ", phrase.Number(*s.Lag)) + text
 	}
 	return p.theme.Cut(text, p.width-2)
 }
@@ -261,7 +261,7 @@ func (p *Page) detail() []string {
 		row("due", at(v.Due))
 		row("begun", at(v.Started)+"  "+t.Draw(lateLook(v.Late), short(v.Late)+" late"))
 		row("ended", at(v.Finished)+"  after "+short(v.Finished.Sub(v.Started)))
-		row("alerts", fmt.Sprintf("%s, %s, %s", kit.Number(v.Alerts), kit.Bytes(v.Bytes), kit.Rate(v.rate(), kit.Number)))
+		row("alerts", fmt.Sprintf("%s, %s, %s", phrase.Number(v.Alerts), phrase.Bytes(v.Bytes), phrase.Rate(v.rate(), phrase.Number)))
 		cell := p.progress(v)
 		row("archived", t.Draw(cell.Look, cell.Text))
 		if v.Missed > 0 {

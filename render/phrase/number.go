@@ -1,11 +1,10 @@
-package kit
+package phrase
 
 import (
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Bytes writes a size in decimal units, e.g. "16.0 MB".
@@ -54,18 +53,4 @@ func Known(n *int64, write func(int64) string) string {
 		return "-"
 	}
 	return write(*n)
-}
-
-// Age writes a time to whole units: "37s", "5m", "2h07m", "3d04h".
-func Age(d time.Duration) string {
-	d = max(d, 0).Round(time.Second)
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
-	}
-	return fmt.Sprintf("%dd%02dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
 }
