@@ -48,7 +48,7 @@ func over(s float64, kind event.Kind, step string) event.Event {
 	return event.Event{Time: at(s), Kind: kind, Step: step}
 }
 
-func fresh() model { return newModel(style.New(&bytes.Buffer{}, os.Getenv), glyphsFor("xterm"), at(0)) }
+func fresh() model { return newModel(style.New(&bytes.Buffer{}, os.Getenv), glyphsFor(false), at(0)) }
 
 // feed gives messages to a model, one after the other.
 func feed(m model, msgs ...tea.Msg) model {
@@ -273,7 +273,7 @@ func TestForeignTextCannotMoveTheCursor(t *testing.T) {
 func TestGlyphsOfTheLinuxConsoleAreASCII(t *testing.T) {
 	t.Parallel()
 	m := busy()
-	m.glyphs = glyphsFor("linux")
+	m.glyphs = glyphsFor(true)
 	m.steps = m.steps[:3]
 	for _, r := range m.View() {
 		if r > 0x7e {

@@ -22,10 +22,9 @@ type glyphs struct {
 	tee, last, through string
 }
 
-// glyphsFor chooses the signs. The Linux console's font has neither braille
-// nor check marks.
-func glyphsFor(term string) glyphs {
-	if term == "linux" || term == "dumb" {
+// glyphsFor chooses the signs: of ASCII alone, or those of an ordinary font.
+func glyphsFor(ascii bool) glyphs {
+	if ascii {
 		return glyphs{
 			marks:   [5]string{waiting: ".", running: ">", done: "+", failed: "x", skipped: "-"},
 			spinner: []string{"|", "/", "-", "\\"},

@@ -23,10 +23,8 @@ type Looks struct {
 	ASCII  bool // for fonts without signs: bands are letters, capitals of detections
 }
 
-// LooksOf are those of a terminal of a kind ($TERM).
-func LooksOf(s style.Styles, term string) Looks {
-	return Looks{Styles: s, ASCII: term == "linux" || term == "dumb"}
-}
+// LooksOf are those of a terminal with some styles.
+func LooksOf(s style.Styles) Looks { return Looks{Styles: s, ASCII: s.ASCII} }
 
 // signs of a band, for detections and for forced measurements.
 type signs struct{ detected, forced rune }

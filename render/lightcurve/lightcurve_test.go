@@ -12,7 +12,7 @@ import (
 )
 
 func looks(term string) Looks {
-	return LooksOf(style.New(&bytes.Buffer{}, func(string) string { return "" }), term)
+	return LooksOf(style.New(&bytes.Buffer{}, func(name string) string { return map[string]string{"TERM": term}[name] }))
 }
 
 func sample() record.Curve {

@@ -348,7 +348,7 @@ func (p *Page) do() tea.Cmd {
 	n, source, action, values := p.n, p.source, p.action.Name, p.values
 	about := source.About()
 	about.Leave = "leaves it going on"
-	p.walk = tui.NewWalk(p.ctx, p.theme.Styles, p.theme.Term, about)
+	p.walk = tui.NewWalk(p.ctx, p.theme.Styles, about)
 	said := make(chan done, 1)
 	start := p.walk.Start(func(ctx context.Context, sink event.Sink) error {
 		text, err := source.Do(ctx, action, values, sink)
@@ -469,10 +469,7 @@ func (p *Page) View() string {
 			lines = append(lines, "", t.Draw(kit.Dim, "enter: back to the actions"))
 		}
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return t.Block(lines, p.width, p.height)
+	return t.Page(lines, p.width, p.height)
 }
 
 // Filter implements page.Page.

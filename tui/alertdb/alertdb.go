@@ -359,10 +359,7 @@ func (p *Page) View() string {
 		}
 		lines = append(lines, ask)
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return t.Block(lines, p.width, p.height)
+	return t.Page(lines, p.width, p.height)
 }
 
 // Filter implements page.Page.

@@ -18,9 +18,9 @@ import (
 )
 
 // The size from which an alert's record, light curve and cutouts are shown side by
-// side, in cells.
+// side, in cells within the margins.
 const (
-	wideWidth  = 140
+	wideWidth  = 138
 	wideHeight = 34
 )
 
@@ -200,7 +200,7 @@ func (p *Page) treeRow(n *record.Node, path, name string, depth int) kit.Row {
 	return kit.Row{Key: path, Cells: []kit.Cell{{Text: strings.Repeat(guide, depth) + mark + name, Look: look}, {Text: n.Value, Look: look}, {Text: n.Unit, Look: kit.Dim}, {Text: n.Note, Look: kit.Dim}, {Text: n.Type, Look: kit.Dim}}}
 }
 
-func (p *Page) ascii() bool { return p.theme.Term == "linux" || p.theme.Term == "dumb" }
+func (p *Page) ascii() bool { return p.theme.Styles.ASCII }
 
 // alertLines draws an alert.
 func (p *Page) alertLines() []string {
@@ -240,7 +240,7 @@ func (p *Page) about() []string {
 	t := p.theme
 	flux := "flux unknown"
 	if !math.IsNaN(h.Flux) {
-		flux = fmt.Sprintf("flux %s ± %s nJy", fixed(h.Flux, 0), fixed(h.FluxErr, 0))
+		flux = t.Sign(fmt.Sprintf("flux %s ± %s nJy", fixed(h.Flux, 0), fixed(h.FluxErr, 0)))
 		if m := record.Magnitude(h.Flux); !math.IsNaN(m) {
 			flux += fmt.Sprintf(" (AB %.2f mag)", m)
 		}
@@ -310,15 +310,7 @@ func (p *Page) panes() string {
 	if p.wide() {
 		return t.Draw(kit.Dim, strings.Repeat(t.Signs.Rule, p.width))
 	}
-	var parts []string
-	for i, name := range []string{"r record", "l light curve", "c cutouts"} {
-		look := kit.Dim
-		if pane(i) == p.pane {
-			look = kit.Chosen
-		}
-		parts = append(parts, t.Draw(look, " "+name+" "))
-	}
-	return strings.Join(parts, " ")
+	return t.Pick(int(p.pane), "r record", "l light curve", "c cutouts")
 }
 
 // wordsLine says what the field under the cursor is.
@@ -344,7 +336,7 @@ func (p *Page) curveLines() []string {
 	if p.plot.width == width && p.plot.height == height {
 		return p.plot.lines
 	}
-	lines := lightcurve.Lines(p.alert.Record.Curve, lightcurve.LooksOf(p.theme.Styles, p.theme.Term), width-1, height)
+	lines := lightcurve.Lines(p.alert.Record.Curve, lightcurve.LooksOf(p.theme.Styles), width, height)
 	p.plot = cached{width, height, lines}
 	return lines
 }

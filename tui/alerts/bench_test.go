@@ -76,7 +76,7 @@ func BenchmarkHour(b *testing.B) {
 func full(b *testing.B, size [2]int) (*bench, func() record.View) {
 	f := world(b)
 	page := newBench(b, f, size[0], size[1])
-	page.settle(page.page.Show())
+	page.Settle(page.page.Show())
 	v, offset := f.views[0], int64(0)
 	return page, func() record.View {
 		now := v

@@ -114,7 +114,8 @@ type Page struct {
 	depth  picture.Depth
 	source Source
 
-	width, height int
+	whole, height int // the size of the page
+	width         int // within the margins
 	view          view
 	shown         bool
 
@@ -514,9 +515,10 @@ func (p *Page) Back() bool {
 
 // SetSize implements page.Page.
 func (p *Page) SetSize(width, height int) {
-	p.width, p.height = width, height
-	p.choice.SetSize(width, max(height-2, 1))
-	p.heads.SetSize(width, max(height-2, 1))
+	p.whole, p.height = width, height
+	p.width = max(width-2*kit.Margin, 1)
+	p.choice.SetSize(p.width, max(height-2, 1))
+	p.heads.SetSize(p.width, max(height-2, 1))
 	w, h := p.treeSize()
 	p.tree.SetSize(w, h)
 }
@@ -537,7 +539,7 @@ func (p *Page) View() string {
 	default:
 		lines = p.listLines()
 	}
-	return p.theme.Block(lines, p.width, p.height)
+	return p.theme.Page(lines, p.whole, p.height)
 }
 
 func headKey(h record.Head) string { return fmt.Sprintf("%s/%d/%d", h.Topic, h.Partition, h.Offset) }

@@ -220,10 +220,7 @@ func (p *Page) turn(v view) tea.Cmd {
 // View implements page.Page.
 func (p *Page) View() string {
 	lines := p.lists[p.view].lines()
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return p.theme.Block(lines, p.width, p.height)
+	return p.theme.Page(lines, p.width, p.height)
 }
 
 // SetSize implements page.Page.

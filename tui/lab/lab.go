@@ -213,10 +213,7 @@ func (p *Page) View() string {
 		lines = append(lines, p.table.Lines()...)
 		lines = append(lines, p.warningLines(p.width-2)...)
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return t.Block(lines, p.width, p.height)
+	return t.Page(lines, p.width, p.height)
 }
 
 func (p *Page) summary() string {

@@ -360,7 +360,7 @@ func (p *Page) SetSize(width, height int) {
 func (p *Page) View() string {
 	t := p.theme
 	if p.choosing {
-		return t.Block(shift(p.table.Lines()), p.width, p.height)
+		return t.Page(p.table.Lines(), p.width, p.height)
 	}
 	state := ""
 	switch {
@@ -383,15 +383,7 @@ func (p *Page) View() string {
 		right = t.Draw(kit.Active, "following")
 	}
 	lines := append([]string{t.Ends(state, right, p.width-2)}, p.pane.Lines()...)
-	return t.Block(shift(lines), p.width, p.height)
-}
-
-func shift(lines []string) []string {
-	out := make([]string, len(lines))
-	for i, l := range lines {
-		out[i] = " " + l
-	}
-	return out
+	return t.Page(lines, p.width, p.height)
 }
 
 // Filter implements page.Page: only lines that hold the text.

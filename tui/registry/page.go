@@ -81,7 +81,8 @@ type Page struct {
 	theme  kit.Theme
 	source Source
 
-	width, height int
+	whole, height int // the size of the page
+	width         int // within the margins
 	view          view
 	filter        string
 	subjects      *kit.Poll[[]Subject]
@@ -461,12 +462,13 @@ func (p *Page) Back() bool {
 
 // SetSize implements page.Page.
 func (p *Page) SetSize(width, height int) {
-	p.width, p.height = width, height
+	p.whole, p.height = width, height
+	p.width = max(width-2*kit.Margin, 1)
 	room := max(height-2, 1)
-	p.subjectTable.SetSize(width, max(height-1, 1))
-	p.versionTable.SetSize(width, room)
-	p.changeTable.SetSize(width, max(height-3, 1))
-	p.pane.SetSize(width, room)
+	p.subjectTable.SetSize(p.width, max(height-2, 1))
+	p.versionTable.SetSize(p.width, max(height-3, 1))
+	p.changeTable.SetSize(p.width, max(height-3, 1))
+	p.pane.SetSize(p.width, room)
 	if p.view == text {
 		p.lay()
 	}
@@ -474,7 +476,7 @@ func (p *Page) SetSize(width, height int) {
 
 // View implements page.Page.
 func (p *Page) View() string {
-	return p.theme.Block(p.lines(), p.width, p.height)
+	return p.theme.Page(p.lines(), p.whole, p.height)
 }
 
 func (p *Page) lines() []string {

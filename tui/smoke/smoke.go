@@ -483,10 +483,7 @@ func (p *Page) View() string {
 	default:
 		lines = append(lines, p.pane.Lines()...)
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return p.theme.Block(lines, p.width, p.height)
+	return p.theme.Page(lines, p.width, p.height)
 }
 
 // Filter implements page.Page.

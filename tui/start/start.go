@@ -140,7 +140,7 @@ func (v *View) Show() tea.Cmd {
 		return v.ask()
 	}
 	if v.walk == nil {
-		v.walk = tui.NewWalk(v.ctx, v.theme.Styles, v.theme.Term, v.about())
+		v.walk = tui.NewWalk(v.ctx, v.theme.Styles, v.about())
 		return v.walk.Start(v.source.Attach)
 	}
 	return nil
@@ -224,7 +224,7 @@ func (v *View) key(msg tea.KeyMsg) tea.Cmd {
 		}
 		c, source := v.choice(), v.source
 		v.mode, v.watching, v.left = walking, false, false
-		v.walk = tui.NewWalk(v.ctx, v.theme.Styles, v.theme.Term, v.about())
+		v.walk = tui.NewWalk(v.ctx, v.theme.Styles, v.about())
 		return v.walk.Start(func(ctx context.Context, sink event.Sink) error { return source.Up(ctx, c, sink) })
 	case key.Matches(msg, v.keys.provider) && !v.known && len(v.providers) > 1:
 		v.provider++

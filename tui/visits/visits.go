@@ -185,10 +185,7 @@ func (p *Page) View() string {
 			lines = append(lines, t.Draw(kit.Warn, phrase.Line(n)))
 		}
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return t.Block(lines, p.width, p.height)
+	return t.Page(lines, p.width, p.height)
 }
 
 func (p *Page) summary() string {
