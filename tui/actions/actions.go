@@ -115,7 +115,7 @@ var keys = struct{ open, yes, no, choose, log key.Binding }{
 // New makes the page; input is the line to type into.
 func New(ctx context.Context, theme kit.Theme, input textinput.Model, source Source) *Page {
 	return &Page{ctx: ctx, theme: theme, source: source, input: input, list: kit.NewPoll(ctx, 0, source.Actions),
-		table: kit.Table{Theme: theme, Columns: []kit.Column{{Title: "action"}, {Title: "what it does", Least: 20}}},
+		table: kit.Table{Theme: theme, Foot: 2, Columns: []kit.Column{{Title: "action"}, {Title: "what it does", Least: 20}}},
 		plan:  kit.Pane{Theme: theme}}
 }
 
@@ -156,7 +156,9 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.MouseMsg:
 		switch p.stage {
 		case choosing:
-			p.table.Update(msg)
+			if p.table.Click(msg) {
+				return p.key(kit.Enter)
+			}
 		case planning:
 			p.plan.Update(msg)
 		}
@@ -411,7 +413,7 @@ func (p *Page) View() string {
 				state = t.Draw(kit.Good, phrase.Line(p.said))
 			}
 		}
-		lines = append([]string{state, ""}, p.table.Lines()...)
+		lines = p.table.Under([]string{state, ""})
 	case asking:
 		lines = append(lines, title, "")
 		for i, f := range p.action.Fields {

@@ -112,7 +112,7 @@ func New(ctx context.Context, theme kit.Theme, input textinput.Model, source Sou
 	input.CharLimit = 19
 	return &Page{ctx: ctx, theme: theme, source: source, state: kit.NewPoll(ctx, every, source.State), contents: kit.NewPoll(ctx, everyListed, source.Contents), input: input,
 		latest: kit.Table{Theme: theme, Newest: true, Empty: "nothing was stored yet", Columns: []kit.Column{{Title: "latest alerts", Right: true}, {Title: "stored at"}, {Title: "size", Right: true}}},
-		letters: kit.Table{Theme: theme, Empty: "there is no dead letter", Columns: []kit.Column{{Title: "topic", Least: 12}, {Title: "part", Right: true}, {Title: "offset", Right: true},
+		letters: kit.Table{Theme: theme, Empty: "there is no dead letter", Foot: 2, Columns: []kit.Column{{Title: "topic", Least: 12}, {Title: "part", Right: true}, {Title: "offset", Right: true},
 			{Title: "at", Drop: 1}, {Title: "size", Right: true, Drop: 2}, {Title: "reason", Least: 20}}},
 		pane: kit.Pane{Theme: theme}}
 }
@@ -146,7 +146,14 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return p.key(msg)
 	case tea.MouseMsg:
-		p.move(msg)
+		switch {
+		case p.shown != 0:
+			p.pane.Update(msg)
+		case p.onLetters:
+			p.letters.Click(msg)
+		case p.latest.Click(msg) && !p.asking:
+			return p.key(kit.Enter)
+		}
 		return nil
 	case fetched:
 		if msg.of != p || msg.id != p.shown {
@@ -269,7 +276,12 @@ func (p *Page) facts() []string {
 	}
 	var lines []string
 	row := func(label string, look kit.Look, text string) {
-		lines = append(lines, t.Draw(kit.Dim, t.Fit(label, 13))+t.Draw(look, phrase.Line(text)))
+		for i, l := range kit.Wrap(phrase.Line(text), max(p.width-2-13, 20)) {
+			if i > 0 {
+				label = ""
+			}
+			lines = append(lines, t.Draw(kit.Dim, t.Fit(label, 13))+t.Draw(look, l))
+		}
 	}
 	switch {
 	case p.state.State(t) != "":
@@ -338,15 +350,22 @@ func (p *Page) View() string {
 		}
 		lines = append([]string{head, ""}, p.pane.Lines()...)
 	case p.onLetters:
-		head := t.Draw(kit.Dim, fmt.Sprintf("%s of messages that are no alert; the newest %d", phrase.Count(int(p.contents.Value.DeadLetters), "dead letter"), len(p.contents.Value.Letters)))
+		all, listed := int(p.contents.Value.DeadLetters), len(p.contents.Value.Letters)
+		head := "messages that are no alert, with the reason"
+		if all > listed {
+			head = fmt.Sprintf("%s; the newest %d", phrase.Count(all, "dead letter"), listed)
+		} else if all > 0 {
+			head = phrase.Count(all, "dead letter") + ", the newest first"
+		}
+		head = t.Draw(kit.Dim, head)
 		if state := p.contents.State(t); state != "" {
 			head = state
 		}
-		lines = append([]string{head, ""}, p.letters.Lines()...)
+		lines = p.letters.Under([]string{head, ""})
 	default:
 		lines = append(p.facts(), "")
 		if p.state.Loaded() {
-			lines = append(lines, p.latest.Lines()...)
+			lines = p.latest.Under(lines)
 		}
 	}
 	if p.asking {

@@ -220,11 +220,11 @@ func (p *Page) alertLines() []string {
 		case cutoutPane:
 			return append(lines, p.cutoutLines()...)
 		}
-		return append(append(lines, p.tree.Lines()...), p.wordsLine())
+		return append(p.tree.Under(lines), p.wordsLine())
 	}
 	treeWidth, _ := p.treeSize()
 	width, height := p.sideSize()
-	left := append(p.tree.Lines(), p.wordsLine())
+	left := append(p.tree.Under(lines)[len(lines):], p.wordsLine())
 	side := p.curveLines()
 	pictures := p.cutoutLines()
 	for len(side)+len(pictures) < height {
@@ -304,13 +304,16 @@ func (p *Page) archiveLine() string {
 	return t.Draw(kit.Warn, t.Signs.Wait+" the archive was not asked: ") + kit.Explain(a.Err)
 }
 
+// paneNames are the panes with the keys that open them.
+var paneNames = []string{"r record", "l light curve", "c cutouts"}
+
 // panes is the line above the panes.
 func (p *Page) panes() string {
 	t := p.theme
 	if p.wide() {
 		return t.Draw(kit.Dim, strings.Repeat(t.Signs.Rule, p.width))
 	}
-	return t.Pick(int(p.pane), "r record", "l light curve", "c cutouts")
+	return t.Pick(int(p.pane), paneNames...)
 }
 
 // wordsLine says what the field under the cursor is.
@@ -321,6 +324,9 @@ func (p *Page) wordsLine() string {
 		return ""
 	}
 	text := p.tree.Key() + ": " + n.Type
+	if n.Note != "" {
+		text += ", " + phrase.Line(n.Note)
+	}
 	if n.Doc != "" {
 		text += "; " + phrase.Line(n.Doc)
 	}

@@ -12,8 +12,8 @@ import (
 
 // headColumns are those of the list; on 80 columns it has those that are not dropped.
 var headColumns = []kit.Column{
-	{Title: "id"}, {Title: "visit", Drop: 1}, {Title: "time"}, {Title: "band"}, {Title: "flux nJy", Right: true}, {Title: "mag", Right: true, Drop: 3},
-	{Title: "size", Right: true}, {Title: "schema", Right: true}, {Title: "snr", Right: true, Drop: 4}, {Title: "ra", Right: true, Drop: 5}, {Title: "dec", Right: true, Drop: 6},
+	{Title: "id"}, {Title: "visit", Drop: 1}, {Title: "time"}, {Title: "band"}, {Title: "flux nJy", Right: true, Floor: 8}, {Title: "mag", Right: true, Drop: 3},
+	{Title: "size", Right: true, Floor: 7}, {Title: "schema", Right: true}, {Title: "snr", Right: true, Drop: 4}, {Title: "ra", Right: true, Drop: 5}, {Title: "dec", Right: true, Drop: 6},
 	{Title: "message", Drop: 7}, {Title: "published", Drop: 8},
 }
 
@@ -97,7 +97,7 @@ func (p *Page) listLines() []string {
 		return append(lines, "Nothing has come to topic "+p.topic+" yet.", "",
 			"next: alertlab simulator play   # publishes a visit; or t, and another topic")
 	}
-	return append(lines, p.heads.Lines()...)
+	return p.heads.Under(lines)
 }
 
 // streamLine says what is followed, and how fast it comes.

@@ -88,6 +88,7 @@ type frame struct {
 	filters       map[page.Page]string
 	said          string // on the last line, until the next key
 	mouse         bool
+	answer        answer
 }
 
 func newFrame(ctx context.Context, o Options, pages []Entry, starter Starter) *frame {
@@ -170,6 +171,9 @@ func (f *frame) Update(msg tea.Msg) tea.Cmd {
 		}
 		return nil
 	case tea.KeyMsg:
+		if f.answer.takes(msg) {
+			return nil
+		}
 		if msg.Type != tea.KeyRunes || msg.Paste {
 			return f.key(msg)
 		}
@@ -555,11 +559,10 @@ func (f *frame) status() string {
 	room := f.width - kit.Width("? help  q back") - 4
 	line := ""
 	for _, h := range hints {
-		next := strings.TrimPrefix(line+"  "+h, "  ")
-		if kit.Width(next) > room {
-			break
+		// What is too long leaves its room to those that come after it.
+		if next := strings.TrimPrefix(line+"  "+h, "  "); kit.Width(next) <= room {
+			line = next
 		}
-		line = next
 	}
 	return t.Ends(" "+t.Draw(kit.Dim, line), right, f.width)
 }

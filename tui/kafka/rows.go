@@ -63,8 +63,8 @@ func settingsDetail(head []string, settings []Setting) detail {
 	return d
 }
 
-var topicColumns = []kit.Column{{Title: "topic", Least: 24}, {Title: "parts", Right: true}, {Title: "repl", Right: true, Drop: 3}, {Title: "records", Right: true},
-	{Title: "size", Right: true}, {Title: "in", Right: true}, {Title: "out", Right: true}, {Title: "kept for", Drop: 2, Least: 10}, {Title: "set for it", Drop: 4, Least: 12}}
+var topicColumns = []kit.Column{{Title: "topic", Least: 18}, {Title: "parts", Right: true}, {Title: "repl", Right: true, Drop: 3}, {Title: "records", Right: true},
+	{Title: "size", Right: true}, {Title: "in", Right: true, Floor: 6}, {Title: "out", Right: true, Floor: 6}, {Title: "kept for", Drop: 2, Least: 7}, {Title: "set for it", Drop: 4, Least: 12}}
 
 func topicRow(t Topic) kit.Row {
 	name := kit.Text(t.Name)
@@ -156,7 +156,7 @@ func copies(n int) string {
 	return fmt.Sprintf("%d copies", n)
 }
 
-var groupColumns = []kit.Column{{Title: "group", Least: 20}, {Title: "state"}, {Title: "members", Right: true}, {Title: "lag", Right: true}, {Title: "reads", Right: true},
+var groupColumns = []kit.Column{{Title: "group", Least: 20}, {Title: "state"}, {Title: "members", Right: true}, {Title: "lag", Right: true}, {Title: "reads", Right: true, Floor: 7},
 	{Title: "caught up in"}, {Title: "topics", Least: 12, Drop: 2}, {Title: "coordinator", Drop: 3}}
 
 func groupRow(g Group) kit.Row {

@@ -90,6 +90,19 @@ func (t Theme) Pick(chosen int, words ...string) string {
 	return strings.Join(parts, " ")
 }
 
+// Picked says which of the words of Pick is at a cell of its line, -1 for none.
+func Picked(x int, words ...string) int {
+	at := 0
+	for i, w := range words {
+		if width := Width(w) + 2; x >= at && x < at+width {
+			return i
+		} else {
+			at += width + 1
+		}
+	}
+	return -1
+}
+
 // keys are the names of keys that are no letters, in ASCII.
 var keys = strings.NewReplacer("↑↓", "up, down", "↑ ↓", "up, down", "← →", "left, right", "←", "left", "→", "right", "…", "to", "±", "+-")
 

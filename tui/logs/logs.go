@@ -5,7 +5,6 @@ package logs
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +87,7 @@ type Page struct {
 	wrap          bool
 	filter        string
 	lines         []parsed
+	shown         int // of the lines
 	err           error
 	loaded        bool
 	round         int
@@ -97,12 +97,12 @@ type Page struct {
 }
 
 var keys = struct{ next, previous, choose, level, follow, wrap key.Binding }{
-	key.NewBinding(key.WithKeys("right"), key.WithHelp("→", "next component")),
+	key.NewBinding(key.WithKeys("right"), key.WithHelp("→", "next one")),
 	key.NewBinding(key.WithKeys("left"), key.WithHelp("←", "the one before")),
 	key.NewBinding(key.WithKeys("c"), key.WithHelp("c", "choose a component")),
-	key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "all, warnings, errors")),
+	key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "by level")),
 	key.NewBinding(key.WithKeys("f"), key.WithHelp("f", "follow the end")),
-	key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "wrap long lines")),
+	key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "wrap lines")),
 }
 
 // New makes the page.
@@ -177,10 +177,11 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return p.key(msg)
 	case tea.MouseMsg:
-		if p.choosing {
-			p.table.Update(msg)
-		} else {
+		switch {
+		case !p.choosing:
 			p.pane.Update(msg)
+		case p.table.Click(msg):
+			return p.key(kit.Enter)
 		}
 	case opened:
 		if msg.of != p {
@@ -273,10 +274,12 @@ func (p *Page) lay() {
 		}
 	}
 	var out []string
+	p.shown = 0
 	for _, l := range p.lines {
 		if l.level < p.level || p.filter != "" && !strings.Contains(l.low, p.filter) {
 			continue
 		}
+		p.shown++
 		look := [...]kit.Look{Debug: kit.Dim, Info: kit.Plain, Warn: kit.Warn, Error: kit.Bad}[l.level]
 		head := ""
 		if l.clock != "" {
@@ -360,7 +363,7 @@ func (p *Page) SetSize(width, height int) {
 func (p *Page) View() string {
 	t := p.theme
 	if p.choosing {
-		return t.Page(p.table.Lines(), p.width, p.height)
+		return t.Page(p.table.Under(nil), p.width, p.height)
 	}
 	state := ""
 	switch {
@@ -376,13 +379,28 @@ func (p *Page) View() string {
 		case Error:
 			words = "errors"
 		}
-		state = t.Draw(kit.Dim, fmt.Sprintf("%s lines, %s", phrase.Number(int64(len(p.lines))), words))
+		count := phrase.Number(int64(len(p.lines))) + " lines"
+		if p.shown != len(p.lines) {
+			count = phrase.Number(int64(p.shown)) + " of " + count
+		}
+		state = t.Draw(kit.Dim, count+", "+words)
 	}
 	right := t.Draw(kit.Dim, "f follows the end")
 	if p.pane.AtEnd() {
 		right = t.Draw(kit.Active, "following")
 	}
 	lines := append([]string{t.Ends(state, right, p.width-2)}, p.pane.Lines()...)
+	if p.loaded && p.err == nil && p.shown == 0 && len(lines) > 2 {
+		none := "nothing was written yet"
+		switch {
+		case len(p.lines) == 0:
+		case p.filter != "":
+			none = "no line holds " + phrase.Line(p.filter)
+		default:
+			none = "no line of this level; v shows all"
+		}
+		lines[2] = "  " + t.Draw(kit.Dim, none)
+	}
 	return t.Page(lines, p.width, p.height)
 }
 
@@ -395,7 +413,7 @@ func (p *Page) Filter(text string) {
 
 // Keys implements page.Page.
 func (p *Page) Keys() []key.Binding {
-	return []key.Binding{keys.next, keys.choose, keys.level, keys.follow, keys.wrap, keys.previous}
+	return []key.Binding{keys.choose, keys.level, keys.wrap, keys.next, keys.previous, keys.follow}
 }
 
 // Typing implements page.Page.

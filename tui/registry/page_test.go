@@ -86,7 +86,7 @@ func TestFrames(t *testing.T) {
 		b.Frame("versions")
 		b.Keys("d") // the last against the one before
 		b.Frame("diff")
-		if c := b.page.Crumb(); c != "alert-packet version 13 › alert-packet version 14" {
+		if c := b.page.Crumb(); c != "alert-packet version 13 › 14" {
 			t.Errorf("crumb %q", c)
 		}
 		b.page.Back()

@@ -54,13 +54,13 @@ type Page struct {
 	opened        string
 }
 
-var keys = struct{ open key.Binding }{key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "a visit in detail"))}
+var keys = struct{ open key.Binding }{key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "in detail"))}
 
 // New makes the page. read looks at the simulator; now is time.Now.
 func New(ctx context.Context, theme kit.Theme, now func() time.Time, read func(context.Context) (State, error)) *Page {
 	return &Page{theme: theme, now: now, poll: kit.NewPoll(ctx, every, read),
-		table: kit.Table{Theme: theme, Newest: true, Empty: "no visit was played yet", Columns: []kit.Column{{Title: "visit", Right: true}, {Title: "due"}, {Title: "begun", Drop: 2}, {Title: "late", Right: true},
-			{Title: "took", Right: true}, {Title: "alerts", Right: true}, {Title: "rate", Right: true}, {Title: "size", Right: true, Drop: 3}, {Title: "archived"}, {Title: "remark", Drop: 1, Least: 8}}}}
+		table: kit.Table{Theme: theme, Newest: true, Empty: "no visit was played yet", Foot: 1, Columns: []kit.Column{{Title: "visit", Right: true}, {Title: "due"}, {Title: "begun", Drop: 2}, {Title: "late", Right: true, Floor: 8},
+			{Title: "took", Right: true, Floor: 8}, {Title: "alerts", Right: true}, {Title: "rate", Right: true}, {Title: "size", Right: true, Drop: 3}, {Title: "archived"}, {Title: "remark", Drop: 1, Least: 8}}}}
 }
 
 // Name implements page.Page.
@@ -91,7 +91,9 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 		p.table.Update(msg)
 		return nil
 	case tea.MouseMsg:
-		p.table.Update(msg)
+		if p.opened == "" && p.table.Click(msg) {
+			p.opened = p.table.Key()
+		}
 		return nil
 	}
 	cmd, news := p.poll.Update(msg)
@@ -179,7 +181,7 @@ func (p *Page) View() string {
 		if p.opened != "" {
 			lines = append(lines, p.detail()...)
 		} else {
-			lines = append(lines, p.table.Lines()...)
+			lines = p.table.Under(lines)
 		}
 		for _, n := range s.Notes {
 			lines = append(lines, t.Draw(kit.Warn, phrase.Line(n)))
