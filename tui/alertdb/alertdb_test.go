@@ -13,6 +13,7 @@ import (
 
 	"github.com/alertlab/alertlab/tui/alertdb"
 	"github.com/alertlab/alertlab/tui/internal/golden"
+	"github.com/alertlab/alertlab/tui/kit"
 )
 
 var now = time.Date(2026, 6, 1, 12, 30, 0, 0, time.UTC)
@@ -43,10 +44,14 @@ func (source) Fetch(_ context.Context, id int64) (string, error) {
 }
 
 func page(width, height int, keys ...string) *alertdb.Page {
+	return pageOf(golden.Theme(), width, height, keys...)
+}
+
+func pageOf(theme kit.Theme, width, height int, keys ...string) *alertdb.Page {
 	in := textinput.New()
 	in.Prompt = ""
 	in.Cursor.SetMode(cursor.CursorStatic)
-	p := alertdb.New(context.Background(), golden.Theme(), in, source{})
+	p := alertdb.New(context.Background(), theme, in, source{})
 	p.SetSize(width, height)
 	golden.Settle(p, p.Show())
 	for _, k := range keys {
@@ -58,6 +63,7 @@ func page(width, height int, keys ...string) *alertdb.Page {
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for name, keys := range map[string][]string{"database": nil, "letters": {"d"}, "fetched": {"down", "enter"}, "asking": {"f", "4", "2"}, "missing": {"f", "4", "1", "enter"}} {
+		golden.Everywhere(t, name, func(theme kit.Theme) string { return pageOf(theme, 80, 20, keys...).View() })
 		for _, size := range golden.Sizes {
 			golden.Frame(t, name+"-"+size.Name, size.Width, size.Height, page(size.Width, size.Height, keys...).View())
 		}

@@ -91,6 +91,7 @@ func pageOf(theme kit.Theme, c cluster, width, height int, keys ...string) *kafk
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for view, keys := range map[string][]string{"brokers": {"b"}, "topics": {"t"}, "groups": {"g"}, "users": {"u"}, "broker": {"b", "enter"}, "topic": {"down", "enter"}, "group": {"g", "down", "enter"}, "user": {"u", "enter"}} {
+		golden.Everywhere(t, view, func(theme kit.Theme) string { return pageOf(theme, cluster{}, 80, 20, keys...).View() })
 		for _, size := range golden.Sizes {
 			golden.Frame(t, view+"-"+size.Name, size.Width, size.Height, page(cluster{}, size.Width, size.Height, keys...).View())
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/alertlab/alertlab/tui/internal/golden"
+	"github.com/alertlab/alertlab/tui/kit"
 	"github.com/alertlab/alertlab/tui/logs"
 )
 
@@ -49,7 +50,11 @@ func (t *tail) Read() ([]logs.Line, error) {
 func (t *tail) Close() { t.closed++ }
 
 func page(s *source, width, height int, keys ...string) *logs.Page {
-	p := logs.New(context.Background(), golden.Theme(), s)
+	return pageOf(golden.Theme(), s, width, height, keys...)
+}
+
+func pageOf(theme kit.Theme, s *source, width, height int, keys ...string) *logs.Page {
+	p := logs.New(context.Background(), theme, s)
 	p.SetSize(width, height)
 	golden.Settle(p, p.Show())
 	for _, k := range keys {
@@ -61,6 +66,7 @@ func page(s *source, width, height int, keys ...string) *logs.Page {
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for name, keys := range map[string][]string{"all": nil, "one": {"right", "right"}, "warnings": {"v"}, "errors": {"v", "v"}, "wrapped": {"x"}, "choosing": {"c"}, "chosen": {"c", "down", "enter"}} {
+		golden.Everywhere(t, name, func(theme kit.Theme) string { return pageOf(theme, &source{}, 80, 20, keys...).View() })
 		for _, size := range golden.Sizes {
 			golden.Frame(t, name+"-"+size.Name, size.Width, size.Height, page(&source{}, size.Width, size.Height, keys...).View())
 		}
