@@ -53,9 +53,6 @@ var treeColumns = []kit.Column{{Title: "field", Least: 24}, {Title: "value", Lea
 
 // alertKey is a key while an alert is in view.
 func (p *Page) alertKey(msg tea.KeyMsg) tea.Cmd {
-	if p.alert == nil {
-		return nil
-	}
 	switch {
 	case key.Matches(msg, keys.record):
 		p.pane = recordPane
@@ -63,6 +60,7 @@ func (p *Page) alertKey(msg tea.KeyMsg) tea.Cmd {
 		p.pane = curvePane
 	case key.Matches(msg, keys.cutouts):
 		p.pane = cutoutPane
+	case p.alert == nil: // it is still being read
 	case key.Matches(msg, keys.again):
 		return p.compare()
 	case p.pane != recordPane && !p.wide():

@@ -310,6 +310,50 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// A key that comes while the alert is being read is not lost.
+func TestPaneOfAnAlertThatIsRead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, world(t), 80, 20)
+	b.Settle(b.page.Show())
+	open := b.page.Update(golden.Key("enter"))
+	b.Keys("c")
+	b.Settle(open)
+	if text := b.Text(); !strings.Contains(text, "65x65") {
+		t.Errorf("not the cutouts:\n%s", text)
+	}
+}
+
+// The mouse chooses rows, opens them and folds them, and opens panes.
+func TestMouse(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, world(t), 80, 20)
+	b.Settle(b.page.Show())
+	click := func(x, y int) {
+		b.Text() // what is in view is what is clicked
+		b.Settle(b.page.Update(tea.MouseMsg{X: x, Y: y, Action: tea.MouseActionPress, Button: tea.MouseButtonLeft}))
+	}
+	click(5, 4)
+	if b.page.view != list || b.page.heads.Key() != headKey(b.fake.views[0].Heads[1]) {
+		t.Fatalf("a click on a row: %s", b.page.heads.Key())
+	}
+	click(5, 4)
+	if b.page.view != opened {
+		t.Fatal("a click on the chosen row does not open it")
+	}
+	click(5, 10) // diaSource, which is chosen
+	if b.page.open["diaSource"] {
+		t.Error("a click does not fold")
+	}
+	click(14, 5)
+	if b.page.pane != curvePane {
+		t.Error("a click on the light curve does not open it")
+	}
+	click(5, 10)
+	if b.page.open["diaSource"] || b.page.pane != curvePane {
+		t.Error("a click on the light curve folds what is not seen")
+	}
+}
+
 func TestStream(t *testing.T) {
 	t.Parallel()
 	f := world(t)
