@@ -426,7 +426,7 @@ func TestDashboardOnOtherTerminals(t *testing.T) {
 			if name == "Alerts" {
 				x.match(`[▸>] +\d{6,}`)
 				x.keys("Enter", "c")
-				x.see("template", "65x65", c.cutout)
+				x.see("template", " nJy", c.cutout)
 			}
 			if bad := c.wrong(x.tmux("capture-pane", "-p", "-e")); bad != "" {
 				t.Errorf("%s: page %s has %q:\n%s", c.name, name, bad, x.screen())
