@@ -39,7 +39,10 @@ type State struct {
 	Trouble                string
 	TroubleAt              time.Time
 	Latest                 []Stored
-	Notes                  []string
+	// Untold is why the counts since the ingester began and the latest alerts are not
+	// known; empty when they are.
+	Untold string
+	Notes  []string
 }
 
 // Letter is a message that could not be stored as an alert.
@@ -56,6 +59,7 @@ type Letter struct {
 type Contents struct {
 	At                         time.Time // when it was listed
 	Alerts, Bytes, DeadLetters int64
+	Newest                     []Stored // as it was listed
 	Letters                    []Letter
 }
 
@@ -245,7 +249,11 @@ func (p *Page) fetch(id int64) tea.Cmd {
 
 func (p *Page) fill() {
 	var rows []kit.Row
-	for _, a := range p.state.Value.Latest {
+	latest := p.state.Value.Latest
+	if p.state.Value.Untold != "" {
+		latest = p.contents.Value.Newest
+	}
+	for _, a := range latest {
 		id := strconv.FormatInt(a.ID, 10)
 		rows = append(rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), kit.Text(a.At.Local().Format("15:04:05.000")), kit.Text(phrase.Bytes(a.Bytes))}})
 	}
@@ -292,7 +300,11 @@ func (p *Page) facts() []string {
 		row("ingester", kit.Warn, "not a member of its group, or trying again")
 	}
 	rate := phrase.Rate(s.Rate, phrase.Number)
-	row("stores", kit.Plain, fmt.Sprintf("%s; %s alerts since it began, %s as published, %s as stored", rate, phrase.Number(s.Stored), phrase.Bytes(s.WireBytes), phrase.Bytes(s.ObjectBytes)))
+	if s.Untold != "" {
+		row("stores", kit.Plain, rate+"; "+s.Untold)
+	} else {
+		row("stores", kit.Plain, fmt.Sprintf("%s; %s alerts since it began, %s as published, %s as stored", rate, phrase.Number(s.Stored), phrase.Bytes(s.WireBytes), phrase.Bytes(s.ObjectBytes)))
+	}
 	switch {
 	case s.Lag == nil:
 		row("behind", kit.Dim, "not known")

@@ -350,7 +350,11 @@ func (t *Table) rest(shown, widths []int) []string {
 		if c.Look == Bad || c.Look == Warn && look != Bad {
 			look = c.Look
 		}
-		parts = append(parts, strings.TrimSpace(t.Columns[j].Title+" "+c.Text))
+		text := c.Text
+		if i < 0 { // what its column is cannot be seen
+			text = t.Columns[j].Title + " " + text
+		}
+		parts = append(parts, strings.TrimSpace(text))
 	}
 	for i, l := range Wrap(strings.Join(parts, ", "), max(t.width-2, 1)) {
 		if i == len(out) {

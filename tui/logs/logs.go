@@ -5,6 +5,7 @@ package logs
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -227,41 +228,82 @@ func (p *Page) take(n news) {
 	p.lay()
 }
 
-// parse takes a line of slog's text form apart; other lines stay as they are.
+// parse takes a line of slog's text form apart; other lines stay as they are. What a pod
+// wrote is the message of such a line, and is taken apart in its turn.
 func parse(l Line) parsed {
 	out := parsed{Line: l, level: Info, text: l.Text}
-	if rest, ok := strings.CutPrefix(l.Text, "time="); ok {
-		at, rest, _ := strings.Cut(rest, " ")
-		if t, err := time.Parse(time.RFC3339Nano, at); err == nil {
-			out.clock = t.Local().Format("15:04:05.000")
-			out.text = rest
-		}
+	for out.slog() || out.log4j() {
+		continue
 	}
-	if rest, ok := strings.CutPrefix(out.text, "level="); ok {
-		name, rest, _ := strings.Cut(rest, " ")
-		out.text = rest
-		switch {
-		case strings.HasPrefix(name, "ERROR"):
-			out.level = Error
-		case strings.HasPrefix(name, "WARN"):
-			out.level = Warn
-		case strings.HasPrefix(name, "DEBUG"):
-			out.level = Debug
-		}
-	} else if strings.HasPrefix(out.text, "panic:") || strings.HasPrefix(out.text, "fatal error:") {
+	if strings.HasPrefix(out.text, "panic:") || strings.HasPrefix(out.text, "fatal error:") {
 		out.level = Error
-	}
-	if rest, ok := strings.CutPrefix(out.text, "msg="); ok {
-		out.text = rest
-		if quoted, err := strconv.QuotedPrefix(rest); err == nil {
-			if msg, err := strconv.Unquote(quoted); err == nil {
-				out.text = msg + rest[len(quoted):]
-			}
-		}
 	}
 	out.text = phrase.Lines(out.text)
 	out.low = strings.ToLower(l.Component + " " + out.text)
 	return out
+}
+
+// slog takes the time, the level and the quotes of the message from a line that begins
+// with them, and says whether it does.
+func (p *parsed) slog() bool {
+	rest, ok := strings.CutPrefix(p.text, "time=")
+	if !ok {
+		return false
+	}
+	at, rest, _ := strings.Cut(rest, " ")
+	t, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil {
+		return false
+	}
+	if p.text = rest; p.clock == "" { // of the line around it, by which lines are sorted
+		p.clock = t.Local().Format("15:04:05.000")
+	}
+	if rest, ok := strings.CutPrefix(p.text, "level="); ok {
+		name, rest, _ := strings.Cut(rest, " ")
+		p.text = rest
+		p.named(name)
+	}
+	if rest, ok := strings.CutPrefix(p.text, "msg="); ok {
+		p.text = rest
+		if quoted, err := strconv.QuotedPrefix(rest); err == nil {
+			if msg, err := strconv.Unquote(quoted); err == nil {
+				p.text = msg + rest[len(quoted):]
+			}
+		}
+	}
+	return true
+}
+
+// kafka's brokers write "[2026-11-22 00:23:45,926] INFO text".
+var log4j = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),(\d{3})\] (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) `)
+
+// log4j does the same with a line of a program of the Java world. Its clock has no zone,
+// so that of the line around it stays where there is one.
+func (p *parsed) log4j() bool {
+	m := log4j.FindStringSubmatch(p.text)
+	if m == nil {
+		return false
+	}
+	if p.clock == "" {
+		p.clock = m[1] + "." + m[2]
+	}
+	p.text = p.text[len(m[0]):]
+	p.named(m[3])
+	return true
+}
+
+// named takes a level by its name.
+func (p *parsed) named(level string) {
+	switch {
+	case strings.HasPrefix(level, "ERROR"), level == "FATAL":
+		p.level = Error
+	case strings.HasPrefix(level, "WARN"):
+		p.level = Warn
+	case strings.HasPrefix(level, "DEBUG"), level == "TRACE":
+		p.level = Debug
+	default:
+		p.level = Info
+	}
 }
 
 // lay brings the lines that are wanted into the pane.
