@@ -54,3 +54,24 @@ func Known(n *int64, write func(int64) string) string {
 	}
 	return write(*n)
 }
+
+// inBytes is the unit of counts that are sizes.
+const inBytes = "bytes"
+
+// Progress writes how far counted work is: "12 of 40 alerts", "145 of 289 MB" of bytes;
+// a total of 0 is not known.
+func Progress(count, total int64, unit string) string {
+	switch {
+	case unit == inBytes && total > 0:
+		have, all := Bytes(count), Bytes(total)
+		if have, same := strings.CutSuffix(have, all[strings.LastIndexByte(all, ' '):]); same {
+			return have + " of " + all
+		}
+		return have + " of " + all
+	case unit == inBytes:
+		return Bytes(count)
+	case total > 0:
+		return strings.TrimSpace(fmt.Sprintf("%d of %d %s", count, total, unit))
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d %s", count, unit))
+}
