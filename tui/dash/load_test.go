@@ -12,11 +12,11 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/alertlab/alertlab/internal/dashload"
 	"github.com/alertlab/alertlab/render/picture"
 	"github.com/alertlab/alertlab/tui/alerts"
 	"github.com/alertlab/alertlab/tui/dash"
 	"github.com/alertlab/alertlab/tui/internal/golden"
-	"github.com/alertlab/alertlab/tui/internal/load"
 	"github.com/alertlab/alertlab/tui/kafka"
 	"github.com/alertlab/alertlab/tui/start"
 )
@@ -28,13 +28,13 @@ func loaded(ctx context.Context, source alerts.Source) tea.Model {
 	return dash.New(ctx, dash.Options{Theme: theme, Lab: "mine",
 		Health: func(context.Context) dash.Health { return dash.Health{Condition: dash.Ready} },
 		Pages: func(ctx context.Context) ([]dash.Entry, dash.Starter) {
-			return []dash.Entry{{Digit: '2', Page: kafka.New(ctx, theme, load.Cluster{})}, {Digit: '3', Page: alerts.New(ctx, theme, picture.TrueColour, source)}}, start.New(ctx, theme, nil)
+			return []dash.Entry{{Digit: '2', Page: kafka.New(ctx, theme, dashload.Cluster{})}, {Digit: '3', Page: alerts.New(ctx, theme, picture.TrueColour, source)}}, start.New(ctx, theme, nil)
 		}})
 }
 
 // aside has the topic read beside the dashboard also while another page is in view.
 type aside struct {
-	*load.Alerts
+	*dashload.Alerts
 	peek alerts.Peek
 }
 
@@ -79,7 +79,7 @@ func BenchmarkTogether(b *testing.B) {
 		b.Run(fmt.Sprintf("Kafka and a peek together, %dx%d", size[0], size[1]), func(b *testing.B) {
 			for range b.N {
 				ctx, cancel := context.WithCancel(context.Background())
-				source := load.NewAlerts(b)
+				source := dashload.NewAlerts(b)
 				peek, err := source.Peek(ctx, "alerts-simulated")
 				if err != nil {
 					b.Fatal(err)
@@ -129,8 +129,8 @@ func BenchmarkHour(b *testing.B) {
 	for range b.N {
 		ctx, cancel := context.WithCancel(context.Background())
 		theme := golden.Coloured()
-		hour := load.NewHour(b)
-		brokers := kafka.New(ctx, theme, load.Cluster{})
+		hour := dashload.NewHour(b)
+		brokers := kafka.New(ctx, theme, dashload.Cluster{})
 		page := alerts.New(ctx, theme, picture.TrueColour, hour)
 		for _, p := range []interface{ SetSize(width, height int) }{brokers, page} {
 			p.SetSize(200, 56)

@@ -1,4 +1,4 @@
-package load
+package dashload
 
 import (
 	"context"
