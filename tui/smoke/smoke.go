@@ -364,7 +364,7 @@ func (p *Page) fill() {
 			mark = kit.Cell{Text: p.theme.Signs.Run, Look: kit.Active}
 			note = kit.Cell{Text: p.waits[c.Name], Look: kit.Active}
 		case c.Disruptive && !p.disruptive:
-			note = kit.Cell{Text: "disruptive: x includes it", Look: kit.Dim}
+			note = kit.Cell{Text: "disruptive (x)", Look: kit.Dim}
 		}
 		rows = append(rows, kit.Row{Key: c.Name, Cells: []kit.Cell{mark, kit.Text(c.Sentence), took, note}})
 	}
