@@ -18,6 +18,13 @@ import (
 //go:embed all:common all:alert-database all:kafka all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes
 var files embed.FS
 
+//go:embed upstream.yaml
+var upstream string
+
+// Upstream is the table of other people's charts and images, upstream.yaml; package
+// lab/versions reads it.
+func Upstream() []byte { return []byte(upstream) }
+
 // common is the folder of the templates that every chart gets.
 const common = "common"
 
