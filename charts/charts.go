@@ -15,15 +15,15 @@ import (
 
 // Files whose names begin with an underscore are embedded by "all:" only.
 //
-//go:embed all:common all:alert-database all:kafka all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes
+//go:embed all:common all:alert-database all:ingresses all:kafka all:kafka-topics all:kafka-users all:minio all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes all:strimzi-kafka all:strimzi-schema-registry
 var files embed.FS
 
 //go:embed upstream.yaml
-var upstream string
+var table string
 
-// Upstream is the table of other people's charts and images, upstream.yaml; package
-// lab/versions reads it.
-func Upstream() []byte { return []byte(upstream) }
+// Table is the table of other people's operators, charts and images, upstream.yaml;
+// package lab/versions reads it.
+func Table() []byte { return []byte(table) }
 
 // common is the folder of the templates that every chart gets.
 const common = "common"

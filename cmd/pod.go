@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"cmp"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -32,6 +34,7 @@ type podFlags struct {
 	common          program.Common
 	listen          string
 	bootstrap, user string
+	ca, cert, key   string // files of a login by certificate
 	store, region   string
 	buckets         archive.Buckets
 }
@@ -51,6 +54,9 @@ func (f *podFlags) listens(c *cobra.Command, address string) {
 func (f *podFlags) kafka(c *cobra.Command) {
 	c.Flags().StringVar(&f.bootstrap, "bootstrap", "", "Kafka's bootstrap addresses, with commas between them")
 	c.Flags().StringVar(&f.user, "user", "", "Kafka user; its password is KAFKA_PASSWORD")
+	c.Flags().StringVar(&f.ca, "ca-file", "", "PEM of the authority of Kafka's certificates, instead of a password")
+	c.Flags().StringVar(&f.cert, "cert-file", "", "PEM of the Kafka user's certificate, with --key-file")
+	c.Flags().StringVar(&f.key, "key-file", "", "PEM of its private key")
 }
 
 func (f *podFlags) s3(c *cobra.Command) {
@@ -61,6 +67,13 @@ func (f *podFlags) s3(c *cobra.Command) {
 }
 
 func (a *app) podLogin(f *podFlags) (kafka.Login, error) {
+	if f.cert != "" {
+		config, err := kafka.TLS(f.ca, f.cert, f.key)
+		if err != nil || f.bootstrap == "" || f.ca == "" {
+			return kafka.Login{}, fault.Wrap(fault.BadInput, "the program has no login to Kafka", cmp.Or(err, errors.New("it needs --bootstrap, --ca-file, --cert-file and --key-file")), "alertlab pod --help")
+		}
+		return kafka.Login{Bootstrap: strings.Split(f.bootstrap, ","), TLS: config}, nil
+	}
 	l := kafka.Login{Bootstrap: strings.Split(f.bootstrap, ","), User: f.user, Password: a.getenv("KAFKA_PASSWORD")}
 	if f.bootstrap == "" || l.User == "" || l.Password == "" {
 		return l, fault.New(fault.BadInput, "the program has no login to Kafka", "it needs --bootstrap, --user and KAFKA_PASSWORD in its environment", "alertlab pod --help")

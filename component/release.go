@@ -13,6 +13,7 @@ import (
 
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
 )
 
 // Namespace and Secret are the application's own at every site: passwords are in
@@ -36,6 +37,12 @@ type Lab struct {
 	Name string
 	// Image is the reference of the image that holds this program.
 	Image string
+	// Certificates says that services log in to Kafka by certificate.
+	Certificates bool
+	// Bundle is the file with charts and images of others; "": they are fetched.
+	Bundle string
+	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
+	Kubernetes string
 }
 
 // ClusterID gives the id of the lab's Kafka cluster: 16 bytes in URL-safe base64, as
@@ -53,8 +60,53 @@ type Release struct {
 	Chart     string         `json:"chart"`
 	Version   string         `json:"version"` // of the chart, with its digest
 	Values    map[string]any `json:"values"`
+	// Outside says where a chart comes from that is not ours; nil for ours.
+	Outside *Outside `json:"outside,omitempty"`
+	// Conditions are those that its objects must have, for GateConditions.
+	Conditions []Condition `json:"conditions,omitempty"`
+	// Pods chooses, by a label selector, the pods that operators make for it: what ails
+	// them is why a condition does not come.
+	Pods string `json:"pods,omitempty"`
 	// Outputs are what other parts may use of it, by name; they may hold references.
 	Outputs map[string]string `json:"outputs,omitempty"`
+}
+
+// Outside is a chart that others publish.
+type Outside struct {
+	Repository string `json:"repository"`       // URL, https or oci
+	Bundle     string `json:"bundle,omitempty"` // file that has the chart; "": it is fetched
+	// Definitions says that of the chart only its definitions of custom resources are
+	// installed, as a release of their own. Else they are left out: Helm never upgrades
+	// or labels what lies in a chart's folder crds.
+	Definitions bool `json:"definitions,omitempty"`
+	// Workloads are the pods that it makes, for who counts before there is a chart to read.
+	Workloads []Workload `json:"workloads,omitempty"`
+}
+
+// Workload is equal pods of a chart that is not ours.
+type Workload struct {
+	Name     string `json:"name"`
+	Replicas int    `json:"replicas"`
+	CPU      string `json:"cpu"`    // requests, as Kubernetes writes them
+	Memory   string `json:"memory"` // requests
+}
+
+// Condition is one that an object must have in its status, seen of its newest
+// generation.
+type Condition struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace,omitempty"`
+	Name       string `json:"name"`
+	Type       string `json:"type"` // e.g. Ready; its status must be True
+}
+
+// GateConditions opens when every object of Release.Conditions has its condition.
+const GateConditions = "conditions"
+
+// Meets is that gate; what completes a sentence, as "Kafka and its nodes are Ready".
+func Meets(what string, deadline time.Duration) plan.Gate {
+	return plan.Gate{Name: GateConditions, What: what, Deadline: deadline}
 }
 
 // Selector finds the objects of a release by the label that every chart sets.
@@ -69,13 +121,16 @@ func Rollout(deadline time.Duration) plan.Gate {
 	return plan.Gate{Name: GateRollout, What: "all of its pods are ready", Deadline: deadline}
 }
 
-// Want completes the description of a release's part. Chart names a chart of ours.
+// Want completes the description of a release's part. Chart names a chart of ours, or
+// of others with its version.
 func (r Release) Want(title string, gates ...plan.Gate) plan.Want {
-	c, err := charts.Load(r.Chart)
-	if err != nil {
-		panic(err) // only a mistake in a component can name a chart that there is not
+	if r.Outside == nil {
+		c, err := charts.Load(r.Chart)
+		if err != nil {
+			panic(err) // only a mistake in a component can name a chart that there is not
+		}
+		r.Version = c.Version
 	}
-	r.Version = c.Version
 	return plan.Want{Title: title, Input: plan.Input(r), Outputs: slices.Sorted(maps.Keys(r.Outputs)), Gates: gates, Behind: "cluster"}
 }
 
@@ -124,6 +179,15 @@ func (l Lab) Values(more map[string]any) map[string]any {
 	values := map[string]any{"lab": l.Name, "image": l.image(), "secret": Secret}
 	maps.Copy(values, more)
 	return values
+}
+
+// Kafka is how a program of ours reaches Kafka as one user.
+func (l Lab) Kafka(p *profiles.Profile, user string) map[string]any {
+	out := map[string]any{"bootstrap": "${kafka.bootstrap.internal}", "user": user}
+	if l.Certificates {
+		out["tls"], out["cluster"] = true, p.Kafka.Cluster
+	}
+	return out
 }
 
 // NodePort is the service values of a port of the nodes.

@@ -48,8 +48,23 @@ livenessProbe:
 
 {{- /* The password of a Kafka user, from the lab's Secret. */ -}}
 {{- define "alertlab.kafkaPassword" -}}
+{{- if not .Values.kafka.tls -}}
 - name: KAFKA_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: {{ .Values.kafka.user }}-password}}
+{{- end }}
+{{- end }}
+
+{{- /* Where a pod finds its Kafka user's certificate and the cluster's authority. */ -}}
+{{- define "alertlab.certificates" -}}
+- {name: client, mountPath: /etc/kafka-client-secret, readOnly: true}
+- {name: authority, mountPath: /etc/kafka-server-ca-cert, readOnly: true}
+{{- end }}
+
+{{- /* The words by which a program of ours logs in to Kafka: as a user with its password, or by its certificate. */ -}}
+{{- define "alertlab.kafkaArgs" -}}
+{{- if .Values.kafka.tls }}{{ toJson (list "--ca-file=/etc/kafka-server-ca-cert/ca.crt" "--cert-file=/etc/kafka-client-secret/user.crt" "--key-file=/etc/kafka-client-secret/user.key") }}
+{{- else }}{{ toJson (list (printf "--user=%s" .Values.kafka.user)) }}
+{{- end }}
 {{- end }}
 
 {{- /* The object store's keys, from the lab's Secret. */ -}}
@@ -63,7 +78,7 @@ livenessProbe:
 {{- /*
 A Deployment of one of our programs. It takes a dict: root (the chart's context),
 name, component, replicas, args (a list), env (text of a list, may be empty), port
-(of its own service, 0 for none).
+(of its own service, 0 for none), and certificates, where it logs in to Kafka by one.
 */ -}}
 {{- define "alertlab.deployment" -}}
 apiVersion: apps/v1
@@ -114,6 +129,15 @@ spec:
           {{- toYaml .root.Values.resources | nindent 10 }}
         securityContext:
           {{- include "alertlab.confined" .root | nindent 10 }}
+        {{- if .certificates }}
+        volumeMounts:
+        {{- include "alertlab.certificates" .root | nindent 8 }}
+      volumes:
+      - name: client
+        secret: {secretName: {{ .root.Values.kafka.user }}}
+      - name: authority
+        secret: {secretName: {{ .root.Values.kafka.cluster }}-cluster-ca-cert}
+        {{- end }}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget

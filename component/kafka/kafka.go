@@ -52,8 +52,8 @@ func Controllers(p *profiles.Profile) int {
 	return 3
 }
 
-// gateAnswer opens when every broker answers at its own address.
-const gateAnswer = "brokers-answer"
+// GateAnswer opens when every broker answers at its own address.
+const GateAnswer = "brokers-answer"
 
 // Want describes the brokers of a profile.
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
@@ -78,9 +78,9 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"brokers": brokers, "controllers": Controllers(p),
 		"listener":     map[string]any{"port": k.Listener.Port, "bootstrapNodePort": nodeports.Bootstrap},
 		"config":       config,
-		"storage":      map[string]any{"size": quantity(max(k.Brokers.Storage.Size, leastStorage)), "class": k.Brokers.Storage.Class},
+		"storage":      map[string]any{"size": Quantity(max(k.Brokers.Storage.Size, LeastStorage)), "class": k.Brokers.Storage.Class},
 		"antiAffinity": k.Brokers.AntiAffinity,
-		"nodePool":     pool(k.Brokers.NodePool),
+		"nodePool":     Pool(k.Brokers.NodePool),
 	}}
 	title := fmt.Sprintf("1 broker, id %d, of %s", k.Brokers.FirstID, Image(p))
 	if n := k.Brokers.Count; n > 1 {
@@ -88,14 +88,14 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	}
 	return r.Want(title,
 		component.Rollout(5*time.Minute),
-		plan.Gate{Name: gateAnswer, What: "every broker answers at its own address", Deadline: time.Minute})
+		plan.Gate{Name: GateAnswer, What: "every broker answers at its own address", Deadline: time.Minute})
 }
 
-// leastStorage is what a broker is given where the profile says nothing: 1 GiB.
-const leastStorage = 1 << 30
+// LeastStorage is what a broker is given where the profile says nothing: 1 GiB.
+const LeastStorage = 1 << 30
 
-// quantity writes bytes as Kubernetes does: in the largest unit that they are whole in.
-func quantity(bytes int64) string {
+// Quantity writes bytes as Kubernetes does: in the largest unit that they are whole in.
+func Quantity(bytes int64) string {
 	for _, unit := range []struct {
 		name  string
 		bytes int64
@@ -107,8 +107,8 @@ func quantity(bytes int64) string {
 	return strconv.FormatInt(bytes, 10)
 }
 
-// pool reads key=value and key=value:effect.
-func pool(n profiles.NodePool) map[string]any {
+// Pool reads key=value and key=value:effect.
+func Pool(n profiles.NodePool) map[string]any {
 	out := map[string]any{"label": map[string]any{}, "taint": map[string]any{}}
 	if key, value, ok := strings.Cut(n.Label, "="); ok {
 		out["label"] = map[string]any{"key": key, "value": value}
@@ -122,7 +122,7 @@ func pool(n profiles.NodePool) map[string]any {
 
 // Probes gives the probes of the gates, as the superuser.
 func Probes(s *secrets.Store) map[string]component.Probe {
-	return map[string]component.Probe{gateAnswer: func(ctx context.Context, r component.Release) (bool, string, error) {
+	return map[string]component.Probe{GateAnswer: func(ctx context.Context, r component.Release) (bool, string, error) {
 		superuser, _ := r.Values["superuser"].(string)
 		var all []string
 		for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {

@@ -9,6 +9,7 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
@@ -30,6 +31,10 @@ type Target interface {
 	Rollout(ctx context.Context, namespace, selector string) (kube.Verdict, error)
 	// WaitRollout waits for them; see kube.Client.WaitRollout.
 	WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error
+	// Conditions looks once at objects' conditions, and at the pods behind them.
+	Conditions(ctx context.Context, r component.Release) (kube.Verdict, error)
+	// WaitConditions waits for them; see kube.Client.WaitConditions.
+	WaitConditions(ctx context.Context, r component.Release, seen func(string)) error
 	// Follow passes on what pods write; see kube.Client.Follow.
 	Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string))
 }
@@ -67,6 +72,25 @@ func (c Cluster) Rollout(ctx context.Context, namespace, selector string) (kube.
 // WaitRollout implements Target.
 func (c Cluster) WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error {
 	return c.Client.WaitRollout(ctx, namespace, selector, seen)
+}
+
+// Conditions implements Target.
+func (c Cluster) Conditions(ctx context.Context, r component.Release) (kube.Verdict, error) {
+	return c.Client.Conditions(ctx, objects(r), r.Namespace, r.Pods)
+}
+
+// WaitConditions implements Target.
+func (c Cluster) WaitConditions(ctx context.Context, r component.Release, seen func(string)) error {
+	return c.Client.WaitConditions(ctx, objects(r), r.Namespace, r.Pods, seen)
+}
+
+// objects gives a release's conditions as package kube knows them.
+func objects(r component.Release) []kube.ObjectCondition {
+	var out []kube.ObjectCondition
+	for _, c := range r.Conditions {
+		out = append(out, kube.ObjectCondition{Ref: kube.Ref{Kind: schema.FromAPIVersionAndKind(c.APIVersion, c.Kind), Namespace: c.Namespace, Name: c.Name}, Type: c.Type})
+	}
+	return out
 }
 
 // Follow implements Target.
@@ -125,27 +149,26 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 		o.Drift = fmt.Sprintf("release %s is %s", r.Name, record.Status)
 		return o, nil
 	}
-	if !rolls(look.Want.Gates) {
-		return o, nil
-	}
-	v, err := target.Rollout(ctx, r.Namespace, r.Selector())
-	if err != nil {
-		return plan.Observation{}, err
-	}
-	if !v.Done {
-		o.Drift = "its pods are not all ready: " + v.Seen
-	}
-	return o, nil
-}
-
-// rolls says whether a part has workloads.
-func rolls(gates []plan.Gate) bool {
-	for _, g := range gates {
-		if g.Name == component.GateRollout {
-			return true
+	for _, g := range look.Want.Gates {
+		var v kube.Verdict
+		what := "its pods are not all ready: "
+		switch g.Name {
+		case component.GateRollout:
+			v, err = target.Rollout(ctx, r.Namespace, r.Selector())
+		case component.GateConditions:
+			what = "it is not as it should be: "
+			v, err = target.Conditions(ctx, r)
+		default:
+			continue
+		}
+		if err != nil {
+			return plan.Observation{}, err
+		}
+		if !v.Done {
+			o.Drift = what + v.Seen
 		}
 	}
-	return false
+	return o, nil
 }
 
 // Apply implements plan.Part.
@@ -154,7 +177,7 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	c, err := load(r)
+	c, err := load(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +199,10 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 
 // load gives the chart that a step names. A plan that was made by another version of
 // this program is not carried out with other charts than it says.
-func load(r component.Release) (*chart.Chart, error) {
+func load(ctx context.Context, r component.Release) (*chart.Chart, error) {
+	if r.Outside != nil {
+		return outside(ctx, r)
+	}
 	files, err := charts.Load(r.Chart)
 	if err != nil {
 		return nil, err
@@ -199,6 +225,13 @@ func (p *Part) Wait(ctx context.Context, gate plan.Gate, order plan.Order, seen 
 			return err
 		}
 		return target.WaitRollout(ctx, r.Namespace, r.Selector(), seen)
+	}
+	if gate.Name == component.GateConditions {
+		target, err := p.Open()
+		if err != nil {
+			return err
+		}
+		return target.WaitConditions(ctx, r, seen)
 	}
 	probe, ok := p.Probes[gate.Name]
 	if !ok {
@@ -238,13 +271,14 @@ var _ interface {
 	plan.Waiter
 } = (*Part)(nil)
 
-// Render gives the objects that a step would apply, as YAML, without a cluster.
+// Render gives the objects that a step would apply, as YAML, without a cluster. Of a
+// chart that is not ours the bundle is read, or it is fetched.
 func Render(input json.RawMessage) (string, error) {
 	r, err := component.Read(input)
 	if err != nil {
 		return "", err
 	}
-	c, err := load(r)
+	c, err := load(context.Background(), r)
 	if err != nil {
 		return "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,17 @@ func (f *fakeCluster) Rollout(_ context.Context, namespace, selector string) (ku
 
 func (f *fakeCluster) WaitRollout(_ context.Context, namespace, selector string, seen func(string)) error {
 	f.selectors = append(f.selectors, namespace+" "+selector)
+	seen("half of it")
+	return f.fails
+}
+
+func (f *fakeCluster) Conditions(_ context.Context, r component.Release) (kube.Verdict, error) {
+	f.selectors = append(f.selectors, fmt.Sprintf("%d conditions", len(r.Conditions)))
+	return f.rollout, nil
+}
+
+func (f *fakeCluster) WaitConditions(_ context.Context, r component.Release, seen func(string)) error {
+	f.selectors = append(f.selectors, fmt.Sprintf("wait for %d conditions", len(r.Conditions)))
 	seen("half of it")
 	return f.fails
 }

@@ -64,6 +64,7 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		install := action.NewInstall(cfg)
 		install.ReleaseName, install.Namespace, install.CreateNamespace = r.Name, r.Namespace, true
+		install.SkipCRDs = true // they are a release of their own
 		_, err = install.RunWithContext(ctx, r.Chart, r.Values)
 	case err == nil:
 		if last.Info.Status.IsPending() {

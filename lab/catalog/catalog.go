@@ -206,7 +206,7 @@ func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := ScaleFor(p, desc.Provider)
+	s, err := scaleFor(p, desc)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -234,7 +234,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if err != nil {
 		return w, err
 	}
-	scaled, err := ScaleFor(source, desc.Provider)
+	scaled, err := scaleFor(source, desc)
 	if err != nil {
 		return w, err
 	}
@@ -244,7 +244,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
 	}
 	next := "alertlab profile show " + desc.Profile + "   # and the environment, where it changes the profile"
-	if err := fit(p, desc.Provider); err != nil {
+	if err := fit(p, desc); err != nil {
 		return w, fault.Wrap(fault.BadInput, "the profile does not fit a lab on provider "+desc.Provider, err, next)
 	}
 	if err := loopback.FitAdvertised(p, desc.Advertise); err != nil {
@@ -253,21 +253,29 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if n := p.Simulator.Alerts; n > packet.MaxAlerts {
 		return w, fault.New(fault.BadInput, "the profile's visits are too large", fmt.Sprintf("simulator.alerts is %d, and a visit holds %d", n, packet.MaxAlerts), next)
 	}
+	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
+	w.Parts, err = parts(stack, p, source, desc)
+	return w, err
+}
+
+// parts says what a stack wants of each of its components. source is the profile before
+// it was scaled.
+func parts(stack *stacks.Stack, p, source *profiles.Profile, desc state.Description) ([]plan.Want, error) {
 	table := entries()
+	var out []plan.Want
 	for _, c := range stack.On(desc.Provider) {
 		e, err := find(table, stack, c, desc.Provider)
 		if err != nil {
-			return w, err
+			return nil, err
 		}
 		want := e.want(p, desc)
 		if c.Name == "kafka" {
 			want.Holds = append(want.Holds, disk(source)...)
 		}
 		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
-		w.Parts = append(w.Parts, want)
+		out = append(out, want)
 	}
-	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
-	return w, nil
+	return out, nil
 }
 
 // Users implements runner.Lab.

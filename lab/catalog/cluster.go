@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -91,13 +92,13 @@ func asks(probes func() map[string]component.Probe) func(*cluster) map[string]co
 // released adapts what is wanted as a release.
 func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
 	return func(p *profiles.Profile, desc state.Description) plan.Want {
-		return want(p, component.Lab{Name: desc.Name, Image: desc.Cluster.Image})
+		return want(p, labOf(desc))
 	}
 }
 
 // clusterEntries lists what runs on Kubernetes, by "component/implementation".
 func clusterEntries() map[string]entry {
-	return map[string]entry{
+	table := map[string]entry{
 		"cluster/k3d": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
 				return k3d.Want(p, desc.Name, desc.Cluster.NodeImage)
@@ -107,7 +108,7 @@ func clusterEntries() map[string]entry {
 			}},
 		"images/node-import": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
-				return k3d.WantImages(desc.Cluster.Image, desc.Cluster.Bundle, images(p))
+				return k3d.WantImages(desc.Cluster.Image, desc.Cluster.Bundle, outsideImages(p, desc))
 			},
 			inCluster: func(c *cluster) plan.Part {
 				return &k3d.Images{Executable: c.Executable, Nodes: func(ctx context.Context) ([]bundle.Node, error) {
@@ -135,6 +136,8 @@ func clusterEntries() map[string]entry {
 		"alert-database-server/built-in-pod":   {want: released(alertdatabase.WantServer), inCluster: byHelm("alert-database-server", asks(alertdatabase.Probes))},
 		"simulator/built-in-pod":               {want: released(simulator.Want), inCluster: byHelm("simulator", nil)},
 	}
+	maps.Copy(table, fullEntries())
+	return table
 }
 
 // afar is content of a place that may be away while its part is there: a broker that
@@ -151,12 +154,9 @@ func (a afar) Observe(ctx context.Context, look plan.Look) (plan.Observation, er
 	return o, err
 }
 
-// images lists the images of others that a profile's lab on Kubernetes runs.
-func images(p *profiles.Profile) []string { return []string{kafka.Image(p)} }
-
 // fit says why a profile cannot be a lab on a provider, nil when it can.
-func fit(p *profiles.Profile, provider string) error {
-	if provider == Embedded {
+func fit(p *profiles.Profile, desc state.Description) error {
+	if desc.Provider == Embedded {
 		return loopback.Fit(p)
 	}
 	if p.Kafka.Listener.TLS {
@@ -165,6 +165,11 @@ func fit(p *profiles.Profile, provider string) error {
 	}
 	if err := nodeports.Fit(p); err != nil {
 		return err
+	}
+	if desc.Stack == FullStack {
+		if err := fitFull(p, desc); err != nil {
+			return err
+		}
 	}
 	return credentials.Fit(p)
 }
@@ -185,7 +190,7 @@ func Check(desc state.Description, executable string) error {
 	if err != nil {
 		return err
 	}
-	missing, err := k3d.Missing(desc.Cluster.Bundle, images(p))
+	missing, err := k3d.Missing(desc.Cluster.Bundle, outsideImages(p, desc))
 	if err != nil {
 		return fault.Wrap(fault.BadInput, "the bundle cannot be used", err, "alertlab up --bundle FILE")
 	}

@@ -188,7 +188,12 @@ func TestClusterRefused(t *testing.T) {
 		want string
 	}{
 		"TLS":            {onK3d(t, "idfint"), "brokers on Kubernetes have no certificates yet"},
-		"the full stack": {change("ci", func(d *state.Description) { d.Stack = "alerts" }), "alertlab up --provider k3d --stack alerts-light"},
+		"a Kubernetes that no operator knows": {change("usdfdev", func(d *state.Description) {
+			d.Stack, d.Cluster.NodeImage = "alerts", "docker.io/rancher/k3s:v1.29.4-k3s1"
+		}), "kafka.version: no Strimzi runs Kafka 4.2.0 on Kubernetes 1.29: Strimzi 1.2.0 runs on Kubernetes from 1.30"},
+		"a user that is no DNS name": {change("ci", func(d *state.Description) {
+			d.Stack, d.Resolved = "alerts", strings.Replace(d.Resolved, "name: alerce", "name: Alerce_idfint", 1)
+		}), `the Kafka user "Alerce_idfint" cannot be a KafkaUser`},
 		"node ports": {change("ci", func(d *state.Description) {
 			d.Resolved = strings.Replace(d.Resolved, "listener: {port: 9094, tls: false}", "listener: {port: 9094, tls: false, type: nodeport, nodePort: 31200}", 1)
 		}), "31200 is another service's"},

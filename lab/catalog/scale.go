@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 )
 
@@ -37,6 +38,15 @@ func ScaleFor(p *profiles.Profile, provider string) (Scaled, error) {
 	s, err := Scale(p)
 	if err == nil && provider != Embedded {
 		s.Absent = absentInCluster(p)
+	}
+	return s, err
+}
+
+// scaleFor is ScaleFor for the lab that desc describes, whose stack decides too.
+func scaleFor(p *profiles.Profile, desc state.Description) (Scaled, error) {
+	s, err := ScaleFor(p, desc.Provider)
+	if err == nil && desc.Provider != Embedded && desc.Stack == FullStack {
+		s.Absent = absentInFull(p, desc)
 	}
 	return s, err
 }

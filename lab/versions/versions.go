@@ -62,6 +62,18 @@ type Chart struct {
 	Name       string `yaml:"name"`
 	Repository string `yaml:"repository"`
 	Version    string `yaml:"version,omitempty"` // "": the one that was solved for
+	// AppVersion is the tag of the images, Images are those that a lab runs of it.
+	AppVersion string   `yaml:"appVersion,omitempty"`
+	Images     []string `yaml:"images,omitempty"`
+}
+
+// References are the images of a chart, as nodes run them.
+func (c Chart) References() []string {
+	var refs []string
+	for _, repository := range c.Images {
+		refs = append(refs, repository+":"+c.AppVersion)
+	}
+	return refs
 }
 
 // Image is an image that a lab runs beside the operators' own.
@@ -240,9 +252,9 @@ func (t *Table) Chart(name string, a Answer) (Chart, error) {
 		switch {
 		case c.Version != "":
 		case name == "strimzi-kafka-operator":
-			c.Version = a.Strimzi
+			c.Version, c.AppVersion = a.Strimzi, a.Strimzi
 		case name == "strimzi-registry-operator":
-			c.Version = a.RegistryOperator.Chart
+			c.Version, c.AppVersion = a.RegistryOperator.Chart, a.RegistryOperator.Version
 		}
 		return c, nil
 	}

@@ -14,7 +14,7 @@ import (
 
 func table(t *testing.T) *versions.Table {
 	t.Helper()
-	table, err := versions.Parse("upstream.yaml", charts.Upstream())
+	table, err := versions.Parse("upstream.yaml", charts.Table())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +96,9 @@ func TestCharts(t *testing.T) {
 		if c, err := table.Chart(name, a); err != nil || c.Version != want || c.Repository == "" {
 			t.Errorf("%s: %+v, %v", name, c, err)
 		}
+	}
+	if c, err := table.Chart("ingress-nginx", a); err != nil || strings.Join(c.References(), " ") != "registry.k8s.io/ingress-nginx/controller:v1.15.1" {
+		t.Errorf("%v, %v", c.References(), err)
 	}
 	if _, err := table.Chart("zookeeper", a); !errors.Is(err, versions.ErrUnknown) {
 		t.Errorf("a chart that nobody publishes: %v", err)

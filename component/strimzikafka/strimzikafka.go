@@ -1,0 +1,107 @@
+// Package strimzikafka is a Kafka cluster as Strimzi's custom resources: Kafka, its node
+// pools, and the superuser, with whom it is seen whether the brokers answer.
+package strimzikafka
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/kafka"
+	"github.com/alertlab/alertlab/component/nodeports"
+	"github.com/alertlab/alertlab/component/strimzi"
+	"github.com/alertlab/alertlab/component/upstream"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+// api is that of Strimzi's custom resources.
+const api = "kafka.strimzi.io/v1"
+
+// API is the version of custom resources that our charts are written in.
+const API = "v1"
+
+// Controllers gives the ids of a profile's controllers. They come before the brokers
+// where there is room, as at the sites, else behind them. A profile that names none has
+// one, and none where there is one broker, which is its own.
+func Controllers(p *profiles.Profile) []int {
+	b := p.Kafka.Brokers
+	n := p.Kafka.Controllers.Count
+	if n == 0 && b.Count > 1 {
+		n = 1
+	}
+	first := 0
+	if int(b.FirstID) < n {
+		first = int(b.FirstID) + b.Count
+	}
+	var ids []int
+	for i := range n {
+		ids = append(ids, first+i)
+	}
+	return ids
+}
+
+// WantNodePorts describes the cluster where every broker has a port of a node.
+func WantNodePorts(p *profiles.Profile, lab component.Lab) plan.Want {
+	return want(p, lab, map[string]any{"type": "nodeport", "bootstrapNodePort": nodeports.Bootstrap})
+}
+
+// WantBalanced describes the cluster where every broker has an address of its own, which
+// is pinned: the one that the part addresses gave out.
+func WantBalanced(p *profiles.Profile, lab component.Lab) plan.Want {
+	return want(p, lab, map[string]any{"type": "loadbalancer", "pool": p.Kafka.Listener.AddressPool})
+}
+
+func want(p *profiles.Profile, lab component.Lab, listener map[string]any) plan.Want {
+	k := p.Kafka
+	listener["port"], listener["tls"], listener["bootstrap"] = k.Listener.Port, k.Listener.TLS, "${addresses.bootstrap}"
+	outputs := map[string]string{"bootstrap": "${addresses.bootstrap}", "bootstrap.internal": kafka.Internal(p)}
+	var brokers []any
+	for i := range k.Brokers.Count {
+		id := int(k.Brokers.FirstID) + i
+		address := fmt.Sprintf("${addresses.broker.%d}", id)
+		outputs["broker."+strconv.Itoa(id)] = address
+		brokers = append(brokers, map[string]any{"name": strconv.Itoa(id), "id": id, "address": address, "nodePort": nodeports.Broker(p, i)})
+	}
+	controllers := []any{}
+	for _, id := range Controllers(p) {
+		controllers = append(controllers, id)
+	}
+	config := map[string]any{}
+	for key, value := range k.Config {
+		config[key] = value
+	}
+	answer := upstream.Of(p, lab)
+	r := component.Release{Name: "kafka", Namespace: component.Namespace, Chart: "strimzi-kafka", Outputs: outputs, Values: map[string]any{
+		"lab": lab.Name, "cluster": k.Cluster, "version": answer.Kafka, "secret": component.Secret, "superuser": k.Superuser,
+		"exporter": map[string]any{"image": strimzi.KafkaImage(p, lab)},
+		"brokers":  brokers, "controllers": controllers, "listener": listener, "config": config,
+		"storage":      map[string]any{"size": kafka.Quantity(max(k.Brokers.Storage.Size, kafka.LeastStorage)), "class": k.Brokers.Storage.Class},
+		"controller":   map[string]any{"storage": map[string]any{"size": kafka.Quantity(kafka.LeastStorage), "class": k.Controllers.Storage.Class}},
+		"antiAffinity": k.Brokers.AntiAffinity, "nodePool": kafka.Pool(k.Brokers.NodePool),
+	}}
+	r.Pods = "strimzi.io/cluster=" + k.Cluster
+	r.Conditions = []component.Condition{
+		{APIVersion: api, Kind: "Kafka", Namespace: component.Namespace, Name: k.Cluster, Type: "Ready"},
+		{APIVersion: api, Kind: "KafkaUser", Namespace: component.Namespace, Name: k.Superuser, Type: "Ready"},
+	}
+	return r.Want(title(p, answer.Kafka),
+		component.Meets("the operator says that Kafka and its superuser are Ready", 15*time.Minute),
+		plan.Gate{Name: kafka.GateAnswer, What: "every broker answers at its own address", Deadline: 2 * time.Minute})
+}
+
+func title(p *profiles.Profile, version string) string {
+	ids := func(first, n int, what string) string {
+		if n == 1 {
+			return fmt.Sprintf("1 %s, id %d", what, first)
+		}
+		return fmt.Sprintf("%d %ss, ids %d to %d", n, what, first, first+n-1)
+	}
+	parts := []string{ids(int(p.Kafka.Brokers.FirstID), p.Kafka.Brokers.Count, "broker")}
+	if c := Controllers(p); len(c) > 0 {
+		parts = append(parts, ids(c[0], len(c), "controller"))
+	}
+	return strings.Join(parts, ", and ") + ", of Kafka " + version + " by Strimzi"
+}
