@@ -114,6 +114,9 @@ func (a *app) wish(ctx context.Context, dir state.Dir, ch choice) (runner.Change
 	if err := catalog.Check(wish.Description, executable); err != nil {
 		return wish, err
 	}
+	if _, err := catalog.CheckFit(ctx, wish.Description); err != nil {
+		return wish, err
+	}
 	if at := wish.Description.Advertise; at != "" {
 		if err := loopback.CheckAdvertised(ctx, at); err != nil {
 			return wish, err

@@ -147,6 +147,8 @@ func Rules(ours func(string) bool) []Rule {
 		{Name: "what others import reaches no Kubernetes", From: in("alerts", "content", "endpoints", "profiles", "smoke", "stacks", "lab/plan", "lab/run", "lab/runner", "render", "tui"), Deep: true,
 			May: not(kubernetes),
 			Why: "a module that reaches these libraries inherits our replacements of them"},
+		{Name: "what is decided on paper is pure", From: exactly("lab/fit", "lab/versions"), May: onlyOurs(exactly("internal/strictyaml")), Deep: true,
+			Why: "whether a lab fits, and by which versions, is the same on every machine"},
 		{Name: "rules are for tests", From: everyone, May: not(in("internal/rules", "internal/chaos", "internal/structdoc")),
 			Why: "they are about the project, not of it"},
 	}

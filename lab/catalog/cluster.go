@@ -186,6 +186,11 @@ func Check(desc state.Description, executable string) error {
 	if desc.Cluster.Bundle == "" {
 		return nil
 	}
+	return checkBundle(desc)
+}
+
+// checkBundle looks whether a lab's bundle has every image and chart of others.
+func checkBundle(desc state.Description) error {
 	p, _, err := profileOf(desc)
 	if err != nil {
 		return err
@@ -194,8 +199,16 @@ func Check(desc state.Description, executable string) error {
 	if err != nil {
 		return fault.Wrap(fault.BadInput, "the bundle cannot be used", err, "alertlab up --bundle FILE")
 	}
-	if len(missing) > 0 {
-		return fault.New(fault.StepFailed, "the bundle lacks images", desc.Cluster.Bundle+" has no "+strings.Join(missing, ", "), "alertlab up --bundle FILE   # another one")
+	what := "the bundle lacks images"
+	absent, err := missingCharts(desc)
+	if err != nil {
+		return err
+	}
+	if len(absent) > 0 {
+		what = "the bundle lacks images and charts"
+	}
+	if missing = append(missing, absent...); len(missing) > 0 {
+		return fault.New(fault.StepFailed, what, desc.Cluster.Bundle+" has no "+strings.Join(missing, ", "), "alertlab up --bundle FILE   # another one")
 	}
 	return nil
 }

@@ -29,6 +29,11 @@ import (
 // onK3d describes a lab of a shipped profile on k3d, with the light stack.
 func onK3d(t *testing.T, name string) state.Description {
 	t.Helper()
+	return onK3dOf(t, name)
+}
+
+func onK3dOf(t testing.TB, name string) state.Description {
+	t.Helper()
 	p, err := profiles.Load(name)
 	if err != nil {
 		t.Fatal(err)
@@ -187,7 +192,7 @@ func TestClusterRefused(t *testing.T) {
 		desc state.Description
 		want string
 	}{
-		"TLS":            {onK3d(t, "idfint"), "brokers on Kubernetes have no certificates yet"},
+		"TLS": {onK3d(t, "idfint"), "brokers on Kubernetes have no certificates yet"},
 		"a Kubernetes that no operator knows": {change("usdfdev", func(d *state.Description) {
 			d.Stack, d.Cluster.NodeImage = "alerts", "docker.io/rancher/k3s:v1.29.4-k3s1"
 		}), "kafka.version: no Strimzi runs Kafka 4.2.0 on Kubernetes 1.29: Strimzi 1.2.0 runs on Kubernetes from 1.30"},

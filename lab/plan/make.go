@@ -18,7 +18,7 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Lab: w.Lab, Profile: w.Profile, Provider: w.Provider, Stack: w.Stack, Goal: Up,
-		Overlay: w.Overlay, Concessions: w.Concessions, Known: map[string]map[string]string{}}
+		Overlay: w.Overlay, Concessions: w.Concessions, Fit: w.Fit, Known: map[string]map[string]string{}}
 	changed := map[string]Action{} // parts that have a step in this plan
 	byKey := map[string]Want{}
 	for _, want := range parts {

@@ -22,6 +22,8 @@ type Wanted struct {
 	// Concessions are the stated differences between the profile and this
 	// lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
+	// Fit says whether the lab finds room where it is to run, one sentence each.
+	Fit []string `json:"fit,omitempty"`
 }
 
 // Want is one part as it should be.
@@ -185,6 +187,7 @@ type Plan struct {
 	Known       map[string]map[string]string `json:"known,omitempty"`
 	Overlay     []string                     `json:"overlay,omitempty"` // as in Wanted
 	Concessions []string                     `json:"concessions,omitempty"`
+	Fit         []string                     `json:"fit,omitempty"` // as in Wanted
 }
 
 // Goal is where a plan leads to.

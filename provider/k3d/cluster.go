@@ -90,6 +90,26 @@ func Want(p *profiles.Profile, lab, image string) plan.Want {
 	}
 }
 
+// Node is a node as a plan has it.
+type Node struct {
+	Name  string
+	Label string // key=value
+	Taint string // key=value:effect
+}
+
+// Planned gives the nodes of a cluster by the input of its step, the server first.
+func Planned(raw json.RawMessage) ([]Node, error) {
+	var in input
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return nil, fmt.Errorf("the input of a cluster: %w", err)
+	}
+	nodes := []Node{{Name: "server-0"}}
+	for _, a := range in.Agents {
+		nodes = append(nodes, Node{Name: "agent-" + a.Name, Label: a.Label, Taint: a.Taint})
+	}
+	return nodes, nil
+}
+
 // Container is one container of a k3d cluster.
 type Container struct {
 	ID, Name string

@@ -1,0 +1,160 @@
+package catalog
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+
+	"github.com/alertlab/alertlab/bundle"
+	"github.com/alertlab/alertlab/lab/fault"
+	paper "github.com/alertlab/alertlab/lab/fit"
+)
+
+// Labs on machines, and what is said of them.
+func TestFit(t *testing.T) {
+	t.Parallel()
+	const gib = 1 << 30
+	small := paper.Machine{CPU: 2000, Memory: 24 * gib}
+	for name, tc := range map[string]struct {
+		profile string
+		stack   string
+		machine paper.Machine
+		fits    bool
+		want    []string
+	}{
+		"ci, light":                  {"ci", "alerts-light", small, true, []string{"7 pods on 1 nodes ask for "}},
+		"ci, full":                   {"ci", FullStack, small, true, []string{" pods on 1 nodes ask for "}},
+		"usdfdev, full":              {"usdfdev", FullStack, paper.Machine{CPU: 8000, Memory: 32 * gib}, true, []string{"pods on 7 nodes ask for "}},
+		"usdfdev on two cores":       {"usdfdev", FullStack, small, false, []string{"and the machine has 2: every node reports the same ones", "it would fit with --set alertDatabase.ingesters=", "which no longer proves how a group of 24 ingesters shares the partitions"}},
+		"usdfdev on a little":        {"usdfdev", FullStack, paper.Machine{CPU: 1000, Memory: 2 * gib}, false, []string{"no smaller number of ingesters, controllers or brokers would fit"}},
+		"a machine of no known size": {"usdfdev", FullStack, paper.Machine{}, true, []string{"pods on 7 nodes"}},
+	} {
+		desc := onK3d(t, tc.profile)
+		desc.Stack = tc.stack
+		f, err := Fit(desc, tc.machine)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		said := strings.Join(f.Sentences(), "\n")
+		if f.Result.Fits() != tc.fits {
+			t.Errorf("%s: fits %t:\n%s", name, f.Result.Fits(), said)
+		}
+		for _, part := range tc.want {
+			if !strings.Contains(said, part) {
+				t.Errorf("%s, without %q:\n%s", name, part, said)
+			}
+		}
+	}
+}
+
+// Each broker of usdfdev is on a node of its own, and nothing of them on the server.
+func TestFitPlaces(t *testing.T) {
+	t.Parallel()
+	f, err := Fit(fullOnK3d(t, "usdfdev"), paper.Machine{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := map[string]string{}
+	for pod, node := range f.Result.Placed {
+		if strings.HasPrefix(pod, "alert-broker-kafka-") && len(pod) == len("alert-broker-kafka-0") {
+			if other := on[node]; other != "" {
+				t.Errorf("%s and %s share %s", pod, other, node)
+			}
+			on[node] = pod
+		}
+	}
+	if len(on) != 6 {
+		t.Errorf("brokers are at %v", on)
+	}
+}
+
+// What does not fit is refused with all that is known, and with what would fit.
+func TestFitRefusal(t *testing.T) {
+	t.Parallel()
+	desc := fullOnK3d(t, "usdfdev")
+	f, err := Fit(desc, paper.Machine{CPU: 2000, Memory: 24 << 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := refused(desc, f, false)
+	if fault.CodeOf(err) != fault.BadInput || len(said) < 4 {
+		t.Fatalf("%q, %v", said, err)
+	}
+	for _, part := range []string{"the lab does not fit on this machine, nothing was begun", "alertlab up --provider k3d --profile usdfdev --set alertDatabase.ingesters="} {
+		if !strings.Contains(fault.Text(err), part) {
+			t.Errorf("without %q:\n%s", part, fault.Text(err))
+		}
+	}
+	t.Log(strings.Join(said, "\n"))
+	if f, err = Fit(desc, paper.Machine{CPU: 500}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := refused(desc, f, false); !strings.Contains(fault.Text(err), "a larger one has room") {
+		t.Errorf("%v", err)
+	}
+	if f, err = Fit(desc, paper.Machine{}); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := refused(desc, f, true); err != nil || !strings.Contains(said[len(said)-1], "its engine does not answer") {
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
+// A bundle that lacks images and charts of the full stack: all of them are named before
+// anything is begun.
+func TestFullMissing(t *testing.T) {
+	t.Parallel()
+	img, err := random.Image(64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := img.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg = cfg.DeepCopy()
+	cfg.OS, cfg.Architecture = "linux", "amd64"
+	if img, err = mutate.ConfigFile(img, cfg); err != nil {
+		t.Fatal(err)
+	}
+	desc := fullOnK3d(t, "usdfdev")
+	desc.Cluster.Bundle = filepath.Join(t.TempDir(), "some.bundle")
+	if _, err := bundle.Save(t.Context(), desc.Cluster.Bundle, bundle.Contents{
+		Sources: []bundle.Source{bundle.Images{{Reference: "quay.io/strimzi/operator:1.2.0", Image: img}}}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	err = checkBundle(desc)
+	if fault.CodeOf(err) != fault.StepFailed {
+		t.Fatal(err)
+	}
+	text := fault.Text(err)
+	for _, part := range []string{"the bundle lacks images and charts", "quay.io/strimzi/kafka:1.2.0-kafka-4.2.0", "ghcr.io/lsst-sqre/strimzi-registry-operator:0.7.1",
+		"docker.io/confluentinc/cp-schema-registry:8.0.0", "quay.io/minio/minio:", "registry.k8s.io/ingress-nginx/controller:v1.15.1", "ghcr.io/kafbat/kafka-ui:v1.3.0",
+		"chart strimzi-kafka-operator 1.2.0", "chart strimzi-registry-operator 2.1.3", "chart ingress-nginx 4.15.1", "chart kafka-ui 1.5.2"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("without %q:\n%s", part, text)
+		}
+	}
+	if strings.Contains(text, "quay.io/strimzi/operator:1.2.0") {
+		t.Errorf("what it has is missed:\n%s", text)
+	}
+	desc.Cluster.Bundle = filepath.Join(t.TempDir(), "none.bundle")
+	if err := checkBundle(desc); fault.CodeOf(err) != fault.BadInput {
+		t.Errorf("a bundle that is not there: %v", err)
+	}
+}
+
+// The bound is 50 ms for usdfdev (docs/benchmarks.md).
+func BenchmarkFit(b *testing.B) {
+	desc := onK3dOf(b, "usdfdev")
+	desc.Stack = FullStack
+	for b.Loop() {
+		if _, err := Fit(desc, paper.Machine{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
