@@ -51,6 +51,10 @@ func (c *Client) conditions(ctx context.Context, wanted []ObjectCondition, names
 		}
 	}
 	v := met(wanted, there)
+	if v.Done && slices.ContainsFunc(wanted, func(w ObjectCondition) bool { return w.Ref.Kind.Kind == "CustomResourceDefinition" }) {
+		// The cluster has new kinds, and what was found before lacks them.
+		c.mapper.Reset()
+	}
 	if v.Done || selector == "" {
 		return v, nil
 	}
