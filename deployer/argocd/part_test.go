@@ -141,6 +141,12 @@ func good(app *v1alpha1.Application) {
 	app.Status.Health.Status = health.HealthStatusHealthy
 }
 
+func fakePart(f *fakeCluster) *Part {
+	p := &Part{}
+	p.Open = func() (Target, error) { return f, nil }
+	return p
+}
+
 // there is the Application of want when all is well, changed.
 func there(t *testing.T, change func(*v1alpha1.Application)) *v1alpha1.Application {
 	app := wanted(t)
@@ -192,7 +198,7 @@ func TestObserve(t *testing.T) {
 			a.Spec.SyncPolicy.Automated = &v1alpha1.SyncPolicyAutomated{}
 		}), rollout: kube.Verdict{Done: true}}, state: plan.Present},
 	} {
-		p := &Part{Open: func() (Target, error) { return &tc.cluster, nil }}
+		p := fakePart(&tc.cluster)
 		o, err := p.Observe(t.Context(), plan.Look{Want: want(), Last: want().Input})
 		if err != nil {
 			t.Fatal(err)
@@ -205,7 +211,7 @@ func TestObserve(t *testing.T) {
 		}
 	}
 	silent := errors.New("it does not answer")
-	p := &Part{Open: func() (Target, error) { return &fakeCluster{fails: silent}, nil }}
+	p := fakePart(&fakeCluster{fails: silent})
 	if _, err := p.Observe(t.Context(), plan.Look{Want: want()}); !errors.Is(err, silent) {
 		t.Errorf("a cluster that does not answer: %v", err)
 	}
@@ -230,7 +236,7 @@ func TestApply(t *testing.T) {
 		"after a stop, and never finished": {nil, plan.Ensure, good, "put sync unstick"},
 	} {
 		f := &fakeCluster{app: tc.app, after: tc.after}
-		p := &Part{Open: func() (Target, error) { return f, nil }}
+		p := fakePart(f)
 		out, err := p.Apply(t.Context(), plan.Order{Action: tc.action, Input: want().Input})
 		if err != nil || out["class"] != "fast" {
 			t.Errorf("%s: %v, %v", name, out, err)
@@ -240,7 +246,7 @@ func TestApply(t *testing.T) {
 		}
 	}
 	f := &fakeCluster{fails: errors.New("no room")}
-	p := &Part{Open: func() (Target, error) { return f, nil }}
+	p := fakePart(f)
 	if _, err := p.Apply(t.Context(), plan.Order{Action: plan.Create, Input: want().Input}); !errors.Is(err, f.fails) {
 		t.Errorf("refused: %v", err)
 	}
@@ -267,7 +273,8 @@ func TestWait(t *testing.T) {
 		t.Errorf("gates %q", names)
 	}
 	f := &fakeCluster{app: there(t, nil)}
-	p := &Part{Open: func() (Target, error) { return f, nil }, Probes: map[string]component.Probe{"answers": func(context.Context, component.Release) (bool, string, error) { return true, "", nil }}}
+	p := fakePart(f)
+	p.Probes = map[string]component.Probe{"answers": func(context.Context, component.Release) (bool, string, error) { return true, "", nil }}
 	order := plan.Order{Input: w.Input}
 	for _, g := range w.Gates {
 		if err := p.Wait(t.Context(), g, order, func(string) {}); err != nil {
@@ -327,9 +334,10 @@ func TestJudges(t *testing.T) {
 func TestWatched(t *testing.T) {
 	t.Parallel()
 	f := &fakeCluster{app: there(t, nil), rollout: kube.Verdict{Done: true}, pods: []kube.Pod{{Name: "p", Ready: true, Node: "n"}}}
-	p := &Part{Open: func() (Target, error) { return f, nil }, Watched: map[string]component.Objects{"issued": func(r component.Release) []kube.Expected {
+	p := fakePart(f)
+	p.Watched = map[string]component.Objects{"issued": func(r component.Release) []kube.Expected {
 		return []kube.Expected{{Ref: kube.Ref{Name: r.Name + "-certificate"}}}
-	}}}
+	}}
 	look := plan.Look{Want: want(), Last: want().Input}
 	o, err := p.Observe(t.Context(), look)
 	if err != nil || o.Drift != "" || !strings.HasSuffix(o.Why, "1 of 1 pods ready on n") || len(p.Activity().Detail) == 0 {

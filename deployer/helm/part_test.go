@@ -84,7 +84,7 @@ func (f *fakeCluster) Follow(_ context.Context, namespace, selector string, sinc
 }
 
 func fakePart(f *fakeCluster, probes map[string]component.Probe) *Part {
-	return &Part{Open: func() (Target, error) { return f, nil }, Probes: probes}
+	return &Part{Deployed: Deployed[Target]{Open: func() (Target, error) { return f, nil }, Probes: probes}}
 }
 
 func want() plan.Want {

@@ -114,11 +114,12 @@ func deployed(name string, probes func(*cluster) map[string]component.Probe) fun
 // byHelm makes the part of a release that Helm brings.
 func (c *cluster) byHelm(name string, probes func(*cluster) map[string]component.Probe) *helm.Part {
 	log := c.Log(name)
-	p := &helm.Part{Say: func(line string) { log.Info(line) }, Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (helm.Target, error) {
+	p := &helm.Part{Say: func(line string) { log.Info(line) }, Fetch: helm.FromBundle(c.bundle)}
+	p.Open = func() (helm.Target, error) {
 		client, err := c.api()
 		return helm.Cluster{Client: client}, err
-	}, Fetch: helm.FromBundle(c.bundle)}
-	p.Since = lastWritten(c.Dir.Log(name))
+	}
+	p.Hear, p.Since = func(pod, line string) { log.Info(line, "pod", pod) }, lastWritten(c.Dir.Log(name))
 	if probes != nil {
 		p.Probes = probes(c)
 	}
