@@ -7,10 +7,10 @@ RACE   := $(shell command -v "$$($(GO) env CC)" >/dev/null 2>&1 && echo -race)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .DEFAULT_GOAL := help
-.PHONY: help build image install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e bench chaos fuzz clean
+.PHONY: help build image install run stop test test-clients lint check rig rig-cluster rig-down rig-bench e2e e2e-all bench bench-kubernetes chaos chaos-kubernetes fuzz clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/alertlab
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BIN) .
@@ -65,14 +65,25 @@ rig-cluster: ## a cluster of one server and two agents on the rig; prints its ku
 rig-down: ## take every cluster of the rig away
 	$(GO) run ./hack/rig down
 
-e2e: ## test clusters of every maker and the stack's components on the rig
+e2e: ## test clusters of every maker, the stack's components, and labs on the rig
 	$(GO) run ./hack/rig e2e
+
+e2e-all: ## the same with the long tests: an encrypted lab, labs on kind and on a cluster that was there
+	$(GO) run ./hack/rig e2e --all
 
 bench: ## measure for a quarter of an hour, and write docs/benchmarks.md
 	$(GO) run ./hack/bench -out docs/benchmarks.md
 
 rig-bench: ## measure the rig, and write its section of docs/benchmarks.md
 	$(GO) run ./hack/rig bench --out docs/benchmarks.md
+
+# FLAGS go to the program: FLAGS='-faults node-stopped -seed 7', or -rounds 1; what
+# follows -- in them to up: FLAGS='-- --provider k3d --profile ci'.
+bench-kubernetes: ## measure labs on Kubernetes on the rig, and write their section of docs/benchmarks.md
+	$(GO) run ./hack/rig env -- $(GO) run ./hack/bench -kubernetes -out docs/benchmarks.md $(FLAGS)
+
+chaos-kubernetes: ## break labs on Kubernetes on the rig, each fault for real: half an hour; writes docs/verification.md
+	$(GO) run ./hack/rig env -- $(GO) run ./hack/chaos -out docs/verification.md $(FLAGS)
 
 chaos: ## kill labs a thousand times at random moments: half an hour on two cores
 	ALERTLAB_CHAOS_KILLS=$${ALERTLAB_CHAOS_KILLS:-1000} $(GO) test -count=1 -v -timeout 180m -run '^TestKillAtRandomMoments$$' ./internal/chaos
@@ -83,6 +94,13 @@ reference: ## write docs/reference, a page for each verb, from the commands
 
 man: ## write man pages from the commands to dist/man/man1
 	$(GO) run ./hack/reference -man dist/man/man1
+
+.PHONY: pictures frames
+pictures: ## draw docs/pictures from the present program: needs tmux
+	$(GO) run ./hack/tape
+
+frames: ## write the dashboard's golden frames anew
+	$(GO) test ./tui/... -update
 
 fuzz: ## fuzz everything that parses outside input, half a minute each
 	@for target in $$(grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n1 dirname | sort -u); do \

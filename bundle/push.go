@@ -64,7 +64,7 @@ type Pushed struct {
 // from this bundle, are not sent again. Entries go one after the other, their
 // blobs side by side.
 //
-// It stops at the first failure of the registry, but goes on after a damaged
+// It stops at the first failure of the registry, a *RegistryError, but goes on after a damaged
 // entry, which is not pushed; the error then holds each *Problem. What was done
 // is in the result in either case. ErrNotFound and ErrReference come before
 // anything is sent.
@@ -94,10 +94,69 @@ func (b *Bundle) Push(ctx context.Context, r Registry, opts PushOptions) ([]Push
 		case errors.As(err, &damaged):
 			errs = append(errs, damaged)
 		default:
-			return done, errors.Join(append(errs, fmt.Errorf("push %s to %s: %w", j.entry.reference, j.target, err))...)
+			return done, errors.Join(append(errs, fmt.Errorf("push %s to %s: %w", j.entry.reference, j.target, ofRegistry(r.Host, j.target, err)))...)
 		}
 	}
 	return done, errors.Join(errs...)
+}
+
+// PushImages brings images that are in no bundle into a registry, under the names that
+// Registry.Image gives. What is there with its digest is skipped. It stops at the first
+// failure; what was done is in the result.
+func PushImages(ctx context.Context, r Registry, images []Artifact) ([]Pushed, error) {
+	p, err := newPusher(ctx, r, PushOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer p.transport.CloseIdleConnections()
+	var done []Pushed
+	for _, a := range images {
+		target, err := r.Image(a.Reference)
+		if err != nil {
+			return done, err
+		}
+		one, err := p.pushImage(ctx, a, target)
+		if cause := context.Cause(ctx); cause != nil {
+			return done, cause
+		}
+		if err != nil {
+			return done, fmt.Errorf("push %s to %s: %w", a.Reference, target, ofRegistry(r.Host, target, err))
+		}
+		done = append(done, one)
+	}
+	return done, nil
+}
+
+func (p *pusher) pushImage(ctx context.Context, a Artifact, target string) (Pushed, error) {
+	done := Pushed{Reference: a.Reference, Target: target}
+	ref, err := p.registry.parse(target)
+	if err != nil {
+		return done, fmt.Errorf("%w: %w", ErrReference, err)
+	}
+	if done.Digest, err = a.Image.Digest(); err != nil {
+		return done, err
+	}
+	skip, err := p.there(ref, &done)
+	if err != nil || skip {
+		return done, err
+	}
+	return done, p.pusher.Push(ctx, ref, a.Image)
+}
+
+// there says whether the registry has done.Digest under a name already, and notes what
+// it has instead.
+func (p *pusher) there(ref name.Reference, done *Pushed) (bool, error) {
+	there, err := remote.Head(ref, p.options...)
+	var answer *transport.Error
+	switch {
+	case err == nil && there.Digest == done.Digest:
+		done.Skipped = true
+	case err == nil:
+		done.Replaced = there.Digest
+	case !errors.As(err, &answer) || answer.StatusCode != http.StatusNotFound:
+		return false, err
+	}
+	return done.Skipped, nil
 }
 
 type pushJob struct {
@@ -167,25 +226,35 @@ func (p *pusher) settle(reference string, done int64) {
 
 func newPusher(ctx context.Context, r Registry, opts PushOptions) (*pusher, error) {
 	p := &pusher{registry: r, progress: serial(opts.Progress), at: map[v1.Hash]name.Reference{}}
-	p.transport = http.DefaultTransport.(*http.Transport).Clone()
-	p.transport.TLSClientConfig = &tls.Config{RootCAs: r.CAs, MinVersion: tls.VersionTLS12}
+	p.transport = r.transport()
 	limit := opts.Concurrency
 	if limit <= 0 {
 		limit = 4
 	}
-	p.options = []remote.Option{
-		remote.WithContext(ctx), remote.WithJobs(limit),
-		remote.WithTransport(&tlsOnly{p.transport, r}),
-	}
-	switch {
-	case r.Username != "":
-		p.options = append(p.options, remote.WithAuth(&authn.Basic{Username: r.Username, Password: r.Password}))
-	case r.Keychain != nil:
-		p.options = append(p.options, remote.WithAuthFromKeychain(r.Keychain))
-	}
+	p.options = append(r.over(p.transport), remote.WithContext(ctx), remote.WithJobs(limit))
 	var err error
 	p.pusher, err = remote.NewPusher(p.options...)
 	return p, err
+}
+
+func (r Registry) transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: r.CAs, MinVersion: tls.VersionTLS12}
+	return t
+}
+
+// options are go-containerregistry's, for one use.
+func (r Registry) options() []remote.Option { return r.over(r.transport()) }
+
+func (r Registry) over(t *http.Transport) []remote.Option {
+	options := []remote.Option{remote.WithTransport(&tlsOnly{t, r})}
+	switch {
+	case r.Username != "":
+		options = append(options, remote.WithAuth(&authn.Basic{Username: r.Username, Password: r.Password}))
+	case r.Keychain != nil:
+		options = append(options, remote.WithAuthFromKeychain(r.Keychain))
+	}
+	return options
 }
 
 // parse reads a target as go-containerregistry has it.
@@ -211,17 +280,11 @@ func (p *pusher) push(ctx context.Context, b *Bundle, j pushJob) (Pushed, error)
 	if err != nil {
 		return done, fmt.Errorf("%w: %w", ErrReference, err)
 	}
-	there, err := remote.Head(ref, p.options...)
-	var answer *transport.Error
-	switch {
-	case err == nil && there.Digest == j.entry.desc.Digest:
-		done.Skipped = true
+	if skip, err := p.there(ref, &done); err != nil {
+		return done, err
+	} else if skip {
 		p.remember(j.entry, ref)
 		return done, nil
-	case err == nil:
-		done.Replaced = there.Digest
-	case !errors.As(err, &answer) || answer.StatusCode != http.StatusNotFound:
-		return done, err
 	}
 	img, err := b.artifact(j.entry)
 	if err != nil {

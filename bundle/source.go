@@ -3,10 +3,12 @@ package bundle
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -144,33 +146,87 @@ func pick(all []Artifact, references []string, where string) ([]Artifact, error)
 	return picked, nil
 }
 
-// Remote is a source that reads images from their registries.
+// Remote is a source that reads images and charts from registries.
 type Remote struct {
 	References []string
+	// Charts are NAME:VERSION. They are read from Mirror, which must then be given.
+	Charts []string
+	// Mirror, when it is given, has everything under the names that Push gives; else
+	// each image is read from its own registry.
+	Mirror *Registry
 	// Options are those of go-containerregistry, for instance
-	// remote.WithAuthFromKeychain. Platform and context are added.
+	// remote.WithAuthFromKeychain. Platform and context are added, and what Mirror says.
 	Options []remote.Option
 }
 
-// Artifacts asks the registries for the images' manifests.
+// Artifacts asks the registries for the manifests. Everything that a registry does not
+// have is named, in a *RegistryError each; one that does not answer, or refuses the
+// login, is not asked again.
 func (r Remote) Artifacts(ctx context.Context, platform v1.Platform) ([]Artifact, error) {
+	options := append(slices.Clone(r.Options), remote.WithPlatform(platform), remote.WithContext(ctx))
+	if r.Mirror != nil {
+		options = append(options, r.Mirror.options()...)
+	}
 	var found []Artifact
+	var errs []error
+	refused := map[string]bool{} // registries that give nothing to anybody
+	read := func(called, at string) error {
+		var ref name.Reference
+		var err error
+		if r.Mirror != nil {
+			ref, err = r.Mirror.parse(at)
+		} else {
+			ref, err = name.ParseReference(at)
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrReference, err)
+		}
+		host := ref.Context().RegistryStr()
+		if refused[host] {
+			return nil
+		}
+		img, err := remote.Image(ref, options...)
+		if cause := context.Cause(ctx); cause != nil {
+			return cause
+		}
+		if err != nil {
+			err = ofRegistry(host, at, err)
+			refused[host] = errors.Is(err, ErrUnreachable) || errors.Is(err, ErrUnauthorised)
+			errs = append(errs, fmt.Errorf("%w: %w", ErrSource, err))
+			return nil
+		}
+		found = append(found, Artifact{Reference: called, Image: img})
+		return nil
+	}
 	for _, text := range r.References {
 		full, err := Normalize(text)
 		if err != nil {
 			return nil, err
 		}
-		ref, err := name.ParseReference(full)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrReference, err)
+		at := full
+		if r.Mirror != nil {
+			if at, err = r.Mirror.Image(full); err != nil {
+				return nil, err
+			}
 		}
-		img, err := remote.Image(ref, append(r.Options, remote.WithPlatform(platform), remote.WithContext(ctx))...)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrSource, full, err)
+		if err := read(full, at); err != nil {
+			return nil, err
 		}
-		found = append(found, Artifact{Reference: full, Image: img})
 	}
-	return found, nil
+	for _, text := range r.Charts {
+		chart, version, _ := strings.Cut(text, ":")
+		if r.Mirror == nil {
+			return nil, fmt.Errorf("%w: chart %s is read from a mirror only", ErrSource, text)
+		}
+		at, err := r.Mirror.Chart(chart, version)
+		if err == nil {
+			err = read("", at)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, errors.Join(errs...)
 }
 
 // Archives is a source that reads image archives, given by their paths: what

@@ -1,9 +1,13 @@
 package charts
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -15,15 +19,8 @@ import (
 
 // Files whose names begin with an underscore are embedded by "all:" only.
 //
-//go:embed all:common all:alert-database all:ingresses all:kafka all:kafka-topics all:kafka-users all:minio all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes all:strimzi-kafka all:strimzi-schema-registry
+//go:embed all:address-pool all:common all:alert-database all:applications all:certificates all:chart-registry all:ingresses all:kafka all:kafka-topics all:kafka-users all:minio all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes all:strimzi-kafka all:strimzi-schema-registry
 var files embed.FS
-
-//go:embed upstream.yaml
-var table string
-
-// Table is the table of other people's operators, charts and images, upstream.yaml;
-// package lab/versions reads it.
-func Table() []byte { return []byte(table) }
 
 // common is the folder of the templates that every chart gets.
 const common = "common"
@@ -88,6 +85,28 @@ func (c *Chart) read(folder, under string) error {
 		c.Files[path.Join(under, strings.TrimPrefix(file, folder+"/"))] = content
 		return err
 	})
+}
+
+// Archive gives the chart as Helm packages it: a gzip-compressed tar whose entries lie
+// below the chart's name, without times and owners. The same content gives the same
+// bytes.
+func (c *Chart) Archive() ([]byte, error) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	t := tar.NewWriter(z)
+	for _, file := range slices.Sorted(maps.Keys(c.Files)) { // Chart.yaml comes first, as capitals do
+		err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: path.Join(c.Name, file), Mode: 0o644, Size: int64(len(c.Files[file]))})
+		if err == nil {
+			_, err = t.Write(c.Files[file])
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(t.Close(), z.Close()); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // digest is that of all files: 12 hexadecimal digits.

@@ -23,6 +23,11 @@ func least(name string) map[string]any {
 		values["brokers"] = []any{map[string]any{"id": 0, "address": "172.18.0.2:31090", "nodePort": 31090}}
 		return values
 	}
+	if name == "applications" {
+		values["repository"] = "chart-registry.argocd.svc/charts"
+		values["applications"] = map[string]any{"kafka": map[string]any{"namespace": "alert-stream-broker", "chart": "kafka", "version": "0.1.0+test", "values": map[string]any{"lab": "default"}}}
+		return values
+	}
 	if name != "storage-classes" {
 		values["image"] = map[string]any{"reference": "alertlab.dev/alertlab:test", "pullPolicy": "IfNotPresent"}
 	}

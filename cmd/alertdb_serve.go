@@ -74,7 +74,7 @@ func (a *app) serveFrom(ctx context.Context, address string, objects archive.Rea
 // checkStore asks the store once whether it takes the keys. That it does not answer,
 // or has no bucket yet, is no error: whoever works for weeks waits for it.
 func (a *app) checkStore(ctx context.Context, objects archive.Reader, buckets archive.Buckets, log *slog.Logger) error {
-	limited, cancel := context.WithTimeout(ctx, loginLimit)
+	limited, cancel := context.WithTimeout(ctx, a.patience())
 	defer cancel()
 	err := archive.CheckBuckets(limited, objects, buckets)
 	var refused *objectstore.RequestError

@@ -13,13 +13,14 @@ func (a *app) attach() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "attach",
 		Short:   "Follow the bring-up that goes on in the background",
-		Long:    "attach shows the walk that goes on, from its beginning, or the last one.\nCtrl-C leaves; the walk goes on.",
+		Long:    "attach shows the walk that goes on, from its beginning, or the last one, and at\nits end the connection card, as up does, when the lab is ready.\nCtrl-C leaves; the walk goes on.",
 		Example: "  alertlab attach",
 		Args:    cobra.NoArgs,
 	}
 	progress := progressFlag(c)
+	tuiFlag(c, progress)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		_, client, err := a.needRunning(c.Context())
+		dir, client, err := a.needRunning(c.Context())
 		if err != nil {
 			return err
 		}
@@ -27,7 +28,14 @@ func (a *app) attach() *cobra.Command {
 		if errors.Is(err, errDetached) || errors.Is(err, context.Canceled) {
 			return nil
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		// The walk may have been one that ended the lab, and its runner with it.
+		if st, err := client.Status(c.Context()); err != nil || !st.Ready {
+			return nil
+		}
+		return a.printCard(dir, "card")
 	}
 	return c
 }

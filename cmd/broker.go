@@ -50,10 +50,20 @@ not whether a cluster survives the loss of a disk.`,
 			if err := control.KillBroker(c.Context(), b.ID); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.out, "broker %d at %s is killed\n", b.ID, b.Address)
+			_, err = fmt.Fprintln(a.out, brokerKilled(b))
 			return err
 		},
 	}
+}
+
+// What is said of brokers that were killed and came back.
+const brokersRestarted = "all brokers are restarted and answer"
+
+func brokerKilled(b endpoints.Broker) string {
+	return fmt.Sprintf("broker %d at %s is killed", b.ID, b.Address)
+}
+func brokerAnswers(b endpoints.Broker) string {
+	return fmt.Sprintf("broker %d answers at %s", b.ID, b.Address)
 }
 
 func (a *app) brokerRestart() *cobra.Command {
@@ -82,7 +92,7 @@ start again on what they have stored, as after a restart of the whole cluster.`,
 			if err := control.RestartBrokers(c.Context()); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(a.out, "all brokers are restarted and answer")
+			_, err = fmt.Fprintln(a.out, brokersRestarted)
 			return err
 		}
 		b, control, err := a.controlled(c.Context(), args[0])
@@ -92,7 +102,7 @@ start again on what they have stored, as after a restart of the whole cluster.`,
 		if err := control.RestartBroker(c.Context(), b.ID); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.out, "broker %d answers at %s\n", b.ID, b.Address)
+		_, err = fmt.Fprintln(a.out, brokerAnswers(b))
 		return err
 	}
 	return c

@@ -51,7 +51,7 @@ allow: what a user sees here is what a client of that user would see.`,
 	c.PersistentFlags().StringVar(&flags.user, "user", "", "Kafka user to look as (default: the superuser)")
 	c.PersistentFlags().DurationVar(&flags.timeout, "timeout", 20*time.Second, "how long brokers may take to answer")
 	must(c.RegisterFlagCompletionFunc("user", a.completeUsers))
-	c.AddCommand(a.consoleTopics(&flags), a.consoleMessages(&flags), a.consoleGroups(&flags), a.consoleBrokers(&flags))
+	c.AddCommand(a.consoleTopics(&flags), a.consoleMessages(&flags), a.consoleGroups(&flags), a.consoleBrokers(&flags), a.consoleUsers(&flags))
 	return c
 }
 
@@ -101,6 +101,11 @@ func (a *app) look(c *cobra.Command, flags *consoleFlags) (*looker, error) {
 
 // lookAs logs in without asking whether the lab runs.
 func (a *app) lookAs(flags *consoleFlags) (*looker, error) {
+	return a.lookWith(flags, console.Options()...)
+}
+
+// lookWith is lookAs with a client that was made for something.
+func (a *app) lookWith(flags *consoleFlags, opts ...kgo.Opt) (*looker, error) {
 	card, creds, err := a.card()
 	if err != nil {
 		return nil, err
@@ -110,7 +115,7 @@ func (a *app) lookAs(flags *consoleFlags) (*looker, error) {
 		return nil, fault.New(fault.BadInput, fmt.Sprintf("lab %s has no user %q", card.Lab, user), "there are: "+strings.Join(names, ", "),
 			"alertlab console topics --user NAME")
 	}
-	client, err := kafka.NewClient(login(card, creds, user), console.Options()...)
+	client, err := kafka.NewClient(login(card, creds, user), opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +148,7 @@ func (l *looker) explain(verb string, err error) error {
 		switch unknown.Kind {
 		case "partition":
 			next = strings.Replace(verb, "messages", "topics", 1)
-		case "group", "broker":
+		case "group", "broker", "user":
 			next = "alertlab console " + unknown.Kind + "s"
 		}
 		if l.user != l.card.Superuser() {
@@ -222,13 +227,74 @@ Records are counted by offsets: of a compacted topic fewer are there. Bytes are
 those on the disks of all brokers together, as far as the brokers tell them.`,
 		Example: `  alertlab console topics
   alertlab console topics alerts-simulated
+  alertlab console topics --speed 10s     # records a second in and out
   alertlab console topics -o json | jq '.[] | {name, records}'`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(flags, topicNames),
 	}
 	view := listing[console.Topic]{one: printTopic, all: printTopics}
+	over := speedFlag(c, flags)
 	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.Topic, []string, error) {
-		return l.Topics(ctx, args...)
+		topics, err := l.compared(ctx, *over, func(look *console.Look) ([]string, error) {
+			var notes []string
+			var err error
+			if look.Topics, notes, err = l.Topics(ctx, args...); err == nil && *over > 0 {
+				look.Groups, _, err = l.Groups(ctx)
+			}
+			return notes, err
+		})
+		return topics.Topics, topics.notes, err
 	})
+}
+
+// comparedLook is a look with what could not be seen.
+type comparedLook struct {
+	console.Look
+	notes []string
+}
+
+// compared looks once, or twice with a time between, and then gives what was seen last
+// its speeds.
+func (l *looker) compared(ctx context.Context, over time.Duration, look func(*console.Look) ([]string, error)) (now comparedLook, err error) {
+	if now.notes, err = look(&now.Look); err != nil || over == 0 {
+		return now, err
+	}
+	now.At = time.Now()
+	before := now.Look
+	timer := time.NewTimer(over)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return now, context.Cause(ctx)
+	case <-timer.C:
+	}
+	now = comparedLook{}
+	if now.notes, err = look(&now.Look); err != nil {
+		return now, err
+	}
+	now.At = time.Now()
+	topics, groups := console.Speeds(before, now.Look)
+	for i := range now.Topics {
+		speed := topics[now.Topics[i].Name]
+		now.Topics[i].Speed = &speed
+	}
+	for i := range now.Groups {
+		speed := groups[now.Groups[i].Name]
+		now.Groups[i].Speed = &speed
+	}
+	return now, nil
+}
+
+// speedFlag adds --speed. What it takes is given to the brokers as well.
+func speedFlag(c *cobra.Command, flags *consoleFlags) *time.Duration {
+	over := c.Flags().Duration("speed", 0, "look twice with this time between, and show how fast they move, e.g. 10s")
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		if *over < 0 || c.Flags().Changed("speed") && *over == 0 {
+			return fault.New(fault.BadInput, fmt.Sprintf("%v is no time between two looks", *over), "--speed is more than 0, e.g. 10s", c.CommandPath()+" --speed 10s")
+		}
+		flags.timeout += *over
+		return nil
+	}
+	return over
 }
 
 func (a *app) consoleGroups(flags *consoleFlags) *cobra.Command {
@@ -243,12 +309,48 @@ Lag is the number of records behind the end of a partition: behind its beginning
 where the group has committed nothing.`,
 		Example: `  alertlab console groups
   alertlab console groups alertdb-ingester
+  alertlab console groups --speed 10s     # how fast they read, and when they have caught up
   alertlab console groups -o json | jq '.[] | {name, lag}'`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.complete(flags, groupNames),
 	}
 	view := listing[console.Group]{one: printGroup, all: printGroups}
+	over := speedFlag(c, flags)
 	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.Group, []string, error) {
-		return l.Groups(ctx, args...)
+		groups, err := l.compared(ctx, *over, func(look *console.Look) (notes []string, err error) {
+			look.Groups, notes, err = l.Groups(ctx, args...)
+			return notes, err
+		})
+		return groups.Groups, groups.notes, err
+	})
+}
+
+func (a *app) consoleUsers(flags *consoleFlags) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "users [USER]",
+		Short: "Show the cluster's users with what their ACLs allow, or one in detail",
+		Long: `users lists the users that have a password or that an ACL allows something, as the
+brokers tell it; with a name, that user's ACLs. A name with a star stands for all that
+begin with it. Which users are wanted, and whether the profile has them so, is shown by
+"alertlab user list".`,
+		Example: `  alertlab console users
+  alertlab console users antares
+  alertlab console users -o json | jq '.[] | {name, rights}'`,
+		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeUsers,
+	}
+	view := listing[console.User]{one: printUser, all: printUsers}
+	return view.verb(a, c, flags, func(ctx context.Context, l *looker, args []string) ([]console.User, []string, error) {
+		users, err := l.Users(ctx)
+		if err != nil || len(args) == 0 {
+			return users, nil, err
+		}
+		var known []string
+		for _, u := range users {
+			if u.Name == args[0] {
+				return []console.User{u}, nil, nil
+			}
+			known = append(known, u.Name)
+		}
+		return nil, nil, &console.UnknownError{Kind: "user", Name: args[0], Known: known}
 	})
 }
 
@@ -280,15 +382,7 @@ is killed is shown as away.`,
 	view := listing[console.Broker]{one: printBroker, all: printBrokers}
 	var ids []int32
 	view.verb(a, c, flags, func(ctx context.Context, l *looker, _ []string) ([]console.Broker, []string, error) {
-		brokers, notes, err := l.Brokers(ctx, ids...)
-		var unknown *console.UnknownError
-		if err == nil || errors.As(err, &unknown) {
-			if missing := away(l.card, brokers, ids...); len(missing) > 0 {
-				brokers, err = append(brokers, missing...), nil
-				slices.SortFunc(brokers, func(a, b console.Broker) int { return int(a.ID) - int(b.ID) })
-			}
-		}
-		return brokers, notes, err
+		return l.allBrokers(ctx, ids...)
 	})
 	show := c.RunE
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -302,6 +396,20 @@ is killed is shown as away.`,
 		return show(c, args)
 	}
 	return c
+}
+
+// allBrokers looks at all brokers or those that are named, and adds those of the card
+// that the cluster does not list.
+func (l *looker) allBrokers(ctx context.Context, ids ...int32) ([]console.Broker, []string, error) {
+	brokers, notes, err := l.Brokers(ctx, ids...)
+	var unknown *console.UnknownError
+	if err == nil || errors.As(err, &unknown) {
+		if missing := away(l.card, brokers, ids...); len(missing) > 0 {
+			brokers, err = append(brokers, missing...), nil
+			slices.SortFunc(brokers, func(a, b console.Broker) int { return int(a.ID) - int(b.ID) })
+		}
+	}
+	return brokers, notes, err
 }
 
 // listing shows all things of a kind, or the one that is named.
@@ -340,6 +448,9 @@ func (v listing[T]) verb(a *app, c *cobra.Command, flags *consoleFlags, ask func
 	return c
 }
 
+// awayWord begins the problem of a broker that the cluster does not list.
+const awayWord = "away"
+
 // away gives the brokers of the card that the cluster does not list, of all or of
 // those that are named: they were killed, or do not run yet.
 func away(card endpoints.Endpoints, listed []console.Broker, ids ...int32) []console.Broker {
@@ -347,7 +458,7 @@ func away(card endpoints.Endpoints, listed []console.Broker, ids ...int32) []con
 	for _, b := range card.Kafka.Brokers {
 		there := slices.ContainsFunc(listed, func(l console.Broker) bool { return l.ID == b.ID })
 		if !there && (len(ids) == 0 || slices.Contains(ids, b.ID)) {
-			out = append(out, console.Broker{ID: b.ID, Address: b.Address, Problem: "away: the cluster does not list it"})
+			out = append(out, console.Broker{ID: b.ID, Address: b.Address, Problem: awayWord + ": the cluster does not list it"})
 		}
 	}
 	return out

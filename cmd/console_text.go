@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -16,7 +17,12 @@ import (
 )
 
 func printTopics(w io.Writer, topics []console.Topic) error {
-	table := render.NewTable(w, "TOPIC", "PARTITIONS", "REPLICAS", "RECORDS", "BYTES", "SET FOR IT")
+	headings := []string{"TOPIC", "PARTITIONS", "REPLICAS", "RECORDS", "BYTES", "SET FOR IT"}
+	fast := len(topics) > 0 && topics[0].Speed != nil
+	if fast {
+		headings = slices.Insert(headings, 5, "IN", "OUT")
+	}
+	table := render.NewTable(w, headings...)
 	for _, t := range topics {
 		var set []string
 		for _, s := range t.Settings {
@@ -24,9 +30,34 @@ func printTopics(w io.Writer, topics []console.Topic) error {
 				set = append(set, settingText(s))
 			}
 		}
-		table.Row(t.Name, len(t.Partitions), t.Replicas, count(t.Records), bytesText(t.Bytes), strings.Join(set, " "))
+		row := []any{t.Name, len(t.Partitions), t.Replicas, count(t.Records), bytesText(t.Bytes), strings.Join(set, " ")}
+		if fast {
+			row = slices.Insert(row, 5, any(speedText(t.Speed.In)), any(speedText(t.Speed.Out)))
+		}
+		table.Row(row...)
 	}
 	return table.Flush()
+}
+
+// speedText writes records a second.
+func speedText(perSecond *float64) string {
+	if perSecond == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(*perSecond, 'f', 1, 64) + "/s"
+}
+
+// catchUpText says when a group has read everything, if it goes on so.
+func catchUpText(g console.Group) string {
+	switch {
+	case g.Lag == nil || g.Speed == nil:
+		return "-"
+	case *g.Lag == 0:
+		return "caught up"
+	case g.Speed.CatchUp == nil:
+		return "not at this speed"
+	}
+	return phrase.About(time.Duration(*g.Speed.CatchUp * float64(time.Second)))
 }
 
 func printTopic(w io.Writer, t console.Topic) error {
@@ -36,6 +67,9 @@ func printTopic(w io.Writer, t console.Topic) error {
 	}
 	fmt.Fprintf(w, "topic %s: %s, %s each, %s records, %s%s\n\n", phrase.Line(t.Name), phrase.Count(len(t.Partitions), "partition"),
 		phrase.Count(t.Replicas, "replica"), first(count(t.Records), "unknown"), first(bytesText(t.Bytes), "size unknown"), kind)
+	if t.Speed != nil {
+		fmt.Fprintf(w, "in %s, out %s\n\n", speedText(t.Speed.In), speedText(t.Speed.Out))
+	}
 	table := render.NewTable(w, "PARTITION", "LEADER", "REPLICAS", "IN SYNC", "EARLIEST", "LATEST", "RECORDS", "BYTES", "PROBLEM")
 	for _, p := range t.Partitions {
 		leader := "none"
@@ -76,7 +110,12 @@ func settingText(s console.Setting) string {
 }
 
 func printGroups(w io.Writer, groups []console.Group) error {
-	table := render.NewTable(w, "GROUP", "STATE", "COORDINATOR", "MEMBERS", "TOPICS", "LAG")
+	headings := []string{"GROUP", "STATE", "COORDINATOR", "MEMBERS", "TOPICS", "LAG"}
+	fast := len(groups) > 0 && groups[0].Speed != nil
+	if fast {
+		headings = append(headings, "READS", "CAUGHT UP IN")
+	}
+	table := render.NewTable(w, headings...)
 	for _, g := range groups {
 		var topics []string
 		for _, p := range g.Partitions {
@@ -88,7 +127,50 @@ func printGroups(w io.Writer, groups []console.Group) error {
 		if g.Problem != "" {
 			state = strings.TrimPrefix(state+": "+g.Problem, ": ")
 		}
-		table.Row(g.Name, state, coordinatorText(g.Coordinator), len(g.Members), strings.Join(topics, ", "), count(g.Lag))
+		row := []any{g.Name, state, coordinatorText(g.Coordinator), len(g.Members), strings.Join(topics, ", "), count(g.Lag)}
+		if fast {
+			row = append(row, speedText(g.Speed.Reads), catchUpText(g))
+		}
+		table.Row(row...)
+	}
+	return table.Flush()
+}
+
+// assignedText says which partitions a member reads.
+func assignedText(m console.Member) string {
+	var assigned []string
+	for _, topic := range slices.Sorted(maps.Keys(m.Partitions)) {
+		assigned = append(assigned, topic+" "+ids(m.Partitions[topic]))
+	}
+	return strings.Join(assigned, ", ")
+}
+
+// patternText is the name in an ACL: one that stands for all that begin with it has a
+// star behind it.
+func patternText(r console.Right) string {
+	if r.Pattern == "prefix" {
+		return r.Name + "*"
+	}
+	return r.Name
+}
+
+func printUsers(w io.Writer, users []console.User) error {
+	table := render.NewTable(w, "USER", "LOGS IN BY", "MAY")
+	for _, u := range users {
+		var may []string
+		for _, r := range u.Rights {
+			may = append(may, r.Resource+" "+patternText(r))
+		}
+		table.Row(u.Name, first(strings.Join(u.Mechanisms, ", "), "-"), first(strings.Join(may, ", "), "-"))
+	}
+	return table.Flush()
+}
+
+func printUser(w io.Writer, u console.User) error {
+	fmt.Fprintf(w, "user %s logs in by %s\n\n", phrase.Line(u.Name), first(strings.Join(u.Mechanisms, ", "), "nothing: it has no password"))
+	table := render.NewTable(w, "RESOURCE", "NAME", "ALLOWED")
+	for _, r := range u.Rights {
+		table.Row(r.Resource, patternText(r), strings.Join(r.Operations, ", "))
 	}
 	return table.Flush()
 }
@@ -99,6 +181,9 @@ func printGroup(w io.Writer, g console.Group) error {
 		fmt.Fprintf(w, " (%s)", phrase.Line(g.Assignor))
 	}
 	fmt.Fprintf(w, ", coordinator %s, lag %s\n", first(coordinatorText(g.Coordinator), "unknown"), first(count(g.Lag), "unknown"))
+	if g.Speed != nil {
+		fmt.Fprintf(w, "it reads %s; all of it is read in: %s\n", speedText(g.Speed.Reads), catchUpText(g))
+	}
 	if g.Problem != "" {
 		fmt.Fprintln(w, phrase.Line(g.Problem))
 	}
@@ -107,12 +192,8 @@ func printGroup(w io.Writer, g console.Group) error {
 		fmt.Fprintln(w)
 		table := render.NewTable(w, "MEMBER", "CLIENT", "HOST", "PARTITIONS")
 		for _, m := range g.Members {
-			var assigned []string
-			for _, topic := range slices.Sorted(maps.Keys(m.Partitions)) {
-				assigned = append(assigned, topic+" "+ids(m.Partitions[topic]))
-			}
 			names[m.ID] = first(m.Instance, m.ID)
-			table.Row(names[m.ID], m.Client, m.Host, strings.Join(assigned, ", "))
+			table.Row(names[m.ID], m.Client, m.Host, assignedText(m))
 		}
 		if err := table.Flush(); err != nil {
 			return err

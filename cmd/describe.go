@@ -17,42 +17,55 @@ import (
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
-	"github.com/alertlab/alertlab/provider/k3d"
 )
 
 // choice is what the flags of up and plan say of a lab.
 type choice struct {
 	profile, provider, stack string
 	nodeImage, bundle        string   // of a lab on Kubernetes
+	addressPool              string   // of one whose brokers have addresses of their own
+	deployer                 string   // of one on Kubernetes
 	set                      []string // path=value each, over the environment
+	existing                 onExisting
 	advertise                string
 	advertiseSet             func() bool // whether it was given
 }
 
+// providers are where labs can run.
+func providers() []string { return catalog.Providers() }
+
 // onLoopback is what --advertise is given to take an address back.
 const onLoopback = "loopback"
 
+// ownPool is what --address-pool is given to take a range back.
+const ownPool = "auto"
+
 func (ch *choice) flags(c *cobra.Command) {
-	c.Flags().StringVar(&ch.profile, "profile", "", "name of a profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's own, else local)")
-	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab runs: embedded or k3d (environment: ALERTLAB_PROVIDER; default: embedded)")
+	c.Flags().StringVar(&ch.profile, "profile", "", "profile, or a file (environment: ALERTLAB_PROFILE; default: the lab's, else local)")
+	c.Flags().StringVar(&ch.provider, "provider", "", strings.Join(catalog.Providers(), ", ")+" (environment: ALERTLAB_PROVIDER; default: "+catalog.Embedded+")")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
-	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "with k3d: image of the cluster's nodes (environment: ALERTLAB_NODE_IMAGE; default: "+k3d.DefaultImage+")")
-	c.Flags().StringVar(&ch.bundle, "bundle", "", "with k3d: file with the images for the nodes (environment: ALERTLAB_BUNDLE; default: nodes pull them)")
+	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "k3d, kind: image of the nodes (environment: ALERTLAB_NODE_IMAGE; default: k3s, kind's own)")
+	c.Flags().StringVar(&ch.bundle, "bundle", "", "k3d, kind: file with the images (environment: ALERTLAB_BUNDLE; default: nodes pull)")
+	c.Flags().StringVar(&ch.addressPool, "address-pool", "", "addresses for brokers, FIRST-LAST or a prefix, or "+ownPool+" (environment: ALERTLAB_ADDRESS_POOL)")
+	c.Flags().StringVar(&ch.deployer, "deployer", "", "k3d, kind: helm or argocd deploys (environment: ALERTLAB_DEPLOYER; default: helm)")
+	ch.existing.flags(c)
 	setFlag(c, &ch.set)
-	c.Flags().StringVar(&ch.advertise, "advertise", "", "let containers and other hosts reach the lab at this ADDRESS of the machine, or ADDRESS:FIRST-PORT; "+
-		onLoopback+" takes that back (default: as before, else this machine only)")
+	c.Flags().StringVar(&ch.advertise, "advertise", "", "ADDRESS or ADDRESS:PORT at which others reach the lab, or "+onLoopback+" (default: as before)")
 	ch.advertiseSet = func() bool { return c.Flags().Changed("advertise") }
 	must(c.RegisterFlagCompletionFunc("advertise", cobra.FixedCompletions([]string{onLoopback}, cobra.ShellCompDirectiveNoFileComp)))
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
-	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(catalog.Providers(), cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("deployer", cobra.FixedCompletions(catalog.Deployers(), cobra.ShellCompDirectiveNoFileComp)))
+	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(providers(), cobra.ShellCompDirectiveNoFileComp)))
 }
 
 // again is a verb with the same choice, as it was typed: plan of what up was asked for,
 // and the other way round.
 func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 	words := []string{c.Root().Name(), verb}
-	for _, name := range []string{"lab", "profile", "provider", "stack", "node-image", "bundle", "advertise"} {
-		if f := c.Flag(name); f.Changed {
+	for _, name := range append([]string{"lab", "profile", "provider", "stack", "node-image", "bundle", "address-pool", "deployer", "advertise"}, existingFlags...) {
+		if f := c.Flag(name); f.Changed && f.Value.Type() == "bool" {
+			words = append(words, "--"+name+"="+f.Value.String())
+		} else if f.Changed {
 			words = append(words, "--"+name, shellWord(f.Value.String()))
 		}
 	}
@@ -128,21 +141,30 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 	}
 	desc.Profile, desc.Resolved, desc.Overrides = ref, string(p.Source()), overrides(append(environ, profiles.Environ(ch.set)...))
 	desc.Stack = first(ch.stack, p.Stack)
-	if ch.advertiseSet() {
+	if named == "" && ch.stack == "" && before.Stack != "" {
+		desc.Stack = before.Stack
+	}
+	if ch.advertiseSet != nil && ch.advertiseSet() {
 		if desc.Advertise = ch.advertise; ch.advertise == onLoopback {
 			desc.Advertise = ""
 		}
 	}
-	desc.Cluster, err = a.madeOf(desc.Provider, before.Cluster, ch)
+	desc.Published = a.getenv(ownimage.Marker) != "" && desc.Advertise != ""
+	desc.Cluster, err = a.madeOf(desc, known, before.Cluster, ch)
 	return desc, err
 }
 
 // madeOf says what a lab on Kubernetes is made of: flags, else environment, else what
 // it was made of before. Its own image is always this program's.
-func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cluster, error) {
+func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, ch choice) (state.Cluster, error) {
+	provider := desc.Provider
+	if given := ch.existing.given(); provider != catalog.Existing && len(given) > 0 {
+		slices.Sort(given)
+		return before, fault.New(fault.BadInput, strings.Join(given, ", ")+": only for a cluster that is there already", "this lab is on provider "+provider, "alertlab up --provider "+catalog.Existing+" --context NAME")
+	}
 	if provider == catalog.Embedded {
-		if ch.nodeImage != "" || ch.bundle != "" {
-			return before, fault.New(fault.BadInput, "--node-image and --bundle are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
+		if ch.nodeImage != "" || ch.bundle != "" || ch.addressPool != "" || ch.deployer != "" {
+			return before, fault.New(fault.BadInput, "--node-image, --bundle, --address-pool and --deployer are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
 		}
 		return before, nil
 	}
@@ -150,9 +172,32 @@ func (a *app) madeOf(provider string, before state.Cluster, ch choice) (state.Cl
 	if err != nil {
 		return before, err
 	}
-	c := state.Cluster{NodeImage: first(ch.nodeImage, a.getenv("ALERTLAB_NODE_IMAGE"), before.NodeImage, k3d.DefaultImage)}
+	c := state.Cluster{NodeImage: first(ch.nodeImage, a.getenv("ALERTLAB_NODE_IMAGE"), before.NodeImage, catalog.NodeImage(provider))}
 	if c.Bundle = first(ch.bundle, a.getenv("ALERTLAB_BUNDLE"), before.Bundle); c.Bundle != "" {
 		if c.Bundle, err = filepath.Abs(c.Bundle); err != nil {
+			return c, err
+		}
+	}
+	if c.AddressPool = first(ch.addressPool, a.getenv("ALERTLAB_ADDRESS_POOL"), before.AddressPool); c.AddressPool == ownPool {
+		c.AddressPool = ""
+	}
+	was := first(before.Deployer, catalog.Helm)
+	if !known {
+		was = ""
+	}
+	c.Deployer = first(ch.deployer, a.getenv("ALERTLAB_DEPLOYER"), was, catalog.Helm)
+	if err := catalog.CheckDeployer(c.Deployer, provider); err != nil {
+		return c, err
+	}
+	if c.Charts, err = catalog.BundledCharts(desc.Stack, c.Deployer, c.Bundle); err != nil {
+		return c, err
+	}
+	if known && c.Deployer != was {
+		return c, fault.New(fault.BadInput, fmt.Sprintf("lab %s is deployed by %s and cannot change to %s", desc.Name, was, c.Deployer),
+			"what one deployer made the other one does not know", fmt.Sprintf("alertlab up --lab ANOTHER --deployer %s   # or alertlab down --purge, which deletes the lab, then again", c.Deployer))
+	}
+	if provider == catalog.Existing {
+		if err := a.placed(&c, before, ch.existing); err != nil {
 			return c, err
 		}
 	}

@@ -54,36 +54,69 @@ published and not archived yet are archived then. With --purge the lab is delete
 			fmt.Fprintf(a.err, "lab %s is not there: nothing to do (%s)\n", dir.Lab(), there)
 			return nil
 		}
-		// What the lab had is read before it is gone.
-		entries, err := run.ReadJournal(dir.Journal())
+		had, err := a.endLab(c.Context(), dir, purge, func(walk walking) error { return a.follow(c.Context(), *progress, walk) })
 		if err != nil {
 			return err
 		}
-		had := run.Outputs(entries)["addresses"]
-		desc, err := dir.Describe()
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		for _, r := range had.retained {
+			fmt.Fprintf(a.err, "kept, as it is to be retained: %s\n  delete it: %s\n", r.what, r.command)
 		}
-		if err := a.takeDown(c.Context(), dir, desc.Provider, purge, *progress); err != nil {
-			return err
-		}
-		if !purge {
+		if !verify {
 			return nil
 		}
-		left, err := loopback.CleanUp(c.Context(), had)
-		if err != nil || !verify {
-			return err
-		}
-		more, err := catalog.Left(c.Context(), desc)
+		more, err := catalog.Left(c.Context(), had.description)
 		if err != nil {
 			return err
 		}
-		return a.verifyGone(dir, append(left, more...))
+		return a.verifyGone(dir, append(had.left, more...))
 	}
 	return c
 }
 
-func (a *app) takeDown(ctx context.Context, dir state.Dir, provider string, purge bool, progress string) error {
+// walking carries a plan out, and tells of it.
+type walking func(context.Context, event.Sink) error
+
+// ended is what there is of a lab after its end.
+type ended struct {
+	description state.Description
+	left        []string   // in spite of a purge
+	retained    []retained // because its profile wants it so
+}
+
+type retained struct{ what, command string } // command deletes it
+
+// endLab takes the lab down, and deletes it when purge is set. show is given what walks
+// the plan.
+func (a *app) endLab(ctx context.Context, dir state.Dir, purge bool, show func(walking) error) (ended, error) {
+	var e ended
+	// What the lab had is read before it is gone.
+	entries, err := run.ReadJournal(dir.Journal())
+	if err != nil {
+		return e, err
+	}
+	had := run.Outputs(entries)["addresses"]
+	desc, err := dir.Describe()
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return e, err
+	}
+	e.description = desc
+	if purge {
+		stays, commands, err := catalog.Retained(ctx, desc)
+		if err != nil {
+			return e, err
+		}
+		for i := range stays {
+			e.retained = append(e.retained, retained{stays[i], commands[i]})
+		}
+	}
+	if err := a.takeDown(ctx, dir, desc.Provider, purge, show); err != nil || !purge {
+		return e, err
+	}
+	e.left, err = loopback.CleanUp(ctx, had)
+	return e, err
+}
+
+func (a *app) takeDown(ctx context.Context, dir state.Dir, provider string, purge bool, show func(walking) error) error {
 	client, err := runner.Dial(ctx, dir)
 	if errors.Is(err, runner.ErrNotRunning) && !purge && provider != "" && provider != catalog.Embedded {
 		// What is not in this process runs on without its runner.
@@ -91,7 +124,7 @@ func (a *app) takeDown(ctx context.Context, dir state.Dir, provider string, purg
 	}
 	switch {
 	case err == nil:
-		return a.follow(ctx, progress, func(ctx context.Context, sink event.Sink) error { return client.Down(ctx, purge, sink) })
+		return show(func(ctx context.Context, sink event.Sink) error { return client.Down(ctx, purge, sink) })
 	case !errors.Is(err, runner.ErrNotRunning):
 		return err
 	case !purge:
@@ -104,7 +137,7 @@ func (a *app) takeDown(ctx context.Context, dir state.Dir, provider string, purg
 		return err
 	}
 	defer lock.Release()
-	return a.follow(ctx, progress, func(ctx context.Context, sink event.Sink) error {
+	return show(func(ctx context.Context, sink event.Sink) error {
 		server, err := a.server(dir)
 		if err != nil {
 			return err

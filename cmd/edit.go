@@ -80,7 +80,11 @@ func (a *app) edit(c *cobra.Command, how editing, make func(*edit) error) error 
 	})
 	var misfit *profiles.OverlayError
 	if errors.As(err, &misfit) {
-		return fault.Wrap(fault.BadInput, "the lab cannot be changed so, nothing was done", err, c.CommandPath()+" --help")
+		next := c.CommandPath() + " --help"
+		if strings.Contains(misfit.Error(), "is not among kafka.topics") {
+			next = "alertlab topic list   # topics that there are; alertlab topic add NAME makes one"
+		}
+		return fault.Wrap(fault.BadInput, "the lab cannot be changed so, nothing was done", err, next)
 	}
 	return err
 }

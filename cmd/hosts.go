@@ -13,19 +13,38 @@ import (
 func (a *app) hosts() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "hosts",
-		Short: "Print the host names of a lab as lines for /etc/hosts",
+		Short: "Print the host names of a lab, or put them into /etc/hosts",
 		Long: `hosts prints the host names that the profile has for bootstrap, brokers and registry,
-each with the address that it stands for in this lab. No lab changes how a machine
-finds names: whoever wants them adds the lines to /etc/hosts, or gives them to a
-client, as curl --resolve does.`,
-		Example: `  alertlab hosts | sudo tee -a /etc/hosts
+each with the address that it stands for in this lab. No lab changes by itself how a
+machine finds names: whoever wants them adds the lines to /etc/hosts, or gives them to
+a client, as curl --resolve does.
+
+--install puts the lab's own names, bootstrap, broker-ID, registry and alertdb below
+LAB.alertlab.test, into /etc/hosts, as a block that --remove takes away again. With
+--real-names they are the profile's: this machine then finds the lab where the real
+site is. Lines are shown before they are changed, and only shown with --dry-run.`,
+		Example: `  sudo alertlab hosts --install
+  alertlab hosts --install --file hosts --real-names
+  alertlab hosts --remove --dry-run
   alertlab hosts -o json
   alertlab hosts set registry=registry.lab.example`,
 		Args: cobra.NoArgs,
 	}
 	c.AddCommand(a.hostsSet())
 	output := outputFlag(c, "hosts", "json")
+	var how hostsChange
+	c.Flags().BoolVar(&how.install, "install", false, "put the lab's names into the hosts file")
+	c.Flags().BoolVar(&how.remove, "remove", false, "take them out again; the lab need not be there any more")
+	c.Flags().BoolVar(&how.real, "real-names", false, "with --install: the profile's names in the place of the lab's own")
+	c.Flags().BoolVar(&how.dry, "dry-run", false, "with --install or --remove: only show what would be changed")
+	c.Flags().StringVar(&how.file, "file", hostsFile, "with --install or --remove: the hosts file")
 	c.RunE = func(*cobra.Command, []string) error {
+		if err := eitherWay(how.install, how.remove, "hosts"); err != nil {
+			return err
+		}
+		if how.install || how.remove {
+			return a.changeHosts(how)
+		}
 		card, _, err := a.card()
 		if err != nil {
 			return err

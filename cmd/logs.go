@@ -110,14 +110,48 @@ func components(dir state.Dir) []string {
 // logLine is a line with the time that it begins with, as text that sorts.
 type logLine struct{ time, component, text string }
 
-func (a *app) printLogs(ctx context.Context, dir state.Dir, names []string, tail int, follow bool) error {
-	var files []*tailed
+// lastLines reads the last lines of logs, in order of time; only the end of long files
+// is read.
+func lastLines(dir state.Dir, names []string, n int) ([]logLine, error) {
+	t := newTail(dir, names, n)
+	defer t.close()
+	lines, err := t.read()
+	return lines[max(len(lines)-n, 0):], err
+}
+
+// tail follows the logs of components.
+type tail struct{ files []*tailed }
+
+// newTail follows logs from their last lines on, n of each at least, or from their
+// beginnings when n is negative.
+func newTail(dir state.Dir, names []string, n int) *tail {
+	t := &tail{}
 	for _, name := range names {
-		t := &tailed{name: name, path: dir.Log(name)}
-		defer t.close()
-		files = append(files, t)
+		f := &tailed{name: name, path: dir.Log(name)}
+		if n >= 0 {
+			f.last = int64(n) * lineLength
+		}
+		t.files = append(t.files, f)
 	}
-	lines, err := readNew(files)
+	return t
+}
+
+// lineLength is more than most lines of a log have, in bytes.
+const lineLength = 1024
+
+// read gives the lines that came since the last call, in order of time.
+func (t *tail) read() ([]logLine, error) { return readNew(t.files) }
+
+func (t *tail) close() {
+	for _, f := range t.files {
+		f.close()
+	}
+}
+
+func (a *app) printLogs(ctx context.Context, dir state.Dir, names []string, tail int, follow bool) error {
+	logs := newTail(dir, names, -1)
+	defer logs.close()
+	lines, err := logs.read()
 	if err != nil {
 		return err
 	}
@@ -144,7 +178,7 @@ func (a *app) printLogs(ctx context.Context, dir state.Dir, names []string, tail
 			return nil // Ctrl-C is how following ends
 		case <-tick.C:
 		}
-		if lines, err = readNew(files); err != nil {
+		if lines, err = logs.read(); err != nil {
 			return err
 		}
 	}
@@ -156,6 +190,7 @@ type tailed struct {
 	file       *os.File // nil while there is none
 	reader     *bufio.Reader
 	rest       []byte
+	last       int64 // only so many bytes of what is there at first; 0 for all
 }
 
 // open opens the file once it is there.
@@ -167,8 +202,20 @@ func (t *tailed) open() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if err != nil {
+		return err
+	}
 	t.file, t.reader = f, bufio.NewReader(f)
-	return err
+	if info, err := f.Stat(); err == nil && t.last > 0 && info.Size() > t.last {
+		if _, err := f.Seek(-t.last, io.SeekEnd); err != nil {
+			return err
+		}
+		_, err := t.reader.ReadBytes('\n') // the rest of a line
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tailed) close() {

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ import (
 type Hooks struct {
 	// Recorder stands between a runner's walk and its journal.
 	Recorder func(run.Recorder) run.Recorder
+	// Patience bounds a service's first look at what it needs; zero is 10 s.
+	Patience time.Duration
 }
 
 // Main runs a command line, whose first word is the name that the program was
@@ -57,7 +60,7 @@ func Main(argv []string, hooks Hooks) int {
 }
 
 // labVerb finds the verbs in a remedy that act on a lab.
-var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|env|kubeconfig|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb get|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema)\b`)
+var labVerb = regexp.MustCompile(`\balertlab (up|down|plan|status|attach|tui|env|kubeconfig|smoke|logs|simulator (?:create|play|pause|resume|print)|alertdb (?:get|show)|alert show|console|broker (?:kill|restart)|support|list|user|topic|token|overlay|hosts|schema|doctor|trust|open)\b`)
 
 // meant gives a remedy for the lab that the command line was about: typed as it
 // stands, it must not reach another one.
@@ -95,11 +98,12 @@ the names, listeners, users, schemas and wire formats of the real system.
 Exit codes: 0 ok, 1 a step failed, 2 bad input, 3 the lab is not there,
 4 a smoke check failed, 130 interrupted.
 
-Environment: ALERTLAB_LAB, ALERTLAB_PROFILE and ALERTLAB_PROVIDER stand for the
-flags of these names; ALERTLAB_STATE_DIR is the directory of all labs (default:
-$XDG_STATE_HOME/alertlab, else ~/.local/state/alertlab). Single values of a
+Environment: ALERTLAB_LAB, ALERTLAB_PROFILE, ALERTLAB_PROVIDER and ALERTLAB_DEPLOYER
+stand for the flags of these names; ALERTLAB_STATE_DIR is the directory of all labs
+(default: $XDG_STATE_HOME/alertlab, else ~/.local/state/alertlab). Single values of a
 profile: see "alertlab up --help".`,
 		Example: `  alertlab up                    # bring the lab up; it stays in the background
+  alertlab                       # on a terminal: the dashboard of the lab
   alertlab smoke                 # prove that it works
   eval "$(alertlab env)"         # addresses and credentials for your own client
   alertlab down                  # stop it, keep its data`,
@@ -126,10 +130,10 @@ profile: see "alertlab up --help".`,
 		title string
 		verbs []*cobra.Command
 	}{
-		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.logs(), a.support()}},
+		{"A lab:", []*cobra.Command{a.up(), a.down(), a.status(), a.list(), a.plan(), a.attach(), a.smoke(), a.env(), a.kubeconfig(), a.hosts(), a.trust(), a.logs(), a.support(), a.doctor(), a.tui(), a.open()}},
 		{"Changes on a living lab:", []*cobra.Command{a.user(), a.topic(), a.token(), a.overlay(), a.broker()}},
-		{"Alerts:", []*cobra.Command{a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
-		{"Environments:", []*cobra.Command{a.profile()}},
+		{"Alerts:", []*cobra.Command{a.alert(), a.simulator(), a.alertdb(), a.schema(), a.registry(), a.console()}},
+		{"Environments:", []*cobra.Command{a.profile(), a.bundle()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
 		for _, verb := range g.verbs {
@@ -139,6 +143,12 @@ profile: see "alertlab up --help".`,
 	}
 	root.AddCommand(a.version(), a.runner(), a.objectStore(), a.pod())
 	checkArgs(root)
+	root.RunE = func(c *cobra.Command, _ []string) error {
+		if !a.onTerminal() {
+			return c.Help()
+		}
+		return a.dashboard(c.Context())
+	}
 	return root
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/lab/catalog"
+	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/runner"
@@ -42,21 +43,16 @@ because the machine has no room for the lab.`,
 		if err != nil {
 			return err
 		}
-		wanted, err := catalog.Wanted(desc)
+		if err := a.survey(c.Context(), desc); err != nil && *output != "json" {
+			fmt.Fprintf(a.err, "%s\n\n", fault.Text(err))
+		}
+		p, err := a.planFor(c.Context(), dir, desc)
 		if err != nil {
 			return err
 		}
 		var crowded error
-		if wanted.Fit, crowded = catalog.CheckFit(c.Context(), desc); crowded != nil && wanted.Fit == nil {
+		if p.Fit, crowded = catalog.CheckFit(c.Context(), desc); crowded != nil && p.Fit == nil {
 			return crowded
-		}
-		seen, err := a.snapshot(c.Context(), dir, desc, wanted)
-		if err != nil {
-			return err
-		}
-		p, err := plan.Make(wanted, seen)
-		if err != nil {
-			return err
 		}
 		if *output == "json" {
 			err = a.printJSON(p)
@@ -73,6 +69,36 @@ because the machine has no room for the lab.`,
 		return crowded
 	}
 	return c
+}
+
+// planFor is what would bring the lab to a description.
+func (a *app) planFor(ctx context.Context, dir state.Dir, desc state.Description) (*plan.Plan, error) {
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return plan.Make(wanted, seen)
+}
+
+// planDown is what would take the lab down, or delete it.
+func (a *app) planDown(ctx context.Context, dir state.Dir, goal plan.Goal) (*plan.Plan, error) {
+	desc, err := dir.Describe()
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	if err != nil {
+		return nil, err
+	}
+	return plan.MakeDown(wanted, seen, goal)
 }
 
 // snapshot asks the runner what it sees, or looks at what a lab that does not run

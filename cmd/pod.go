@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -11,8 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/alerts/archive"
+	"github.com/alertlab/alertlab/alerts/front"
 	"github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/alerts/objectstore"
+	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/program"
 	"github.com/alertlab/alertlab/lab/fault"
 	embedded "github.com/alertlab/alertlab/provider/embedded/objectstore"
@@ -25,7 +28,7 @@ func (a *app) pod() *cobra.Command {
 		Use: "pod", Hidden: true,
 		Short: "Run one program of the lab in a pod (started by the charts)",
 	}
-	c.AddCommand(a.podRegistry(), a.podFront(), a.podStore(), a.podIngester(), a.podServer(), a.podPlayer())
+	c.AddCommand(a.podRegistry(), a.podFront(), a.podStore(), a.podIngester(), a.podServer(), a.podPlayer(), a.podCharts())
 	return c
 }
 
@@ -161,12 +164,24 @@ func (a *app) podServer() *cobra.Command {
 	c, f := a.podVerb("alert-database-server", "Serve archived alerts")
 	f.listens(c, ":3000")
 	f.s3(c)
+	scope := c.Flags().String("scope", "", "scope that a token must have; the tokens are ALERTDB_TOKENS, as JSON")
+	lab := c.Flags().String("lab", "", "lab, as clients without a token are told")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		objects, err := a.podObjects(f)
 		if err != nil {
 			return err
 		}
-		return program.Server{Common: f.common, Listen: f.listen, Objects: objects, Buckets: f.buckets}.Run(c.Context())
+		access := front.Access{Scope: *scope, Realm: "alertlab " + *lab}
+		if *scope != "" {
+			var tokens []component.Token
+			if err := json.Unmarshal([]byte(a.getenv("ALERTDB_TOKENS")), &tokens); err != nil {
+				return fault.New(fault.BadInput, "the program knows no tokens", "ALERTDB_TOKENS in its environment is no list of them", "alertlab pod --help")
+			}
+			for _, t := range tokens {
+				access.Tokens = append(access.Tokens, front.Token{Name: t.Name, Secret: t.Secret, Scopes: t.Scopes, Expires: t.Expires})
+			}
+		}
+		return program.Server{Common: f.common, Listen: f.listen, Objects: objects, Buckets: f.buckets, Access: access}.Run(c.Context())
 	}
 	return c
 }
@@ -183,6 +198,21 @@ func (a *app) podPlayer() *cobra.Command {
 			return err
 		}
 		return program.Player{Common: f.common, Login: login, Source: *source, Topic: *topic, Interval: *interval}.Run(c.Context())
+	}
+	return c
+}
+
+func (a *app) podCharts() *cobra.Command {
+	c, f := a.podVerb("chart-registry", "Serve this program's charts to Argo CD")
+	f.listens(c, ":8443")
+	folder := c.Flags().String("folder", "", "folder that keeps the charts")
+	certificate := c.Flags().String("certificate", "", "PEM file of the certificate to show")
+	key := c.Flags().String("key", "", "PEM file of its key")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *folder == "" || *certificate == "" || *key == "" {
+			return fault.New(fault.BadInput, "the registry cannot begin", "it needs --folder, --certificate and --key", "alertlab pod --help")
+		}
+		return program.Charts{Common: f.common, Listen: f.listen, Folder: *folder, Certificate: *certificate, Key: *key}.Run(c.Context())
 	}
 	return c
 }

@@ -104,7 +104,7 @@ The variables are:
 // showScaled prints what an embedded lab makes of a profile; as YAML it is a
 // profile again, which begins with what differs, as comments.
 func (a *app) showScaled(p *profiles.Profile, output string) error {
-	s, err := catalog.Scale(p)
+	s, err := catalog.ScaleFor(p, catalog.Embedded)
 	if err != nil {
 		return err
 	}

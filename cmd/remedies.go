@@ -16,6 +16,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/alerts/registry"
 	"github.com/alertlab/alertlab/alerts/simulator"
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/lab/authority"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/runner"
@@ -49,6 +50,7 @@ func remedy(err error) (next string, code fault.Code) {
 		source    *simulator.SourceError
 		private   *authority.FileError
 		advertise *loopback.AdvertiseError
+		pool      *metallb.PoolError
 	)
 	switch {
 	case errors.As(err, &imported):
@@ -77,6 +79,8 @@ func remedy(err error) (next string, code fault.Code) {
 		return "alertlab logs kafka   # alertlab down --purge deletes the lab with its data", fault.StepFailed
 	case errors.As(err, &advertise):
 		return "alertlab up --advertise ADDRESS   # or ADDRESS:PORT, the first of the ports; " + onLoopback + " takes it back", fault.BadInput
+	case errors.As(err, &pool):
+		return "alertlab up --address-pool FIRST-LAST   # another range; " + ownPool + " chooses one; --set kafka.listener.type=nodeport needs none", fault.BadInput
 	case errors.As(err, &private):
 		return "put the file back, or have a new authority made, which clients must then trust: rm " + private.File + " && alertlab up", fault.StepFailed
 	case errors.As(err, &mismatch):

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,15 +25,16 @@ import (
 func (a *app) schema() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "schema",
-		Short: "List, show, synchronise and draft alert schemas",
+		Short: "List, show, compare, synchronise and draft alert schemas",
 		Long: `schema looks at what a schema registry holds, registers the published alert schema
 versions in one, and takes a version that is not released into a lab.`,
 		Example: `  alertlab schema list
   alertlab schema show 11.0
+  alertlab schema diff 10.0 11.0
   alertlab schema sync https://registry.example.org
   alertlab schema add python/lsst/alert/packet/schema/12/0`,
 	}
-	c.AddCommand(a.schemaList(), a.schemaShow(), a.schemaSync(), a.schemaAdd(), a.schemaRemove())
+	c.AddCommand(a.schemaList(), a.schemaSubjects(), a.schemaShow(), a.schemaDiff(), a.schemaSync(), a.schemaAdd(), a.schemaRemove())
 	return c
 }
 
@@ -208,25 +208,17 @@ every record's fields, one a line.
 	from.add(c)
 	output := outputFlag(c, "json", "fields", "text")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		id, err := strconv.Atoi(args[0])
-		if strings.Contains(args[0], ".") {
-			var v packet.Version
-			v, err = packet.ParseVersion(args[0])
-			id = v.ID()
-		}
-		if err != nil || id < 0 {
-			return fault.New(fault.BadInput, fmt.Sprintf("%q names no schema", args[0]), `a version is written as "11.0", an id is a number`, "alertlab schema list")
+		id, err := schemaID(args[0])
+		if err != nil {
+			return err
 		}
 		client, address, err := a.registryClient(c.Context(), from, false)
 		if err != nil {
 			return err
 		}
-		text, err := client.SchemaByID(c.Context(), id)
-		if errors.Is(err, registry.ErrNotFound) {
-			return fault.Wrap(fault.StepFailed, fmt.Sprintf("the registry at %s has no schema %d", address, id), err, "alertlab schema list")
-		}
+		text, err := a.schemaText(c.Context(), client, address, id)
 		if err != nil {
-			return unanswered(address, err)
+			return err
 		}
 		switch *output {
 		case "text":

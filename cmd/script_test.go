@@ -110,6 +110,9 @@ func TestScripts(t *testing.T) {
 			"equal":       equal,
 			"connect":     connect,
 			"connected":   connected,
+			"mirror":      mirror,
+			"digestat":    digestAt,
+			"flip":        flip,
 		},
 	})
 }

@@ -106,7 +106,7 @@ func (a *app) addKafkaFlags(c *cobra.Command) *kafkaFlags {
 	k := &kafkaFlags{}
 	f := c.Flags()
 	f.StringVar(&k.bootstrap, "bootstrap", "", "brokers to begin with, HOST:PORT,... (default: environment KAFKA_BOOTSTRAP_SERVERS)")
-	f.StringVar(&k.protocol, "security-protocol", "", "PLAINTEXT, SASL_PLAINTEXT, SSL or SASL_SSL (default: environment\nKAFKA_SECURITY_PROTOCOL, else SASL with a user and SSL with a CA)")
+	f.StringVar(&k.protocol, "security-protocol", "", "PLAINTEXT, SASL_PLAINTEXT, SSL or SASL_SSL (environment: KAFKA_SECURITY_PROTOCOL)")
 	f.StringVar(&k.user, "user", "", "user for SASL SCRAM-SHA-512 (default: environment KAFKA_USERNAME)")
 	f.StringVar(&k.passwordFile, "password-file", "", "file with the user's password (default: environment KAFKA_PASSWORD)")
 	f.StringVar(&k.ca, "ca", "", "PEM file of the brokers' CA (default: environment SSL_CA_FILE, else the system's)")
@@ -152,6 +152,14 @@ func (k *kafkaFlags) login(a *app, m *mistakes) kafka.Login {
 	return login
 }
 
+// patience bounds a look at what a service needs, before its work begins.
+func (a *app) patience() time.Duration {
+	if a.hooks.Patience > 0 {
+		return a.hooks.Patience
+	}
+	return loginLimit
+}
+
 // checkLogin asks the brokers once whether they take the login. That they do not
 // answer is no error: whoever works for weeks waits for them.
 func (a *app) checkLogin(ctx context.Context, login kafka.Login, log *slog.Logger) error {
@@ -160,9 +168,9 @@ func (a *app) checkLogin(ctx context.Context, login kafka.Login, log *slog.Logge
 		return err
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, loginLimit)
+	limited, cancel := context.WithTimeout(ctx, a.patience())
 	defer cancel()
-	switch err := client.Ping(ctx); {
+	switch err := client.Ping(limited); {
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return fault.Wrap(fault.StepFailed, fmt.Sprintf("the brokers do not take the login of %q", login.User), err, "correct the user and the password")
 	case err != nil && ctx.Err() == nil:

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/render/style"
 	"github.com/alertlab/alertlab/smoke"
 )
@@ -18,6 +20,7 @@ func (a *app) smoke() *cobra.Command {
 		o         smoke.Options
 		junit     string
 		list      bool
+		history   bool
 		repeat    int
 		keepGoing bool
 	)
@@ -37,6 +40,7 @@ one fails; with --keep-going it makes all runs.`,
 		Example: `  alertlab smoke
   alertlab smoke --only brokers-answer,registry-read-only
   alertlab smoke --disruptive --repeat 10
+  alertlab smoke --history
   alertlab smoke --junit report.xml -o json > report.json`,
 		Args: cobra.NoArgs,
 	}
@@ -50,6 +54,7 @@ one fails; with --keep-going it makes all runs.`,
 	f.Uint64Var(&o.Seed, "seed", 0, "repeat the random choices of an earlier run (default: new ones)")
 	f.StringVar(&junit, "junit", "", "also write the report to this file as JUnit XML")
 	f.BoolVar(&list, "list", false, "list the checks and run none")
+	f.BoolVar(&history, "history", false, "list the last runs that the lab remembers and run none")
 	names := cobra.CompletionFunc(func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var out []string
 		for _, check := range smoke.All() {
@@ -67,6 +72,16 @@ one fails; with --keep-going it makes all runs.`,
 			return smoke.ListJSON(a.out, smoke.All())
 		case list:
 			return smoke.List(a.out, smoke.All(), look)
+		case history:
+			dir, err := a.needLab()
+			if err != nil {
+				return err
+			}
+			runs, err := smokeHistory(c.Context(), dir)
+			if err != nil {
+				return err
+			}
+			return a.printSmokeHistory(runs, *output)
 		case o.Timeout <= 0:
 			return fault.New(fault.BadInput, fmt.Sprintf("a check cannot run for %s", o.Timeout), "--timeout is the time for one check", "alertlab smoke --timeout 30s")
 		case repeat < 1:
@@ -80,7 +95,7 @@ one fails; with --keep-going it makes all runs.`,
 		if err := smoke.Known(o.Only, o.Skip); err != nil {
 			return err
 		}
-		_, client, err := a.needRunning(c.Context())
+		dir, client, err := a.needRunning(c.Context())
 		if err != nil {
 			return err
 		}
@@ -91,10 +106,7 @@ one fails; with --keep-going it makes all runs.`,
 			}
 			defer report.Close()
 		}
-		if o.Endpoints, o.Credentials, err = a.card(); err != nil {
-			return err
-		}
-		if o.Endpoints.Handles.Brokers, err = client.BrokerControl(c.Context()); err != nil {
+		if err := a.smokeOptions(c.Context(), client, &o); err != nil {
 			return err
 		}
 		o.Waiting = func(check, what string) { fmt.Fprintf(a.err, "  %s: %s\n", check, what) }
@@ -102,6 +114,9 @@ one fails; with --keep-going it makes all runs.`,
 		run := 0
 		series, err := smoke.Repeat(c.Context(), o, repeat, keepGoing, func(r smoke.Report) {
 			run++
+			if c.Context().Err() == nil { // half a run is not remembered
+				shown = errors.Join(shown, keepSmoke(dir, r))
+			}
 			if *output == "json" {
 				return
 			}
@@ -116,6 +131,15 @@ one fails; with --keep-going it makes all runs.`,
 		return a.smokeReport(series, report, *output)
 	}
 	return c
+}
+
+// smokeOptions are the card, the secrets and the control of the running lab.
+func (a *app) smokeOptions(ctx context.Context, client *runner.Client, o *smoke.Options) (err error) {
+	if o.Endpoints, o.Credentials, err = a.card(); err != nil {
+		return err
+	}
+	o.Endpoints.Handles.Brokers, err = client.BrokerControl(ctx)
+	return err
 }
 
 // smokeReport writes what is left to write when all runs are over, and says whether a

@@ -78,7 +78,10 @@ func (a *app) printStatus(st runner.Status, width int) error {
 			facts = append(facts, f.Name+": "+f.Value)
 		}
 		seen := p.Seen
-		if len(facts) > 0 {
+		switch {
+		case p.Amiss != "": // it comes first
+			seen = strings.Join(append([]string{seen}, facts...), "; ")
+		case len(facts) > 0:
 			seen = strings.Join(facts, "; ")
 		}
 		table.Row(p.Key, p.State, seen)

@@ -43,31 +43,49 @@ retention.ms in milliseconds, retention.bytes in bytes of each partition.`,
 	settings := c.Flags().StringArray("config", nil, "KEY=VALUE of Kafka; again for each")
 	how := editFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		t.Name, t.Config = args[0], nil
-		for _, setting := range *settings {
-			key, value, ok := strings.Cut(setting, "=")
-			if !ok || key == "" {
-				return fault.New(fault.BadInput, fmt.Sprintf("--config %q cannot be read", setting), "it must be written as KEY=VALUE", "alertlab topic add "+args[0]+" --config retention.ms=60000")
-			}
-			if t.Config == nil {
-				t.Config = map[string]string{}
-			}
-			t.Config[key] = value
+		t.Name = args[0]
+		var err error
+		if t.Config, err = topicConfig(t.Name, *settings); err != nil {
+			return err
 		}
-		err := a.edit(c, how, func(e *edit) error {
-			if have, ok := e.Profile.Kafka.Topic(t.Name); ok {
-				if have.Partitions == t.Partitions && have.Replicas == t.Replicas && maps.Equal(have.Config, t.Config) {
-					return nil
-				}
-				return fault.New(fault.BadInput, "there is a topic "+t.Name+" already", fmt.Sprintf("it has %s, %s%s", counted(int(have.Partitions), "partition", "partitions"), counted(int(have.Replicas), "copy", "copies"), settingsText(have.Config)),
-					"alertlab topic list")
-			}
-			e.Overlay.Topics = append(e.Overlay.Topics, t)
-			return nil
-		})
-		return a.said(err, "topic %s is there, with %s; alertlab user grant NAME --topic %s lets a user read it", t.Name, counted(int(t.Partitions), "partition", "partitions"), t.Name)
+		return a.said(a.edit(c, how, addTopic(t)), "%s", topicAdded(t))
 	}
 	return c
+}
+
+// topicConfig reads settings that are written as KEY=VALUE.
+func topicConfig(topic string, settings []string) (map[string]string, error) {
+	var config map[string]string
+	for _, setting := range settings {
+		key, value, ok := strings.Cut(setting, "=")
+		if !ok || key == "" {
+			return nil, fault.New(fault.BadInput, fmt.Sprintf("--config %q cannot be read", setting), "it must be written as KEY=VALUE", "alertlab topic add "+topic+" --config retention.ms=60000")
+		}
+		if config == nil {
+			config = map[string]string{}
+		}
+		config[key] = value
+	}
+	return config, nil
+}
+
+// addTopic is the edit that adds a topic.
+func addTopic(t profiles.Topic) func(*edit) error {
+	return func(e *edit) error {
+		if have, ok := e.Profile.Kafka.Topic(t.Name); ok {
+			if have.Partitions == t.Partitions && have.Replicas == t.Replicas && maps.Equal(have.Config, t.Config) {
+				return nil
+			}
+			return fault.New(fault.BadInput, "there is a topic "+t.Name+" already", fmt.Sprintf("it has %s, %s%s", counted(int(have.Partitions), "partition", "partitions"), counted(int(have.Replicas), "copy", "copies"), settingsText(have.Config)),
+				"alertlab topic list")
+		}
+		e.Overlay.Topics = append(e.Overlay.Topics, t)
+		return nil
+	}
+}
+
+func topicAdded(t profiles.Topic) string {
+	return fmt.Sprintf("topic %s is there, with %s; alertlab user grant NAME --topic %s lets a user read it", t.Name, counted(int(t.Partitions), "partition", "partitions"), t.Name)
 }
 
 func (a *app) topicRemove() *cobra.Command {

@@ -40,6 +40,10 @@ port, each broker at one of those that follow, and the registry's read-only fron
 alert database and the object store at theirs; with ADDRESS:PORT all of them from that
 port on. It holds until another one is given, or "loopback".
 
+With --provider existing the lab goes on a cluster that is there: up prints what it
+found and what it would add, makes only what is missing, and refuses a namespace that
+it does not own. down scales to zero there and keeps volumes and addresses.
+
 What the environment may change of the profile:
 ` + variables(),
 		Example: `  alertlab up
@@ -47,6 +51,7 @@ What the environment may change of the profile:
   ALERTLAB_SIMULATOR_ALERTS=10000 alertlab up    # full visits
   alertlab up -o json 2>/dev/null | jq .kafka.bootstrap
   alertlab up --advertise 172.17.0.1             # for containers on this machine
+  alertlab up --provider existing --context my-cluster --registry registry.example/alertlab
   alertlab up --foreground                       # until Ctrl-C, e.g. in a container`,
 		Args: cobra.NoArgs,
 	}
@@ -54,6 +59,7 @@ What the environment may change of the profile:
 	c.Flags().BoolVar(&foreground, "foreground", false, "run the lab in this process, until Ctrl-C")
 	allowDestroy := destroyFlag(c)
 	progress := progressFlag(c)
+	tuiFlag(c, progress)
 	output := outputFlag(c, "card", "json")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		dir, err := a.dir()
@@ -64,24 +70,23 @@ What the environment may change of the profile:
 		if err != nil {
 			return err
 		}
+		if !dir.Exists() {
+			if err := a.survey(c.Context(), wish.Description); err != nil {
+				return err
+			}
+		}
 		wish.AllowDestroy = *allowDestroy
 		wish.Again = ch.again(c, "plan") + "   # shows it; the same command with --allow-destroy does it"
 		if _, err := a.renderer(*progress); err != nil {
 			return err
 		}
-		if err := dir.Create(); err != nil {
-			return fault.Wrap(fault.BadInput, "there is no place for the lab's state", err, "export ALERTLAB_STATE_DIR=DIRECTORY   # one that you may write to")
+		if err := createDir(dir); err != nil {
+			return err
 		}
 		if foreground {
 			return a.inForeground(c.Context(), dir, wish, *progress, *output)
 		}
-		err = a.follow(c.Context(), *progress, func(ctx context.Context, sink event.Sink) error {
-			client, err := a.ensureRunner(ctx, dir)
-			if err != nil {
-				return err
-			}
-			return client.Change(ctx, wish, sink)
-		})
+		err = a.follow(c.Context(), *progress, func(ctx context.Context, sink event.Sink) error { return a.bringUp(ctx, dir, wish, sink) })
 		if errors.Is(err, errDetached) {
 			return nil
 		}
@@ -91,6 +96,21 @@ What the environment may change of the profile:
 		return a.printCard(dir, *output)
 	}
 	return c
+}
+
+// createDir makes the lab's directory.
+func createDir(dir state.Dir) error {
+	return fault.Wrap(fault.BadInput, "there is no place for the lab's state", dir.Create(), "export ALERTLAB_STATE_DIR=DIRECTORY   # one that you may write to")
+}
+
+// bringUp has the lab's runner, which it starts where there is none, bring the lab to
+// what is wished for.
+func (a *app) bringUp(ctx context.Context, dir state.Dir, wish runner.Change, sink event.Sink) error {
+	client, err := a.ensureRunner(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return client.Change(ctx, wish, sink)
 }
 
 // wish is what up asks for. What is wrong with it is found here, before anything
@@ -114,11 +134,14 @@ func (a *app) wish(ctx context.Context, dir state.Dir, ch choice) (runner.Change
 	if err := catalog.Check(wish.Description, executable); err != nil {
 		return wish, err
 	}
+	if err := catalog.CheckPool(dir.Root(), wish.Description); err != nil {
+		return wish, err
+	}
 	if _, err := catalog.CheckFit(ctx, wish.Description); err != nil {
 		return wish, err
 	}
 	if at := wish.Description.Advertise; at != "" {
-		if err := loopback.CheckAdvertised(ctx, at); err != nil {
+		if err := loopback.CheckAdvertised(ctx, at, wish.Description.Published); err != nil {
 			return wish, err
 		}
 	}

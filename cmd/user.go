@@ -123,24 +123,32 @@ at the real sites. "alertlab user export" prints how to log in.`,
 	topics := a.topicFlag(c, "topic that the user may read, '*' for all; again for each")
 	how := editFlags(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
-		err := a.edit(c, how, func(e *edit) error {
-			if have, err := reader(e.Profile, args[0]); err == nil {
-				if sameTopics(have.Topics, *topics) {
-					return nil
-				}
-				return fault.New(fault.BadInput, "there is a user "+args[0]+" already", "it reads "+strings.Join(have.Topics, ", "),
-					"alertlab user grant "+args[0]+" --topic TOPIC   # or revoke, or remove")
-			}
-			e.Overlay.SetReader(profiles.Reader{Name: args[0], Topics: *topics})
-			creds, err := e.Dir.Credentials()
-			if err == nil && creds.Kafka[args[0]] != "" { // there was a user of this name before
-				e.newPassword(args[0], state.NewPassword())
-			}
-			return err
-		})
-		return a.said(err, "user %s reads %s; alertlab user export %s prints how to log in", args[0], strings.Join(*topics, ", "), args[0])
+		return a.said(a.edit(c, how, addUser(args[0], *topics)), "%s", userAdded(args[0], *topics))
 	}
 	return c
+}
+
+// addUser is the edit that adds a user.
+func addUser(name string, topics []string) func(*edit) error {
+	return func(e *edit) error {
+		if have, err := reader(e.Profile, name); err == nil {
+			if sameTopics(have.Topics, topics) {
+				return nil
+			}
+			return fault.New(fault.BadInput, "there is a user "+name+" already", "it reads "+strings.Join(have.Topics, ", "),
+				"alertlab user grant "+name+" --topic TOPIC   # or revoke, or remove")
+		}
+		e.Overlay.SetReader(profiles.Reader{Name: name, Topics: topics})
+		creds, err := e.Dir.Credentials()
+		if err == nil && creds.Kafka[name] != "" { // there was a user of this name before
+			e.newPassword(name, state.NewPassword())
+		}
+		return err
+	}
+}
+
+func userAdded(name string, topics []string) string {
+	return fmt.Sprintf("user %s reads %s; alertlab user export %s prints how to log in", name, strings.Join(topics, ", "), name)
 }
 
 // said prints what an edit has come to on standard error, unless it failed.
@@ -274,16 +282,24 @@ on; connections that are open stay. "alertlab user export" prints the new one.`,
 				return fault.Wrap(fault.BadInput, "the password cannot be used", err, "alertlab user passwd "+args[0]+"   # makes one")
 			}
 		}
-		err := a.edit(c, how, func(e *edit) error {
-			if _, err := reader(e.Profile, args[0]); err != nil {
-				return err
-			}
-			e.newPassword(args[0], password)
-			return nil
-		})
-		return a.said(err, "user %s has a new password; alertlab user export %s prints it", args[0], args[0])
+		return a.said(a.edit(c, how, setPassword(args[0], password)), "%s", passwordSet(args[0]))
 	}
 	return c
+}
+
+// setPassword is the edit that gives a user another password.
+func setPassword(name, password string) func(*edit) error {
+	return func(e *edit) error {
+		if _, err := reader(e.Profile, name); err != nil {
+			return err
+		}
+		e.newPassword(name, password)
+		return nil
+	}
+}
+
+func passwordSet(name string) string {
+	return fmt.Sprintf("user %s has a new password; alertlab user export %s prints it", name, name)
 }
 
 // Bounds of a password: the least is what nobody guesses by trying, the most what
@@ -347,23 +363,9 @@ prints no password: "alertlab user export" does.`,
 	}
 	output := outputFlag(c, "table", "json")
 	c.RunE = func(*cobra.Command, []string) error {
-		source, applied, err := a.wantedProfile()
+		lines, err := a.userLines()
 		if err != nil {
 			return err
-		}
-		lines := []userLine{{Name: applied.Kafka.Superuser, Role: endpoints.Superuser, From: "profile"}}
-		for _, name := range profiles.ServiceUsers() {
-			lines = append(lines, userLine{Name: name, Role: endpoints.Service, From: "profile"})
-		}
-		for _, r := range applied.Kafka.Readers {
-			line := userLine{Name: r.Name, Role: endpoints.Reader, Topics: r.Topics, From: "added"}
-			if was, err := reader(source, r.Name); err == nil {
-				line.From = "profile"
-				if !sameTopics(was.Topics, r.Topics) {
-					line.From = "changed"
-				}
-			}
-			lines = append(lines, line)
 		}
 		if *output == "json" {
 			return a.printJSON(lines)
@@ -375,4 +377,27 @@ prints no password: "alertlab user export" does.`,
 		return table.Flush()
 	}
 	return c
+}
+
+// userLines are the users that are wanted.
+func (a *app) userLines() ([]userLine, error) {
+	source, applied, err := a.wantedProfile()
+	if err != nil {
+		return nil, err
+	}
+	lines := []userLine{{Name: applied.Kafka.Superuser, Role: endpoints.Superuser, From: "profile"}}
+	for _, name := range profiles.ServiceUsers() {
+		lines = append(lines, userLine{Name: name, Role: endpoints.Service, From: "profile"})
+	}
+	for _, r := range applied.Kafka.Readers {
+		line := userLine{Name: r.Name, Role: endpoints.Reader, Topics: r.Topics, From: "added"}
+		if was, err := reader(source, r.Name); err == nil {
+			line.From = "profile"
+			if !sameTopics(was.Topics, r.Topics) {
+				line.From = "changed"
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines, nil
 }

@@ -23,6 +23,7 @@ var goWords = []struct {
 	{regexp.MustCompile(`^accepts (\d+) arg\(s\), received (\d+)$`), "arguments wanted: $1, given: $2"},
 	{regexp.MustCompile(`^requires at least (\d+) arg\(s\), only received (\d+)$`), "arguments wanted: $1 or more, given: $2"},
 	{regexp.MustCompile(`^accepts at most (\d+) arg\(s\), received (\d+)$`), "arguments wanted: $1 at most, given: $2"},
+	{regexp.MustCompile(`^accepts between (\d+) and (\d+) arg\(s\), received (\d+)$`), "arguments wanted: $1 to $2, given: $3"},
 	{regexp.MustCompile(`time: (?:invalid duration|unknown unit .* in duration) ".*"$`), "a time is a number with a unit, e.g. 37s or 1m30s"},
 }
 

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/charts"
+	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
@@ -23,11 +26,19 @@ const (
 	Secret    = "alert-stream-broker-secrets"
 )
 
-// Keys of the object store in Secret.
+// Keys of the object store in Secret, and that of the alert database's tokens: a list
+// of profiles.Token with their secrets, as JSON.
 const (
 	StoreAccessKey = "object-store-access-key"
 	StoreSecretKey = "object-store-secret-key"
+	TokensKey      = "alert-database-tokens"
 )
+
+// Token is a token with its secret, as it stands in Secret.
+type Token struct {
+	profiles.Token
+	Secret string `json:"secret"`
+}
 
 // NodesUser is who Kafka's nodes are to each other.
 const NodesUser = "kafka-nodes"
@@ -37,12 +48,52 @@ type Lab struct {
 	Name string
 	// Image is the reference of the image that holds this program.
 	Image string
-	// Certificates says that services log in to Kafka by certificate.
-	Certificates bool
-	// Bundle is the file with charts and images of others; "": they are fetched.
-	Bundle string
+	// Charts are charts of others that are at hand in another version than the pinned
+	// one: in the lab's bundle.
+	Charts []charts.Upstream
+	// Passwords counts how often a Kafka user was given a new password.
+	Passwords map[string]int
+	// Tokens open the alert database, where its profile asks for a scope.
+	Tokens []profiles.Token
+	// StorageClass is the class of volumes for which the profile names none; empty: the
+	// cluster's default.
+	StorageClass string
+	// Operators says that Kafka is an operator's, which makes services the certificates
+	// by which they log in; else they log in with passwords.
+	Operators bool
 	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
 	Kubernetes string
+}
+
+// As are the values of a program that logs in at Kafka as a user: by the certificate that
+// the operator made for it, or with its password. With a new password its pods are made
+// anew, which take it from the Secret when they start.
+func (l Lab) As(p *profiles.Profile, user string) map[string]any {
+	values := map[string]any{"bootstrap": "${kafka.bootstrap.internal}", "user": user}
+	if l.Operators {
+		values["tls"], values["cluster"] = true, p.Kafka.Cluster
+	} else if n := l.Passwords[user]; n > 0 {
+		values["passwords"] = n
+	}
+	return values
+}
+
+// Domain is the domain that the lab's own host names are in; nobody else's are
+// (RFC 6761: test).
+func (l Lab) Domain() string { return endpoints.Domain(l.Name) }
+
+// Upstream gives the chart of others of a name as the lab installs it.
+func (l Lab) Upstream(name string) charts.Upstream {
+	for _, u := range l.Charts {
+		if u.Name == name {
+			return u
+		}
+	}
+	u, ok := charts.Pinned(name)
+	if !ok {
+		panic("charts/upstream.yaml has no " + name) // only a mistake in a component can name it
+	}
+	return u
 }
 
 // ClusterID gives the id of the lab's Kafka cluster: 16 bytes in URL-safe base64, as
@@ -55,33 +106,35 @@ func (l Lab) ClusterID() string {
 
 // Release is one component as it should be: the input of its step.
 type Release struct {
-	Name      string         `json:"release"`
-	Namespace string         `json:"namespace"`
-	Chart     string         `json:"chart"`
-	Version   string         `json:"version"` // of the chart, with its digest
-	Values    map[string]any `json:"values"`
-	// Outside says where a chart comes from that is not ours; nil for ours.
-	Outside *Outside `json:"outside,omitempty"`
-	// Conditions are those that its objects must have, for GateConditions.
-	Conditions []Condition `json:"conditions,omitempty"`
-	// Pods chooses, by a label selector, the pods that operators make for it: what ails
-	// them is why a condition does not come.
+	Name      string `json:"release"`
+	Namespace string `json:"namespace"`
+	Chart     string `json:"chart"`
+	Version   string `json:"version"` // of the chart; of one of ours with its digest
+	// Repository is the URL where a chart of others comes from; empty: it is ours.
+	Repository string         `json:"repository,omitempty"`
+	Values     map[string]any `json:"values"`
+	// Definitions says what becomes of a chart's definitions of custom resources, those in
+	// its folder crds.
+	Definitions Definitions `json:"definitions,omitempty"`
+	// Workloads are the pods that a chart of others makes, for who counts them without
+	// having it.
+	Workloads []Workload `json:"workloads,omitempty"`
+	// Pods chooses, by a label selector, the pods that operators make of its objects, where
+	// they have labels of their own: what ails them is why a condition does not come.
 	Pods string `json:"pods,omitempty"`
 	// Outputs are what other parts may use of it, by name; they may hold references.
 	Outputs map[string]string `json:"outputs,omitempty"`
 }
 
-// Outside is a chart that others publish.
-type Outside struct {
-	Repository string `json:"repository"`       // URL, https or oci
-	Bundle     string `json:"bundle,omitempty"` // file that has the chart; "": it is fetched
-	// Definitions says that of the chart only its definitions of custom resources are
-	// installed, as a release of their own. Else they are left out: Helm never upgrades
-	// or labels what lies in a chart's folder crds.
-	Definitions bool `json:"definitions,omitempty"`
-	// Workloads are the pods that it makes, for who counts before there is a chart to read.
-	Workloads []Workload `json:"workloads,omitempty"`
-}
+// Definitions is what becomes of a chart's definitions of custom resources.
+type Definitions string
+
+// What becomes of them. As Helm has it (the zero value) they are made with the first
+// revision, and neither upgraded nor labelled afterwards.
+const (
+	DefinitionsOnly      Definitions = "only"      // the release is of them alone, as of any other object
+	DefinitionsElsewhere Definitions = "elsewhere" // another release is of them
+)
 
 // Workload is equal pods of a chart that is not ours.
 type Workload struct {
@@ -91,17 +144,7 @@ type Workload struct {
 	Memory   string `json:"memory"` // requests
 }
 
-// Condition is one that an object must have in its status, seen of its newest
-// generation.
-type Condition struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Namespace  string `json:"namespace,omitempty"`
-	Name       string `json:"name"`
-	Type       string `json:"type"` // e.g. Ready; its status must be True
-}
-
-// GateConditions opens when every object of Release.Conditions has its condition.
+// GateConditions opens when every object that is watched for it has its condition.
 const GateConditions = "conditions"
 
 // Meets is that gate; what completes a sentence, as "Kafka and its nodes are Ready".
@@ -112,6 +155,9 @@ func Meets(what string, deadline time.Duration) plan.Gate {
 // Selector finds the objects of a release by the label that every chart sets.
 func (r Release) Selector() string { return "app.kubernetes.io/instance=" + r.Name }
 
+// PodSelector finds its pods.
+func (r Release) PodSelector() string { return cmp.Or(r.Pods, r.Selector()) }
+
 // GateRollout opens when every workload of a release runs as its chart now says.
 const GateRollout = "rollout"
 
@@ -121,10 +167,16 @@ func Rollout(deadline time.Duration) plan.Gate {
 	return plan.Gate{Name: GateRollout, What: "all of its pods are ready", Deadline: deadline}
 }
 
+// From makes it the release of a chart of others.
+func (r Release) From(u charts.Upstream) Release {
+	r.Chart, r.Version, r.Repository = u.Name, u.Version, u.Repository
+	return r
+}
+
 // Want completes the description of a release's part. Chart names a chart of ours, or
-// of others with its version.
+// From was told of another's.
 func (r Release) Want(title string, gates ...plan.Gate) plan.Want {
-	if r.Outside == nil {
+	if r.Repository == "" {
 		c, err := charts.Load(r.Chart)
 		if err != nil {
 			panic(err) // only a mistake in a component can name a chart that there is not
@@ -146,6 +198,10 @@ func Read(input json.RawMessage) (Release, error) {
 // Probe looks at a gate of a release from outside, once. An error is a cause for
 // which waiting on would be in vain.
 type Probe func(ctx context.Context, r Release) (open bool, seen string, err error)
+
+// Objects are what a gate watches in the cluster: it opens when each of them is as it
+// should be. They are known before the release is applied.
+type Objects func(r Release) []kube.Expected
 
 // GateAnswers opens when an address of the component answers from outside.
 const GateAnswers = "answers"
@@ -179,15 +235,6 @@ func (l Lab) Values(more map[string]any) map[string]any {
 	values := map[string]any{"lab": l.Name, "image": l.image(), "secret": Secret}
 	maps.Copy(values, more)
 	return values
-}
-
-// Kafka is how a program of ours reaches Kafka as one user.
-func (l Lab) Kafka(p *profiles.Profile, user string) map[string]any {
-	out := map[string]any{"bootstrap": "${kafka.bootstrap.internal}", "user": user}
-	if l.Certificates {
-		out["tls"], out["cluster"] = true, p.Kafka.Cluster
-	}
-	return out
 }
 
 // NodePort is the service values of a port of the nodes.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,8 @@ type Endpoints struct {
 	Simulator   Simulator   `json:"simulator"`
 	AlertDB     AlertDB     `json:"alertDatabase"`
 	ObjectStore ObjectStore `json:"objectStore"`
+	// ArgoCD is where a lab that Argo CD deploys is seen and synced; zero elsewhere.
+	ArgoCD ArgoCD `json:"argocd,omitzero"`
 	// Hosts are the host names of the profile, for whoever can have them
 	// resolved: the lab itself announces addresses.
 	Hosts []Host `json:"hosts,omitempty"`
@@ -43,6 +46,27 @@ func (h Host) Line() string {
 		return fmt.Sprintf("# %s stands for %s, which a name server can say (CNAME) and no hosts file\n", h.Name, h.Address)
 	}
 	return fmt.Sprintf("%s\t%s\n", h.Address, h.Name)
+}
+
+// Domain is what a lab's own host names are below; test is nobody's (RFC 6761).
+func Domain(lab string) string { return lab + ".alertlab.test" }
+
+// OwnHosts are the lab's own names for what has an address: bootstrap, each broker,
+// the registry's front and the alert database.
+func (e Endpoints) OwnHosts() []Host {
+	var out []Host
+	add := func(name, address string) {
+		if host, _, err := net.SplitHostPort(address); err == nil {
+			out = append(out, Host{Name: name + "." + Domain(e.Lab), Address: host})
+		}
+	}
+	add("bootstrap", e.Kafka.Bootstrap)
+	for _, b := range e.Kafka.Brokers {
+		add(fmt.Sprintf("broker-%d", b.ID), b.Address)
+	}
+	add("registry", strings.TrimPrefix(e.Registry.URL, "http://"))
+	add("alertdb", strings.TrimPrefix(e.AlertDB.URL, "http://"))
+	return out
 }
 
 // Kafka is the external listener of the cluster.
@@ -142,12 +166,24 @@ type ObjectStore struct {
 	SchemaBucket string `json:"schemaBucket"` // may be the same bucket
 }
 
+// ArgoCD is the Argo CD of a lab.
+type ArgoCD struct {
+	URL    string `json:"url"`
+	User   string `json:"user"`   // who may do everything; its password is in Credentials.Accounts
+	CAFile string `json:"caFile"` // PEM file of the authority that signed its certificate
+	// Application is the parent of all others.
+	Application string `json:"application"`
+}
+
 // Credentials are the secrets of a lab. They live in one file with mode 0600
 // and are never part of a plan, an event or a log.
 type Credentials struct {
 	Kafka       map[string]string `json:"kafka"` // user -> password
 	ObjectStore Keys              `json:"objectStore"`
 	Tokens      map[string]string `json:"tokens,omitempty"` // name -> secret
+	// Accounts are the administrators of programs of others, e.g. argocd: name of the
+	// program -> password.
+	Accounts map[string]string `json:"accounts,omitempty"`
 }
 
 // Keys is an S3 key pair.

@@ -213,6 +213,7 @@ func (o *Overlay) SetReader(r Reader) {
 // then its removal is written down.
 func (o *Overlay) RemoveReader(name string, ofProfile bool) {
 	o.Readers = slices.DeleteFunc(o.Readers, func(r Reader) bool { return r.Name == name })
+	delete(o.Passwords, name) // one that comes again begins anew
 	if ofProfile && !slices.Contains(o.RemovedReaders, name) {
 		o.RemovedReaders = append(o.RemovedReaders, name)
 	}

@@ -220,3 +220,20 @@ func TestOverlayOnAnotherProfile(t *testing.T) {
 		}
 	}
 }
+
+// A user who is removed leaves no password behind in the list of changes: nobody has it.
+func TestRemovedReaderHasNoPassword(t *testing.T) {
+	t.Parallel()
+	var o profiles.Overlay
+	o.SetReader(profiles.Reader{Name: "bob", Topics: []string{"*"}})
+	o.NewPassword("bob")
+	o.NewPassword("lasair")
+	o.RemoveReader("bob", false)
+	if got := o.Entries(); len(got) != 1 || got[0].ID != "password/lasair" {
+		t.Errorf("after bob was removed: %v", got)
+	}
+	o.RemoveReader("lasair", true)
+	if got := o.Entries(); len(got) != 1 || got[0].ID != "removed-reader/lasair" {
+		t.Errorf("after lasair of the profile was removed: %v", got)
+	}
+}

@@ -35,6 +35,10 @@ func Variables() []Variable {
 			p.Kafka.Controllers.Count = int(n)
 			return atLeastOne(n, err)
 		}},
+		{"ALERTLAB_KAFKA_LISTENER", "kafka.listener.type", "on Kubernetes: loadbalancer, an address for each broker, or nodeport, a port of the node for each", func(p *Profile, text string) error {
+			p.Kafka.Listener.Type = text
+			return nil
+		}},
 		{"ALERTLAB_KAFKA_PORT", "kafka.listener.port", "port of the external listener", func(p *Profile, text string) error {
 			n, err := strictyaml.ParseInt(text, 32)
 			p.Kafka.Listener.Port = int(n)

@@ -170,6 +170,9 @@ type Listener struct {
 	NodePort int `yaml:"nodePort,omitempty" json:"nodePort,omitempty" from:"nodeport.firstListenerPort"`
 	// MetalLB's pool that addresses are taken from.
 	AddressPool string `yaml:"addressPool,omitempty" json:"addressPool,omitempty" from:"kafka.externalListener.bootstrap.annotations"`
+	// With tls: the ClusterIssuer of cert-manager that signs its certificates; left
+	// out: alertlab.
+	Issuer string `yaml:"issuer,omitempty" json:"issuer,omitempty" from:"kafka.externalListener.tls.certIssuerName"`
 	// The host name of the bootstrap address.
 	BootstrapHost string `yaml:"bootstrapHost,omitempty" json:"bootstrapHost,omitempty" from:"kafka.externalListener.bootstrap.host"`
 	// The host name of each broker, in the order of their ids.

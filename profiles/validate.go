@@ -181,6 +181,7 @@ func (v validator) listener() {
 		}
 	}
 	v.optional(path+".addressPool", l.AddressPool, labelFault)
+	v.optional(path+".issuer", l.Issuer, nameFault)
 	v.optional(path+".bootstrapHost", l.BootstrapHost, nameFault)
 	for i, host := range l.BrokerHosts {
 		v.word(fmt.Sprintf("%s.brokerHosts[%d]", path, i), host, nameFault)

@@ -59,6 +59,13 @@ func Card(w io.Writer, e endpoints.Endpoints, password string, next ...Command) 
 		}
 		c.section("Object store", rows...)
 	}
+	if a := e.ArgoCD; a.URL != "" {
+		c.section("Argo CD",
+			row{"url", a.URL, "alertlab open argocd"},
+			row{label: "user", value: a.User},
+			row{label: "ca", value: a.CAFile},
+			row{label: "application", value: a.Application})
+	}
 	if len(e.Concessions) > 0 {
 		c.line("")
 		c.line(c.Heading.Render("Other than in the profile"))

@@ -425,3 +425,14 @@ x                absent   ` + strings.Repeat("a", 34) + `
 		t.Errorf("%v\n%s", err, out.String())
 	}
 }
+
+// A step that was not begun is said to be so once.
+func TestNotBegunOnce(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	p := NewPlain(&b)
+	p.Event(event.Event{Kind: event.Skipped, Step: "kafka", Text: "addresses failed"})
+	if got := b.String(); !strings.Contains(got, "kafka") || !strings.Contains(got, "not begun: addresses failed") || strings.Count(got, "not begun") != 1 {
+		t.Errorf("got %q", got)
+	}
+}

@@ -63,6 +63,19 @@ func (s *Stack) On(provider string) []Component {
 	return out
 }
 
+// With gives the stack as one deployer needs it: of components that only another one
+// needs there is no implementation anywhere.
+func (s *Stack) With(deployer string) *Stack {
+	with := *s
+	with.Components = slices.Clone(s.Components)
+	for i, c := range with.Components {
+		if c.Deployer != "" && c.Deployer != deployer {
+			with.Components[i].Implementations = nil
+		}
+	}
+	return &with
+}
+
 // findCycles gives the names along each cycle of needs, the first again at the
 // end. Needs that do not exist are passed over.
 func findCycles(s *Stack) [][]string {

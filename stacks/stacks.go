@@ -28,10 +28,13 @@ type Component struct {
 	Why  string `json:"why"`  // the reason it is there, as the end of "because"
 	// Needs names the components that must be done before this one begins.
 	Needs []string `json:"needs,omitempty"`
-	// Implementations maps a provider (embedded, k3d) to the name of what
+	// Implementations maps a provider (embedded, k3d, kind, existing) to the name of what
 	// implements the component there. A provider that it does not have needs
 	// none of the component.
 	Implementations map[string]string `json:"implementations"`
+	// Deployer names the deployer (helm, argocd) that needs the component; empty for a
+	// component of the system itself.
+	Deployer string `json:"deployer,omitempty"`
 }
 
 // Problems is everything that is wrong with one stack, sorted by line; its
@@ -108,13 +111,16 @@ type row struct {
 	Needs    []string `yaml:"needs,omitempty"`
 	Embedded string   `yaml:"embedded,omitempty"`
 	K3d      string   `yaml:"k3d,omitempty"`
+	Kind     string   `yaml:"kind,omitempty"`
+	Existing string   `yaml:"existing,omitempty"`
+	Deployer string   `yaml:"deployer,omitempty"`
 }
 
 func (f file) stack() *Stack {
 	s := &Stack{Name: f.Name, Description: f.Description}
 	for _, row := range f.Components {
-		c := Component{Name: row.Name, Why: row.Why, Needs: row.Needs, Implementations: map[string]string{}}
-		for provider, name := range map[string]string{"embedded": row.Embedded, "k3d": row.K3d} {
+		c := Component{Name: row.Name, Why: row.Why, Needs: row.Needs, Deployer: row.Deployer, Implementations: map[string]string{}}
+		for provider, name := range map[string]string{"embedded": row.Embedded, "k3d": row.K3d, "kind": row.Kind, "existing": row.Existing} {
 			if name != "" {
 				c.Implementations[provider] = name
 			}

@@ -77,7 +77,7 @@ func TestOn(t *testing.T) {
 			t.Errorf("embedded, kafka needs %q", c.Needs)
 		}
 	}
-	if got := s.On("k3d"); len(got) != len(s.Components)-1 || slices.Contains(names(got), "host-names") {
+	if got := s.On("k3d"); len(got) != len(s.Components)-2 || slices.Contains(names(got), "host-names") || slices.Contains(names(got), "volumes") {
 		t.Errorf("k3d has %q", names(got))
 	}
 	if !s.Runs("k3d") || !alerts.Runs("k3d") || !alerts.Runs("embedded") || s.Runs("nowhere") {

@@ -35,6 +35,9 @@ func validate(s *Stack, r *strictyaml.Report) {
 		for _, provider := range slices.Sorted(maps.Keys(c.Implementations)) {
 			label(r, path+"."+provider, c.Implementations[provider])
 		}
+		if c.Deployer != "" {
+			label(r, path+".deployer", c.Deployer)
+		}
 	}
 	for i, c := range s.Components {
 		for j, need := range c.Needs {

@@ -42,13 +42,14 @@ func Suits(out io.Writer) bool {
 //
 // Keys are read when in is a terminal (or, for tests, no file at all); else
 // Ctrl-C is a signal, and signals are the caller's business, through ctx.
-// After an early end nobody reads events any more: the sender must not block
+// about is what is known of the walk besides. After an early end nobody reads events any more: the sender must not block
 // on them for ever.
-func Follow(ctx context.Context, out io.Writer, in io.Reader, events <-chan event.Event, cancel func()) error {
+func Follow(ctx context.Context, out io.Writer, in io.Reader, events <-chan event.Event, cancel func(), about About) error {
 	inner, stop := context.WithCancel(ctx)
 	defer stop() // releases the commands that wait for events
 
 	m := newModel(style.New(out, os.Getenv), glyphsFor(os.Getenv("TERM")), time.Now())
+	m.about = about
 	m.next = nextEvents(inner, events)
 	m.cancel = func() tea.Msg { cancel(); return nil }
 	if f, ok := out.(*os.File); ok {

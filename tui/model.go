@@ -17,6 +17,10 @@ type (
 	closedMsg  struct{}      // no event will come any more
 	expiredMsg struct{}      // the context of Follow has ended
 	tickMsg    time.Time     // the time, for the spinner and the elapsed times
+	logMsg     struct {      // the last lines of a step's log
+		step  string
+		lines []string
+	}
 )
 
 // tickEvery is the time between two turns of the spinner.
@@ -47,6 +51,8 @@ const (
 // step is what is known of one step.
 type step struct {
 	key, title string
+	needs      []string // keys of steps of this walk
+	branch     string   // what is drawn before the title: the branches of the tree
 	state      state
 	began      time.Time
 	spent      time.Duration // once it has ended
@@ -76,8 +82,25 @@ type model struct {
 	problems []event.Problem
 	finished *event.Event
 
+	about   About
+	cursor  string   // key of the step that was chosen; "" follows what happens
+	logging bool     // the log of the step under the cursor is shown
+	logOf   string   // whose log this is
+	log     []string // its last lines
+
 	stopping bool // Ctrl-C was pressed
 	leave    leaving
+}
+
+// About is what is known of a walk besides its events.
+type About struct {
+	// Last is how long each step took when it was done last, by its key; nil when
+	// nothing is known.
+	Last map[string]time.Duration
+	// Log reads the last lines of a step's log; nil when there are none to read.
+	Log func(step string, lines int) []string
+	// Leave says what q does; empty where the view cannot be left.
+	Leave string
 }
 
 // newModel makes a model that knows nothing of the walk yet.
@@ -109,12 +132,15 @@ func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tickMsg:
 		m.now = time.Time(msg)
 		m.frame++
-		return m, tick()
-	case eventsMsg:
-		m.steps = slices.Clone(m.steps)
-		for _, e := range msg {
-			m = m.take(e)
+		if m.logging && m.frame%logTicks == 0 {
+			return m, tea.Batch(tick(), m.readLog())
 		}
+		return m, tick()
+	case logMsg:
+		m.logOf, m.log = msg.step, msg.lines
+		return m, nil
+	case eventsMsg:
+		m = m.takeAll(msg)
 		if m.finished != nil {
 			return m.quit(ended)
 		}
@@ -134,8 +160,76 @@ func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		case "q":
 			return m.quit(detached)
 		}
+		return m.pressed(msg.String())
 	}
 	return m, nil
+}
+
+// takeAll learns from events; the model that it was called on stays as it was.
+func (m model) takeAll(events []event.Event) model {
+	m.steps = slices.Clone(m.steps)
+	for _, e := range events {
+		m = m.take(e)
+	}
+	return m
+}
+
+// pressed takes a key that neither stops nor leaves.
+func (m model) pressed(key string) (tea.Model, tea.Cmd) {
+	by := 0
+	switch key {
+	case "l":
+		m.logging = !m.logging && m.about.Log != nil
+	case "up", "k":
+		by = -1
+	case "down", "j":
+		by = 1
+	default:
+		return m, nil
+	}
+	if n := len(m.steps); by != 0 && n > 0 {
+		at := max(slices.IndexFunc(m.steps, func(s step) bool { return s.key == m.under() }), 0)
+		m.cursor = m.steps[min(max(at+by, 0), n-1)].key
+		m.logging = m.about.Log != nil
+	}
+	if !m.logging {
+		m.cursor = ""
+		return m, nil
+	}
+	return m, m.readLog()
+}
+
+// under is the key of the step under the cursor: the one that was chosen, else the
+// first that failed, else the first that runs.
+func (m model) under() string {
+	if m.cursor != "" {
+		return m.cursor
+	}
+	for _, st := range []state{failed, running} {
+		if i := slices.IndexFunc(m.steps, func(s step) bool { return s.state == st }); i >= 0 {
+			return m.steps[i].key
+		}
+	}
+	return ""
+}
+
+const (
+	logLines = 6  // of a log that are shown
+	logTicks = 10 // between two readings of a log
+)
+
+func (m model) readLog() tea.Cmd {
+	key, read := m.under(), m.about.Log
+	if key == "" || read == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		lines := read(key, logLines)
+		for i := range lines {
+			lines[i] = phrase.Line(lines[i])
+		}
+		return logMsg{key, lines}
+	}
 }
 
 // quit ends the view. The first reason stays.
@@ -159,8 +253,10 @@ func (m model) take(e event.Event) model {
 		m.planned = true
 		m.start = e.Time
 		for _, s := range e.Steps {
-			m.step(s.Key).title = phrase.Line(s.Title)
+			known := m.step(s.Key)
+			known.title, known.needs = phrase.Line(s.Title), s.Needs
 		}
+		m.steps = tree(m.steps, m.glyphs)
 	case event.Began:
 		s := m.step(e.Step)
 		s.state, s.began = running, e.Time

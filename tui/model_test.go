@@ -18,6 +18,7 @@ import (
 
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/render/style"
+	_ "github.com/alertlab/alertlab/tui/internal/golden" // for its flag -update: frames here stand in the tests
 )
 
 var t0 = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -345,7 +346,7 @@ func TestFollow(t *testing.T) {
 			}
 			cancelled := make(chan struct{}, 2)
 			var out bytes.Buffer
-			err := Follow(ctx, &out, in, events, func() { cancelled <- struct{}{} })
+			err := Follow(ctx, &out, in, events, func() { cancelled <- struct{}{} }, About{})
 			if !errors.Is(err, c.want) || c.want == nil && err != nil {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
@@ -380,11 +381,86 @@ func TestCancelAndSeeTheEnd(t *testing.T) {
 	err := Follow(ctx, &out, keys, events, func() {
 		events <- over(1, event.Skipped, "reservoir")
 		events <- event.Event{Time: at(1), Kind: event.Finished, Problem: &event.Problem{What: "cancelled", Code: 130}}
-	})
+	}, About{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := ansi.Strip(out.String()); !strings.Contains(got, "cancelled after 1.0s, 0 of 4 steps done") {
 		t.Errorf("the end of the cancelled walk is not shown:\n%q", got)
+	}
+}
+
+// rooted is a walk whose steps need each other, of which some took their time before.
+func rooted() model {
+	m := fresh()
+	m.about = About{Last: map[string]time.Duration{"kafka": 4 * time.Second, "topics": time.Second, "registry": 5 * time.Second},
+		Log: func(step string, lines int) []string {
+			return []string{"the log of " + step, fmt.Sprint(lines, " lines at most\x1b[2J")}
+		}, Leave: "leaves it going on"}
+	return feed(m, walk(event.Event{Time: at(0), Kind: event.Planned, Steps: []event.Step{
+		{Key: "kafka", Title: "six brokers"},
+		{Key: "store", Title: "an object store"},
+		{Key: "topics", Title: "three topics", Needs: []string{"kafka"}},
+		{Key: "registry", Title: "a registry", Needs: []string{"kafka", "topics"}},
+		{Key: "users", Title: "users", Needs: []string{"kafka"}},
+	}}, began(0, "kafka"), over(4, event.Done, "kafka"), began(4, "topics")), tickMsg(at(4.5)))
+}
+
+func TestTree(t *testing.T) {
+	t.Parallel()
+	same(t, feed(rooted(), tea.WindowSizeMsg{Width: 120, Height: 24}).View(), `
+✓ six brokers      kafka       4.0s
+⠙ ├ three topics   topics      0.5s
+· │ └ a registry   registry
+· └ users          users
+· an object store  store
+████░░░░░░░░░░░░ 1 of 5 steps  4.5s, about 10.0s last time  (ctrl-c stops, q leaves it going on, l log)`)
+}
+
+// Without the times of an earlier walk nothing is said of them.
+func TestExpected(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		last map[string]time.Duration
+		want time.Duration
+		ok   bool
+	}{
+		"the longest way counts": {map[string]time.Duration{"kafka": 4, "topics": 1, "registry": 5, "users": 7, "store": 9}, 11, true},
+		"one is not known":       {map[string]time.Duration{"kafka": 4}, 4, true},
+		"of other steps":         {map[string]time.Duration{"else": 4}, 0, false},
+		"nothing is known":       {nil, 0, false},
+	} {
+		if got, ok := expected(rooted().steps, c.last); got != c.want || ok != c.ok {
+			t.Errorf("%s: %d, %v; want %d, %v", name, got, ok, c.want, c.ok)
+		}
+	}
+	m := feed(rooted(), walk(over(5, event.Done, "topics"), over(6, event.Done, "store"), over(7, event.Done, "users"), began(5, "registry")))
+	if part := weighed(m.steps, m.about.Last, at(100000)); part >= 1 || part < 0.9 {
+		t.Errorf("a step that runs for ever is %g done", part)
+	}
+}
+
+func TestLogOfAStep(t *testing.T) {
+	t.Parallel()
+	m := rooted()
+	press := func(k string) {
+		next, cmd := m.Update(key(k))
+		m = next.(model)
+		if cmd != nil {
+			m = feed(m, cmd())
+		}
+	}
+	press("l") // of the step that runs
+	if got := ansi.Strip(m.View()); !strings.Contains(got, "log of topics\n  the log of topics\n  6 lines at most\n") {
+		t.Errorf("the log of what runs:\n%s", got)
+	}
+	press("k")
+	press("k")
+	if got := ansi.Strip(m.View()); !strings.Contains(got, "log of kafka\n") {
+		t.Errorf("the log of the first step:\n%s", got)
+	}
+	press("l")
+	if got := ansi.Strip(m.View()); strings.Contains(got, "log of") {
+		t.Errorf("the log stays:\n%s", got)
 	}
 }

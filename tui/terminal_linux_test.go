@@ -35,7 +35,7 @@ func child() int {
 			events <- e
 		}
 	}()
-	if err := Follow(context.Background(), os.Stdout, os.Stdin, events, func() {}); err != nil {
+	if err := Follow(context.Background(), os.Stdout, os.Stdin, events, func() {}, About{}); err != nil {
 		fmt.Println(err)
 		return 1
 	}

@@ -18,6 +18,8 @@ type glyphs struct {
 	full, rest string // of a progress bar
 	ellipsis   string
 	note       string
+	// tee and last branch off to a step, through passes by it.
+	tee, last, through string
 }
 
 // glyphsFor chooses the signs. The Linux console's font has neither braille
@@ -28,12 +30,14 @@ func glyphsFor(term string) glyphs {
 			marks:   [5]string{waiting: ".", running: ">", done: "+", failed: "x", skipped: "-"},
 			spinner: []string{"|", "/", "-", "\\"},
 			full:    "#", rest: ".", ellipsis: "...", note: "!",
+			tee: "+ ", last: "+ ", through: "| ",
 		}
 	}
 	return glyphs{
 		marks:   [5]string{waiting: "·", running: "▸", done: "✓", failed: "✗", skipped: "–"},
 		spinner: []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"},
 		full:    "█", rest: "░", ellipsis: "…", note: "!",
+		tee: "├ ", last: "└ ", through: "│ ",
 	}
 }
 
@@ -51,6 +55,7 @@ func (m model) View() string {
 		foot = append(foot, m.cut(m.note(n)))
 	}
 	foot = append(foot, m.problemsInFull()...)
+	foot = append(foot, m.logInView()...)
 	foot = append(foot, m.cut(m.footer()))
 	// One line stays free for the cursor.
 	room := m.height - 1 - len(foot)
@@ -169,6 +174,10 @@ func (m model) stepLine(s step) string {
 	}
 	look := m.look(s.state)
 	line := look.Render(m.mark(s.state)) + " "
+	if rest, ok := strings.CutPrefix(label, s.branch); ok {
+		line += m.styles.Dim.Render(s.branch)
+		label = rest
+	}
 	if s.state == waiting || s.state == skipped {
 		line += look.Render(label)
 	} else {
@@ -188,9 +197,9 @@ func (m model) stepLine(s step) string {
 // title.
 func (m model) label(s step) string {
 	if s.title == "" {
-		return s.key
+		return s.branch + s.key
 	}
-	return s.title
+	return s.branch + s.title
 }
 
 // timeColumn is the width of a time and the two spaces before it; mark and
@@ -271,18 +280,49 @@ func (m model) problemsInFull() []string {
 	return lines
 }
 
+// logInView are the last lines of the log of the step under the cursor.
+func (m model) logInView() []string {
+	if !m.logging || m.under() == "" {
+		return nil
+	}
+	lines := []string{m.cut(m.styles.Heading.Render("log of " + m.under()))}
+	if m.logOf != m.under() {
+		return append(lines, m.cut(m.styles.Dim.Render("  reading"+m.glyphs.ellipsis)))
+	}
+	if len(m.log) == 0 {
+		lines = append(lines, m.cut(m.styles.Dim.Render("  nothing yet")))
+	}
+	for _, l := range m.log {
+		lines = append(lines, m.cut(m.styles.Dim.Render("  "+l)))
+	}
+	return lines
+}
+
 // footer is the line with the time spent, while the walk goes on.
 func (m model) footer() string {
 	tally := m.tally()
-	line := fmt.Sprintf("%d of %s  %s", tally[done], phrase.Count(len(m.steps), "step"), phrase.Elapsed(m.now.Sub(m.start)))
-	look, hint := m.styles.Dim, "  (ctrl-c stops)"
+	spent := fmt.Sprintf("%d of %s  %s", tally[done], phrase.Count(len(m.steps), "step"), phrase.Elapsed(m.now.Sub(m.start)))
+	if all, ok := expected(m.steps, m.about.Last); ok {
+		const width = 16
+		spent = m.bar(width, int64(weighed(m.steps, m.about.Last, m.now)*width*8), width*8) + " " + spent + ", about " + phrase.Elapsed(all) + " last time"
+	}
+	look, hints := m.styles.Dim, []string{"ctrl-c stops"}
 	if m.stopping {
-		look, line, hint = m.styles.Warn, line+"  stopping"+m.glyphs.ellipsis, "  (ctrl-c again leaves at once)"
+		look, spent, hints = m.styles.Warn, spent+"  stopping"+m.glyphs.ellipsis, []string{"ctrl-c again leaves at once"}
+	} else {
+		if m.about.Leave != "" {
+			hints = append(hints, "q "+m.about.Leave)
+		}
+		if m.about.Log != nil {
+			hints = append(hints, "l log")
+		}
 	}
-	if ansi.StringWidth(line+hint) <= m.text() {
-		line += hint
+	for n := len(hints); n > 0; n-- {
+		if hint := "  (" + strings.Join(hints[:n], ", ") + ")"; ansi.StringWidth(spent+hint) <= m.text() {
+			return look.Render(spent + hint)
+		}
 	}
-	return look.Render(line)
+	return look.Render(spent)
 }
 
 // ending is the last line of the report.

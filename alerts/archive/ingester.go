@@ -127,6 +127,8 @@ type Ingester struct {
 	// stored is the set of schema ids known to be in the bucket.
 	storedMu sync.Mutex
 	stored   map[uint32]bool
+	// waits counts who waits for each reason, under storedMu too.
+	waits map[string]int
 
 	unknownMu sync.Mutex
 	unknown   map[uint32]denial
@@ -170,6 +172,7 @@ func NewIngester(cfg IngesterConfig) (*Ingester, error) {
 		idle:       make(chan struct{}, 1),
 		partitions: map[topicPartition]*partition{},
 		stored:     map[uint32]bool{},
+		waits:      map[string]int{},
 		unknown:    map[uint32]denial{},
 		stats:      recorder{retries: map[string]int64{}, committed: map[topicPartition]int64{}},
 	}, nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -577,3 +578,32 @@ func TestConfigErrors(t *testing.T) {
 		t.Errorf("second Run: %v", err)
 	}
 }
+
+// A bucket that is missing is warned of once, however many partitions wait for it.
+func TestMissingBucketIsSaidOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]int32{"alerts": 8})
+	cfg := r.config("alerts")
+	cfg.Buckets = archive.Buckets{Alerts: "nowhere", Schemas: "nowhere"}
+	var mu sync.Mutex
+	var log bytes.Buffer
+	cfg.Log = slog.New(slog.NewTextHandler(writerFunc(func(b []byte) (int, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		return log.Write(b)
+	}), nil))
+	in := run(t, cfg)
+	for i := range int32(8) {
+		r.send("alerts", i, wire(schemaID, int64(100+i), nil))
+	}
+	in.until("all partitions to wait", func(s archive.Stats) bool { return s.Waiting == 8 })
+	mu.Lock()
+	defer mu.Unlock()
+	if n := strings.Count(log.String(), "no such bucket"); n != 1 {
+		t.Errorf("%d warnings:\n%s", n, log.String())
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

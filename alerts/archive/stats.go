@@ -29,6 +29,9 @@ type Stats struct {
 	// LastStoredID is the id of the alert stored last, at LastStored.
 	LastStoredID int64
 	LastStored   time.Time
+	// Latest are the alerts that were stored last, the newest first, at most
+	// latestKept.
+	Latest []StoredAlert
 	// LastError is the last trouble with brokers, store or registry, at
 	// LastErrorTime; it stays after recovery.
 	LastError     error
@@ -36,6 +39,16 @@ type Stats struct {
 	// Committed holds the group's offset by topic and partition: everything
 	// before it is stored.
 	Committed map[string]map[int32]int64
+}
+
+// latestKept is how many of the alerts that were stored last are remembered.
+const latestKept = 20
+
+// StoredAlert is an alert that was stored.
+type StoredAlert struct {
+	ID    int64     `json:"id"`
+	At    time.Time `json:"at"`
+	Bytes int       `json:"bytes"` // of the object
 }
 
 func (s *Stats) setCommitted(tp topicPartition, offset int64) {
@@ -49,6 +62,7 @@ func (s *Stats) setCommitted(tp topicPartition, offset int64) {
 type recorder struct {
 	mu        sync.Mutex
 	now       Stats
+	latest    [latestKept]StoredAlert // a ring: number Stored-1 is the newest
 	member    bool
 	retries   map[string]int64
 	committed map[topicPartition]int64
@@ -79,6 +93,7 @@ func (r *recorder) alert(id int64, wire, object int) {
 	r.now.WireBytes += int64(wire)
 	r.now.ObjectBytes += int64(object)
 	r.now.LastStoredID, r.now.LastStored = id, time.Now()
+	r.latest[(r.now.Stored-1)%latestKept] = StoredAlert{id, r.now.LastStored, object}
 }
 
 func (r *recorder) deadLetter() {
@@ -121,6 +136,9 @@ func (r *recorder) snapshot() Stats {
 	s := r.now
 	s.Ready = r.member && s.Waiting == 0
 	s.Retries = maps.Clone(r.retries)
+	for i := range min(r.now.Stored, latestKept) {
+		s.Latest = append(s.Latest, r.latest[(r.now.Stored-1-i)%latestKept])
+	}
 	s.Committed = map[string]map[int32]int64{}
 	for tp, offset := range r.committed {
 		s.setCommitted(tp, offset)

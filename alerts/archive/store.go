@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -287,6 +288,33 @@ func (in *Ingester) alertStored(j job, r *kgo.Record, size int) {
 	}
 }
 
+// sayWaiting logs that a partition waits, once for all that wait for the same reason at
+// a time; what it gives is called when the wait is over. Of a missing bucket the reason
+// is the bucket, whatever object it is asked for.
+func (in *Ingester) sayWaiting(p *partition, what string, err error) (over func()) {
+	reason := what + ": " + err.Error()
+	var missing *objectstore.NotFoundError
+	if errors.As(err, &missing) && errors.Is(err, objectstore.ErrNoBucket) {
+		reason = missing.Error()
+	}
+	in.storedMu.Lock()
+	in.waits[reason]++
+	first := in.waits[reason] == 1
+	in.storedMu.Unlock()
+	level := slog.LevelDebug
+	if first {
+		level = slog.LevelWarn
+	}
+	in.cfg.Log.Log(context.Background(), level, "alert database ingester: waiting", "to", what, "topic", p.topic, "partition", p.partition, "error", err)
+	return func() {
+		in.storedMu.Lock()
+		defer in.storedMu.Unlock()
+		if in.waits[reason]--; in.waits[reason] == 0 {
+			delete(in.waits, reason)
+		}
+	}
+}
+
 // persist tries until it succeeds, with growing pauses. It returns false if
 // the partition stopped first. alone says that only this partition waits, so
 // that it should leave room for the others.
@@ -310,7 +338,7 @@ func (in *Ingester) persist(p *partition, what string, alone bool, try func(cont
 			waiting = true
 			in.stats.wait(1)
 			defer in.stats.wait(-1)
-			in.cfg.Log.Warn("alert database ingester: waiting", "to", what, "topic", p.topic, "partition", p.partition, "error", err)
+			defer in.sayWaiting(p, what, err)()
 			if alone {
 				in.setWaiting(p, true)
 				defer in.setWaiting(p, false)

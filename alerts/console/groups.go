@@ -24,6 +24,8 @@ type Group struct {
 	// Lag sums what is known of the partitions; nil when the group has none.
 	Lag     *int64 `json:"lag"`
 	Problem string `json:"problem,omitempty"`
+	// Speed is set where two looks were compared, see Speeds.
+	Speed *GroupSpeed `json:"speed,omitempty"`
 }
 
 // Coordinator is the broker that looks after a group.

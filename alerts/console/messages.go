@@ -33,6 +33,8 @@ func Options() []kgo.Opt {
 		// Markers of transactions count on the way to a partition's end.
 		kgo.KeepControlRecords(),
 		kgo.FetchMaxWait(fetchWait),
+		// What is looked at again and again is at most a second old.
+		kgo.MetadataMinAge(time.Second),
 	}
 }
 

@@ -23,6 +23,8 @@ type Topic struct {
 	Bytes      *int64      `json:"bytes"`
 	Settings   []Setting   `json:"settings"` // those that are not Kafka's defaults; nil when it is not told
 	Partitions []Partition `json:"partitions"`
+	// Speed is set where two looks were compared, see Speeds.
+	Speed *TopicSpeed `json:"speed,omitempty"`
 }
 
 // Partition is a partition of a topic. Offsets, Records and Bytes are nil when

@@ -33,6 +33,7 @@ type ContainerReader struct {
 	source *source
 	r      *bufio.Reader
 	schema *Schema
+	text   string // of the schema, as the header has it
 	layout *layout
 	codec  string
 	sync   [syncSize]byte
@@ -79,7 +80,8 @@ func NewContainerReader(r io.Reader) (*ContainerReader, error) {
 	if !ok {
 		return nil, &ContainerError{Kind: ErrCorrupt, Err: errors.New("no avro.schema")}
 	}
-	if c.schema, err = ParseSchema(string(text)); err != nil {
+	c.text = string(text)
+	if c.schema, err = ParseSchema(c.text); err != nil {
 		return nil, err
 	}
 	compiled, err := c.schema.compiled()
@@ -93,6 +95,10 @@ func NewContainerReader(r io.Reader) (*ContainerReader, error) {
 // Schema is the writer's schema from the header, its version told by the
 // namespace.
 func (c *ContainerReader) Schema() *Schema { return c.schema }
+
+// Text is that schema as the header has it, with what Schema leaves out: words on
+// the fields, defaults, logical types.
+func (c *ContainerReader) Text() string { return c.text }
 
 // Codec is the name of the compression codec in the header.
 func (c *ContainerReader) Codec() string { return c.codec }

@@ -6,7 +6,8 @@
 //     Avro parsing canonical form, which is what a schema registry holds.
 //   - Wire: Confluent wire format, the five-byte header before every datum.
 //   - Encoding: one Avro datum to and from a map, always with a given writer
-//     schema, and a cheap projection (Head) of the identifier and the time.
+//     schema, and cheap projections: Head, the identifier and the time, and Glance,
+//     what a list shows.
 //   - Containers: Avro object container files, read and written as raw datum
 //     bytes, so that nothing is re-encoded on its way to a topic.
 //   - Visits: made-up but self-consistent alerts of one visit in any schema.

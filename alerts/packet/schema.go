@@ -26,6 +26,7 @@ type compiled struct {
 	schema avro.Schema
 	layout *layout
 	head   func(body []byte) (Head, error)
+	glance func(body []byte) (Glance, error)
 }
 
 // SchemaError reports a schema that cannot be used, and why.
@@ -143,7 +144,7 @@ func compile(s avro.Schema, l *layout) *compiled {
 			api.Register(branch.name, "")
 		}
 	})
-	return &compiled{api: api, schema: s, layout: l, head: headOf(l)}
+	return &compiled{api: api, schema: s, layout: l, head: headOf(l), glance: glanceOf(l)}
 }
 
 // bareType copies the JSON of a schema without what its canonical form leaves

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/sr"
 )
@@ -12,10 +14,12 @@ import (
 type Client struct{ sr *sr.Client }
 
 // NewClient makes a client of the registry at baseURL (scheme, host, port).
-// Options add TLS, authentication or another http.Client; the default one
-// gives up on a request after five seconds.
+// Options add TLS, authentication or another http.Client; the default one waits
+// longer than a registry that passes a write on to its leader does, so that it gives
+// up with the registry's own reason.
 func NewClient(baseURL string, opts ...sr.ClientOpt) (*Client, error) {
-	client, err := sr.NewClient(append([]sr.ClientOpt{sr.URLs(baseURL), sr.UserAgent("alertlab")}, opts...)...)
+	client, err := sr.NewClient(append([]sr.ClientOpt{sr.URLs(baseURL), sr.UserAgent("alertlab"),
+		sr.HTTPClient(&http.Client{Timeout: forwardTimeout + 5*time.Second})}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("schema registry client for %s: %w", baseURL, err)
 	}

@@ -67,6 +67,11 @@ livenessProbe:
 {{- end }}
 {{- end }}
 
+{{- /* How often the Kafka user was given another password; nothing for never. */ -}}
+{{- define "alertlab.renewed" -}}
+{{- with .Values.kafka.passwords }}{{ . }}{{ end -}}
+{{- end }}
+
 {{- /* The object store's keys, from the lab's Secret. */ -}}
 {{- define "alertlab.storeKeys" -}}
 - name: AWS_ACCESS_KEY_ID
@@ -78,7 +83,8 @@ livenessProbe:
 {{- /*
 A Deployment of one of our programs. It takes a dict: root (the chart's context),
 name, component, replicas, args (a list), env (text of a list, may be empty), port
-(of its own service, 0 for none), and certificates, where it logs in to Kafka by one.
+(of its own service, 0 for none), renewed, which is another text when the Secret's
+values are others, and certificates, where it logs in to Kafka by one.
 */ -}}
 {{- define "alertlab.deployment" -}}
 apiVersion: apps/v1
@@ -100,6 +106,11 @@ spec:
       labels:
         {{- include "alertlab.labels" .root | nindent 8 }}
         app.kubernetes.io/name: {{ .component }}
+      {{- with .renewed }}
+      annotations:
+        # What pods take from the Secret when they start was changed so often, or so.
+        alertlab.dev/credentials: {{ . | quote }}
+      {{- end }}
     spec:
       automountServiceAccountToken: false
       enableServiceLinks: false

@@ -23,7 +23,7 @@ func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "alert-database-ingester", Namespace: component.Namespace, Chart: "alert-database",
 		Values: lab.Values(map[string]any{
 			"objectStore": objects(p),
-			"kafka":       lab.Kafka(p, profiles.IngesterUser),
+			"kafka":       lab.As(p, profiles.IngesterUser),
 			"registry":    "${schema-registry.url.internal}", "group": p.AlertDatabase.Group, "topics": p.AlertDatabase.Topics,
 			"ingester": map[string]any{"enabled": true, "replicas": max(1, p.AlertDatabase.Ingesters)},
 			"server":   map[string]any{"enabled": false},
@@ -31,15 +31,37 @@ func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
 	return r.Want("archive every alert of "+strings.Join(p.AlertDatabase.Topics, ", "), component.Rollout(2*time.Minute))
 }
 
-// WantServer describes the HTTP server.
+// server is the values of the HTTP server: with a scope it asks for a token, and is
+// made anew when there are others, which it takes from the Secret when it starts.
+func server(p *profiles.Profile, lab component.Lab) map[string]any {
+	values := map[string]any{"enabled": true}
+	if scope := p.AlertDatabase.Scope; scope != "" {
+		tokens := []any{}
+		for _, t := range lab.Tokens {
+			one := map[string]any{"name": t.Name, "scopes": t.Scopes}
+			if !t.Expires.IsZero() {
+				one["expires"] = t.Expires
+			}
+			tokens = append(tokens, one)
+		}
+		values["scope"], values["tokens"] = scope, tokens
+	}
+	return values
+}
+
+// WantServer describes the HTTP server, with the tokens of the lab.
 func WantServer(p *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "alert-database-server", Namespace: component.Namespace, Chart: "alert-database",
 		Outputs: map[string]string{"url": "http://${addresses.alertdb}"},
 		Values: lab.Values(map[string]any{
-			"objectStore": objects(p), "ingester": map[string]any{"enabled": false}, "server": map[string]any{"enabled": true},
+			"objectStore": objects(p), "ingester": map[string]any{"enabled": false}, "server": server(p, lab),
 			"service": component.NodePort(nodeports.AlertDB),
 		})}
-	return r.Want("HTTP API of the alert database", component.Rollout(time.Minute),
+	title := "HTTP API of the alert database"
+	if scope := p.AlertDatabase.Scope; scope != "" {
+		title += ", for tokens with the scope " + scope
+	}
+	return r.Want(title, component.Rollout(time.Minute),
 		plan.Gate{Name: component.GateAnswers, What: "it answers GET /v1/health", Deadline: 30 * time.Second})
 }
 

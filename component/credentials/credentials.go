@@ -8,9 +8,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,16 +21,24 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/content/users"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/secrets"
 	"github.com/alertlab/alertlab/profiles"
 )
+
+// labelLab says whose an object is.
+const labelLab = "alertlab.dev/lab"
 
 type input struct {
 	Lab       string   `json:"lab"`
 	Namespace string   `json:"namespace"`
 	Secret    string   `json:"secret"`
 	Users     []string `json:"users"`
+	// Passwords counts the new passwords of each user, Tokens are without secrets: so a
+	// plan sees that there are others.
+	Passwords map[string]int   `json:"passwords,omitempty"`
+	Tokens    []profiles.Token `json:"tokens,omitempty"`
 }
 
 // Users lists everybody who needs a password: the profile's users and Kafka's nodes.
@@ -49,9 +59,13 @@ func Fit(p *profiles.Profile) error {
 
 // Want describes the Secret of a profile.
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
-	in := input{Lab: lab.Name, Namespace: component.Namespace, Secret: component.Secret, Users: Users(p)}
+	in := input{Lab: lab.Name, Namespace: component.Namespace, Secret: component.Secret, Users: Users(p), Passwords: lab.Passwords, Tokens: lab.Tokens}
+	tokens := ""
+	if n := len(in.Tokens); n > 0 {
+		tokens = fmt.Sprintf(" and %d tokens", n)
+	}
 	return plan.Want{
-		Title: fmt.Sprintf("namespace %s, Secret %s with %d passwords", in.Namespace, in.Secret, len(in.Users)),
+		Title: fmt.Sprintf("namespace %s, Secret %s with %d passwords%s", in.Namespace, in.Secret, len(in.Users), tokens),
 		Input: plan.Input(in), Behind: "cluster",
 	}
 }
@@ -78,6 +92,21 @@ func (p *part) data(in input) (map[string][]byte, error) {
 			return nil, err
 		}
 		out[name+"-password"] = []byte(password)
+	}
+	if len(in.Tokens) > 0 {
+		var tokens []component.Token
+		for _, t := range in.Tokens {
+			secret, err := p.secrets.Token(t.Name)
+			if err != nil {
+				return nil, err
+			}
+			tokens = append(tokens, component.Token{Token: t, Secret: secret})
+		}
+		text, err := json.Marshal(tokens)
+		if err != nil {
+			return nil, err
+		}
+		out[component.TokensKey] = text
 	}
 	keys, err := p.secrets.ObjectStore()
 	if err != nil {
@@ -140,16 +169,29 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	labels := map[string]string{"alertlab.dev/lab": in.Lab, "app.kubernetes.io/part-of": "alertlab"}
+	labels := map[string]string{labelLab: in.Lab, "app.kubernetes.io/part-of": "alertlab"}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: in.Namespace, Labels: labels}}
 	if _, err := api.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return nil, err
 	}
 	secrets := api.CoreV1().Secrets(in.Namespace)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: in.Secret, Namespace: in.Namespace, Labels: labels}, Type: corev1.SecretTypeOpaque, Data: data}
-	_, err = secrets.Create(ctx, secret, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{})
+	before, err := secrets.Get(ctx, in.Secret, metav1.GetOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
 	}
+	if err == nil && before.Labels[labelLab] != in.Lab {
+		return nil, fmt.Errorf("a Secret %s is in namespace %s that lab %s did not make", in.Secret, in.Namespace, in.Lab)
+	}
+	// Pods that were made before and do not get on may have started with other values.
+	secret.Annotations = map[string]string{kube.AnnotationChanged: time.Now().UTC().Format(time.RFC3339Nano)}
+	if err != nil {
+		_, err = secrets.Create(ctx, secret, metav1.CreateOptions{})
+		return nil, err
+	}
+	if at, ok := before.Annotations[kube.AnnotationChanged]; ok && maps.EqualFunc(before.Data, data, bytes.Equal) {
+		secret.Annotations[kube.AnnotationChanged] = at
+	}
+	_, err = secrets.Update(ctx, secret, metav1.UpdateOptions{})
 	return nil, err
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
@@ -12,6 +13,7 @@ import (
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/endpoints"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/secrets"
 	"github.com/alertlab/alertlab/profiles"
@@ -70,6 +72,25 @@ func TestSecret(t *testing.T) {
 	if o, err := part.Observe(ctx, look); err != nil || !strings.HasSuffix(o.Drift, "other values stand for fink-password") {
 		t.Errorf("changed behind our back: %+v, %v", o, err)
 	}
+	// Applied again, it is right, and says since when: only what changed it moves that.
+	changed := func() string {
+		t.Helper()
+		if _, err := part.Apply(ctx, plan.Order{Action: plan.Update, Input: want.Input}); err != nil {
+			t.Fatal(err)
+		}
+		now, err := api.CoreV1().Secrets(component.Namespace).Get(ctx, component.Secret, metav1.GetOptions{})
+		if err != nil || string(now.Data["fink-password"]) != "password-of-fink" {
+			t.Fatalf("%v, %v", now, err)
+		}
+		return now.Annotations[kube.AnnotationChanged]
+	}
+	mended := changed()
+	if mended == "" || mended == made.Annotations[kube.AnnotationChanged] {
+		t.Errorf("mended at %q, made at %q", mended, made.Annotations[kube.AnnotationChanged])
+	}
+	if again := changed(); again != mended {
+		t.Errorf("nothing changed, and it says %q, not %q", again, mended)
+	}
 	if err := api.CoreV1().Secrets(component.Namespace).Delete(ctx, component.Secret, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -95,5 +116,29 @@ func TestFit(t *testing.T) {
 	p.Kafka.Readers[0].Name = "someone@example.org"
 	if err := credentials.Fit(p); err == nil || !strings.Contains(err.Error(), `"someone@example.org"`) {
 		t.Errorf("a name that no Secret takes: %v", err)
+	}
+}
+
+// A Secret of that name that another made is not written over.
+func TestForeign(t *testing.T) {
+	t.Parallel()
+	p, err := profiles.Load("ci")
+	if err != nil {
+		t.Fatal(err)
+	}
+	creds := endpoints.Credentials{Kafka: map[string]string{}, ObjectStore: endpoints.Keys{AccessKey: "access", SecretKey: "secret"}}
+	for _, user := range credentials.Users(p) {
+		creds.Kafka[user] = "password-of-" + user
+	}
+	store := &secrets.Store{}
+	store.Set(creds)
+	api := fake.NewClientset(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: component.Secret, Namespace: component.Namespace}, Data: map[string][]byte{"k": []byte("v")}})
+	part := credentials.New(store, func() (credentials.API, error) { return api, nil })
+	_, err = part.Apply(t.Context(), plan.Order{Input: credentials.Want(p, component.Lab{Name: "t"}).Input})
+	if err == nil || !strings.Contains(err.Error(), "that lab t did not make") {
+		t.Errorf("%v", err)
+	}
+	if theirs, err := api.CoreV1().Secrets(component.Namespace).Get(t.Context(), component.Secret, metav1.GetOptions{}); err != nil || string(theirs.Data["k"]) != "v" {
+		t.Errorf("%+v, %v", theirs, err)
 	}
 }

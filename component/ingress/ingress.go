@@ -20,14 +20,15 @@ const (
 	HTTPS = 30443
 )
 
-// Domain is below which a lab's host names are.
-func Domain(lab string) string { return lab + ".alertlab.test" }
+// Chart is the name of upstream's chart.
+const Chart = "ingress-nginx"
 
 // WantController describes the controller. Its webhook, which would need jobs with an
 // image of their own, is left out: our rules are tested.
-func WantController(p *profiles.Profile, lab component.Lab) plan.Want {
+func WantController(_ *profiles.Profile, lab component.Lab) plan.Want {
 	const cpu, memory = "50m", "96Mi"
-	r := upstream.Release("ingress-nginx", Namespace, "ingress-nginx", p, lab, component.Workload{Name: "ingress-nginx-controller", Replicas: 1, CPU: cpu, Memory: memory})
+	r := component.Release{Name: "ingress-nginx", Namespace: Namespace, Pods: "app.kubernetes.io/name=ingress-nginx",
+		Workloads: []component.Workload{{Name: deployment, Replicas: 1, CPU: cpu, Memory: memory}}}.From(lab.Upstream(Chart))
 	r.Values = map[string]any{
 		"commonLabels": map[string]any{"alertlab.dev/lab": lab.Name, "app.kubernetes.io/part-of": "alertlab"},
 		"controller": map[string]any{
@@ -39,14 +40,18 @@ func WantController(p *profiles.Profile, lab component.Lab) plan.Want {
 			"resources":            map[string]any{"requests": map[string]any{"cpu": cpu, "memory": memory}, "limits": map[string]any{"memory": "512Mi"}},
 		},
 	}
-	r.Conditions = []component.Condition{upstream.Available(Namespace, "ingress-nginx-controller")}
-	r.Pods = "app.kubernetes.io/name=ingress-nginx"
 	return r.Want("Ingress controller of class nginx, ingress-nginx "+r.Version, component.Meets("the controller runs", 3*time.Minute))
 }
 
+// deployment is what upstream's chart calls the controller.
+const deployment = "ingress-nginx-controller"
+
+// Controller gives what the gates of WantController watch.
+func Controller() map[string]component.Objects { return upstream.Available(deployment) }
+
 // Want describes the rules.
 func Want(_ *profiles.Profile, lab component.Lab) plan.Want {
-	domain := Domain(lab.Name)
+	domain := lab.Domain()
 	r := component.Release{Name: "ingresses", Namespace: component.Namespace, Chart: "ingresses", Values: map[string]any{"lab": lab.Name, "class": "nginx",
 		"registry": map[string]any{"host": "alert-schemas." + domain}, "alertDatabase": map[string]any{"host": "data." + domain}}}
 	return r.Want("registry at alert-schemas." + domain + ", alert database at data." + domain + "/alertdb")

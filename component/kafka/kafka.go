@@ -19,6 +19,8 @@ import (
 
 	kafkaclient "github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/secrets"
@@ -65,7 +67,11 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		address := fmt.Sprintf("${addresses.broker.%d}", id)
 		outputs["broker."+strconv.Itoa(id)] = address
 		// What stands in a list is known by its name when it changes.
-		brokers = append(brokers, map[string]any{"name": strconv.Itoa(id), "id": id, "address": address, "nodePort": nodeports.Broker(p, i)})
+		one := map[string]any{"name": strconv.Itoa(id), "id": id, "address": address}
+		if !metallb.Wanted(p) {
+			one["nodePort"] = nodeports.Broker(p, i)
+		}
+		brokers = append(brokers, one)
 	}
 	config := map[string]any{}
 	for key, value := range k.Config {
@@ -76,12 +82,16 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"image":     map[string]any{"reference": Image(p), "pullPolicy": "IfNotPresent"},
 		"superuser": k.Superuser, "nodesUser": component.NodesUser,
 		"brokers": brokers, "controllers": Controllers(p),
-		"listener":     map[string]any{"port": k.Listener.Port, "bootstrapNodePort": nodeports.Bootstrap},
+		"listener":     listener(p),
 		"config":       config,
-		"storage":      map[string]any{"size": Quantity(max(k.Brokers.Storage.Size, LeastStorage)), "class": k.Brokers.Storage.Class},
+		"storage":      map[string]any{"size": Quantity(max(k.Brokers.Storage.Size, LeastStorage)), "class": cmp.Or(k.Brokers.Storage.Class, lab.StorageClass)},
 		"antiAffinity": k.Brokers.AntiAffinity,
 		"nodePool":     Pool(k.Brokers.NodePool),
 	}}
+	if certmanager.Wanted(p) {
+		r.Values["tls"] = map[string]any{"secret": "${certificates.external}", "names": certmanager.Names(p, lab)}
+		outputs["ca"], outputs["ca-file"] = "${authority.ca}", "${authority.ca-file}"
+	}
 	title := fmt.Sprintf("1 broker, id %d, of %s", k.Brokers.FirstID, Image(p))
 	if n := k.Brokers.Count; n > 1 {
 		title = fmt.Sprintf("%d brokers, ids %d to %d, of %s", n, k.Brokers.FirstID, int(k.Brokers.FirstID)+n-1, Image(p))
@@ -89,6 +99,17 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	return r.Want(title,
 		component.Rollout(5*time.Minute),
 		plan.Gate{Name: GateAnswer, What: "every broker answers at its own address", Deadline: time.Minute})
+}
+
+// listener is how the external listener is reached.
+func listener(p *profiles.Profile) map[string]any {
+	l := map[string]any{"port": p.Kafka.Listener.Port}
+	if metallb.Wanted(p) {
+		l["type"], l["pool"], l["bootstrapAddress"] = "LoadBalancer", metallb.Pool(p), "${addresses.bootstrap}"
+	} else {
+		l["bootstrapNodePort"] = nodeports.Bootstrap
+	}
+	return l
 }
 
 // LeastStorage is what a broker is given where the profile says nothing: 1 GiB.

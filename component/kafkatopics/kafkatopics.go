@@ -6,14 +6,18 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/strimzi"
+	"github.com/alertlab/alertlab/component/upstream"
 	"github.com/alertlab/alertlab/content"
 	"github.com/alertlab/alertlab/content/topics"
+	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
@@ -49,7 +53,6 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 			one["config"] = t.Config
 		}
 		list = append(list, one)
-		r.Conditions = append(r.Conditions, component.Condition{APIVersion: api, Kind: kind, Namespace: component.Namespace, Name: resource(t.Name), Type: "Ready"})
 	}
 	r.Values = map[string]any{"lab": lab.Name, "cluster": p.Kafka.Cluster, "topics": list}
 	w := r.Want(fmt.Sprintf("%d topics", len(list)), component.Meets("the operator says that each is Ready", 3*time.Minute))
@@ -57,13 +60,34 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	return w
 }
 
+// Watched gives what the gates watch.
+func Watched() map[string]component.Objects {
+	return upstream.Watches(func(r component.Release) []kube.Expected {
+		var out []kube.Expected
+		list, _ := r.Values["topics"].([]any)
+		for _, one := range list {
+			t, _ := one.(map[string]any)
+			name, _ := t["name"].(string)
+			out = append(out, kube.Expected{Ref: kube.Object(api, kind, r.Namespace, name), Cond: kube.Current("Ready")})
+		}
+		return out
+	})
+}
+
+// Release is a release by any deployer.
+type Release interface {
+	plan.Part
+	plan.Waiter
+	Attend(applied json.RawMessage)
+	Activity() event.Activity
+}
+
 // Part is a deployer's part of the topics, which first takes away those that are to be
 // destroyed and made anew: Kafka gives fewer partitions to new topics only.
 type Part struct {
-	plan.Part
-	plan.Waiter
+	Release
 	// Gone waits until an object is not there.
-	Gone func(ctx context.Context, apiVersion, kind, namespace, name string) error
+	Gone func(ctx context.Context, object kube.Ref) error
 }
 
 // Apply implements plan.Part.
@@ -76,17 +100,17 @@ func (p Part) Apply(ctx context.Context, order plan.Order) (map[string]string, e
 		if doomed := fewer(content.Earlier[component.Release](order), wanted); len(doomed) > 0 {
 			without := order
 			without.Input = plan.Input(less(wanted, doomed))
-			if _, err := p.Part.Apply(ctx, without); err != nil {
+			if _, err := p.Release.Apply(ctx, without); err != nil {
 				return nil, err
 			}
 			for _, name := range doomed {
-				if err := p.Gone(ctx, api, kind, wanted.Namespace, name); err != nil {
+				if err := p.Gone(ctx, kube.Object(api, kind, wanted.Namespace, name)); err != nil {
 					return nil, err
 				}
 			}
 		}
 	}
-	return p.Part.Apply(ctx, order)
+	return p.Release.Apply(ctx, order)
 }
 
 // partitions reads the partitions of a release's topics by the objects' names.

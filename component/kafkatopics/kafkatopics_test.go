@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
@@ -25,8 +26,7 @@ func TestResource(t *testing.T) {
 
 // deployed remembers the topics of each release that was applied.
 type deployed struct {
-	plan.Part
-	plan.Waiter
+	Release
 	applied []string
 }
 
@@ -56,8 +56,8 @@ func TestFewerPartitions(t *testing.T) {
 	after := Want(p, component.Lab{Name: "default"})
 	var gone []string
 	d := &deployed{}
-	part := Part{Part: d, Gone: func(_ context.Context, _, kind, _, name string) error {
-		gone = append(gone, kind+" "+name)
+	part := Part{Release: d, Gone: func(_ context.Context, object kube.Ref) error {
+		gone = append(gone, object.Kind.Kind+" "+object.Name)
 		return nil
 	}}
 	order := plan.Order{Input: after.Input, LastInput: before.Input}

@@ -9,7 +9,9 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/strimzi"
+	"github.com/alertlab/alertlab/component/upstream"
 	"github.com/alertlab/alertlab/content/users"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
@@ -24,8 +26,8 @@ func Fit(p *profiles.Profile) error {
 	return nil
 }
 
-// Want describes the users. passwords counts, by user, how often one was given another.
-func Want(p *profiles.Profile, lab component.Lab, passwords map[string]int) plan.Want {
+// Want describes the users.
+func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "kafka-users", Namespace: component.Namespace, Chart: "kafka-users"}
 	var list []any
 	for _, u := range users.Wanted(p) {
@@ -34,14 +36,27 @@ func Want(p *profiles.Profile, lab component.Lab, passwords map[string]int) plan
 		case profiles.RegistryUser, profiles.IngesterUser, profiles.SimulatorUser:
 			one["login"] = "tls"
 		}
-		if n := passwords[u.Name]; n > 0 {
+		if n := lab.Passwords[u.Name]; n > 0 {
 			one["password"] = n
 		}
 		list = append(list, one)
-		r.Conditions = append(r.Conditions, component.Condition{APIVersion: "kafka.strimzi.io/v1", Kind: "KafkaUser", Namespace: component.Namespace, Name: u.Name, Type: "Ready"})
 	}
 	r.Values = map[string]any{"lab": lab.Name, "cluster": p.Kafka.Cluster, "secret": component.Secret, "users": list}
 	w := r.Want(fmt.Sprintf("%d users with their ACLs", len(list)), component.Meets("the operator says that each is Ready", 3*time.Minute))
 	w.Behind = "kafka"
 	return w
+}
+
+// Watched gives what the gates watch.
+func Watched() map[string]component.Objects {
+	return upstream.Watches(func(r component.Release) []kube.Expected {
+		var out []kube.Expected
+		list, _ := r.Values["users"].([]any)
+		for _, one := range list {
+			u, _ := one.(map[string]any)
+			name, _ := u["name"].(string)
+			out = append(out, kube.Expected{Ref: kube.Object("kafka.strimzi.io/v1", "KafkaUser", r.Namespace, name), Cond: kube.Current("Ready")})
+		}
+		return out
+	})
 }

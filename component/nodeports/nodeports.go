@@ -27,6 +27,7 @@ const (
 	Registry    = 31281
 	AlertDB     = 31230
 	ObjectStore = 31290
+	ArgoCD      = 31443 // its API and pages; the port behind it is that without TLS
 	// FirstBroker is the port of the first broker where the profile names none; it is
 	// the summit's.
 	FirstBroker = 31090
@@ -54,7 +55,7 @@ func Fit(p *profiles.Profile) error {
 	if first < lowest || last > highest {
 		return fmt.Errorf("the brokers would have the ports %d to %d of the nodes, and Kubernetes gives out %d to %d", first, last, lowest, highest)
 	}
-	for _, port := range []int{Bootstrap, Front, Registry, AlertDB, ObjectStore} {
+	for _, port := range []int{Bootstrap, Front, Registry, AlertDB, ObjectStore, ArgoCD, ArgoCD + 1} {
 		if port >= first && port <= last {
 			return fmt.Errorf("the brokers would have the ports %d to %d of the nodes, and %d is another service's", first, last, port)
 		}

@@ -21,7 +21,7 @@ const Internal = "http://object-store." + component.Namespace + ".svc:9000"
 func Want(_ *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "object-store", Namespace: component.Namespace, Chart: "object-store",
 		Outputs: map[string]string{"url": "http://${addresses.object-store}", "url.internal": Internal, "region": region},
-		Values: lab.Values(map[string]any{"region": region, "storage": map[string]any{"size": "2Gi", "class": ""},
+		Values: lab.Values(map[string]any{"region": region, "storage": map[string]any{"size": "2Gi", "class": lab.StorageClass},
 			"service": component.NodePort(nodeports.ObjectStore)})}
 	return r.Want("S3 object store, versitygw over a volume", component.Rollout(2*time.Minute),
 		plan.Gate{Name: component.GateAnswers, What: "it answers from outside", Deadline: 30 * time.Second})

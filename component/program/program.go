@@ -153,6 +153,8 @@ type Server struct {
 	Listen  string // host:port
 	Objects objectstore.ClientConfig
 	Buckets archive.Buckets
+	// Access says who may ask, where its scope is not empty.
+	Access front.Access
 }
 
 // Run serves until ctx ends.
@@ -160,7 +162,13 @@ func (p Server) Run(ctx context.Context) error {
 	return p.serve(ctx, func(ctx context.Context, ready *readiness) error {
 		objects := objectstore.NewClient(p.Objects)
 		defer objects.Close()
-		return p.http(ctx, p.Listen, archive.NewServer(archive.ServerConfig{Objects: objects, Buckets: p.Buckets, Log: p.Log}), ready)
+		handler := archive.NewServer(archive.ServerConfig{Objects: objects, Buckets: p.Buckets, Log: p.Log})
+		if p.Access.Scope != "" {
+			access := p.Access
+			access.Open = archive.OpenPaths()
+			handler = front.RequireScope(handler, access)
+		}
+		return p.http(ctx, p.Listen, handler, ready)
 	})
 }
 

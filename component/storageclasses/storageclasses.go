@@ -14,8 +14,12 @@ import (
 // builtIn is the class that k3s brings.
 const builtIn = "local-path"
 
-// Want describes the classes of a profile's brokers.
-func Want(p *profiles.Profile, lab component.Lab) plan.Want {
+// Want describes the classes of a profile's brokers on k3s.
+func Want(p *profiles.Profile, lab component.Lab) plan.Want { return WantBeside(builtIn, p, lab) }
+
+// WantBeside describes them beside the class that the cluster itself brings over
+// local-path volumes.
+func WantBeside(builtIn string, p *profiles.Profile, lab component.Lab) plan.Want {
 	classes := []any{}
 	title := "no storage class beside the cluster's own " + builtIn
 	if s := p.Kafka.Brokers.Storage; s.Class != "" && s.Class != builtIn {

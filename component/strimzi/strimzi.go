@@ -15,17 +15,13 @@ import (
 // Namespace is the operator's at every site.
 const Namespace = "strimzi"
 
-const chart = "strimzi-kafka-operator"
+// Chart is the name of upstream's chart.
+const Chart = "strimzi-kafka-operator"
 
 // Deployment is what upstream's chart calls the operator.
 const Deployment = "strimzi-cluster-operator"
 
-// OperatorImage and KafkaImage are the images that are run for a profile.
-func OperatorImage(p *profiles.Profile, lab component.Lab) string {
-	return "quay.io/strimzi/operator:" + upstream.Of(p, lab).Strimzi
-}
-
-// KafkaImage is that of brokers, controllers and the exporter.
+// KafkaImage is the image of brokers, controllers and the exporter for a profile.
 func KafkaImage(p *profiles.Profile, lab component.Lab) string {
 	a := upstream.Of(p, lab)
 	return "quay.io/strimzi/kafka:" + a.Strimzi + "-kafka-" + a.Kafka
@@ -33,21 +29,23 @@ func KafkaImage(p *profiles.Profile, lab component.Lab) string {
 
 // WantDefinitions describes the definitions of Strimzi's custom resources.
 func WantDefinitions(p *profiles.Profile, lab component.Lab) plan.Want {
-	r := upstream.Release("strimzi-crds", Namespace, chart, p, lab)
-	r.Outside.Definitions = true
-	r.Values = map[string]any{"lab": lab.Name}
-	for _, name := range []string{"kafkas.kafka", "kafkanodepools.kafka", "kafkatopics.kafka", "kafkausers.kafka", "strimzipodsets.core"} {
-		r.Conditions = append(r.Conditions, upstream.Established(name+".strimzi.io"))
-	}
+	r := component.Release{Name: "strimzi-crds", Namespace: Namespace, Definitions: component.DefinitionsOnly,
+		Values: map[string]any{"lab": lab.Name}}.From(upstream.Operator(Chart, p, lab))
 	return r.Want("definitions of Kafka, its node pools, topics and users, of Strimzi "+r.Version,
 		component.Meets("the cluster serves them", time.Minute))
+}
+
+// Definitions gives what the gates of WantDefinitions watch.
+func Definitions() map[string]component.Objects {
+	return upstream.Established("kafkas.kafka.strimzi.io", "kafkanodepools.kafka.strimzi.io", "kafkatopics.kafka.strimzi.io", "kafkausers.kafka.strimzi.io", "strimzipodsets.core.strimzi.io")
 }
 
 // WantOperator describes the operator. It watches the application's namespace alone, and
 // looks at everything anew every ten minutes, since on a small machine each look is felt.
 func WantOperator(p *profiles.Profile, lab component.Lab) plan.Want {
 	const cpu, memory = "100m", "256Mi"
-	r := upstream.Release("strimzi", Namespace, chart, p, lab, component.Workload{Name: Deployment, Replicas: 1, CPU: cpu, Memory: memory})
+	r := component.Release{Name: "strimzi", Namespace: Namespace, Definitions: component.DefinitionsElsewhere, Pods: "strimzi.io/kind=cluster-operator",
+		Workloads: []component.Workload{{Name: Deployment, Replicas: 1, CPU: cpu, Memory: memory}}}.From(upstream.Operator(Chart, p, lab))
 	labels := map[string]any{"alertlab.dev/lab": lab.Name, "app.kubernetes.io/part-of": "alertlab", "app.kubernetes.io/instance": r.Name}
 	const patience = 600000 // ms
 	r.Values = map[string]any{
@@ -60,11 +58,12 @@ func WantOperator(p *profiles.Profile, lab component.Lab) plan.Want {
 		"dashboards":   map[string]any{"enabled": false},
 		"featureGates": "",
 	}
-	r.Conditions = []component.Condition{upstream.Available(Namespace, Deployment)}
-	r.Pods = "strimzi.io/kind=cluster-operator"
 	return r.Want("operator of Kafka, Strimzi "+r.Version+", for namespace "+component.Namespace,
 		component.Meets("the operator runs", 3*time.Minute))
 }
+
+// Operator gives what the gates of WantOperator watch.
+func Operator() map[string]component.Objects { return upstream.Available(Deployment) }
 
 // Kubernetes says by which name a topic or user stands among the cluster's objects, and
 // whether that is its own.

@@ -9,10 +9,13 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/kafka"
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/component/upstream"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
@@ -51,7 +54,7 @@ func WantNodePorts(p *profiles.Profile, lab component.Lab) plan.Want {
 // WantBalanced describes the cluster where every broker has an address of its own, which
 // is pinned: the one that the part addresses gave out.
 func WantBalanced(p *profiles.Profile, lab component.Lab) plan.Want {
-	return want(p, lab, map[string]any{"type": "loadbalancer", "pool": p.Kafka.Listener.AddressPool})
+	return want(p, lab, map[string]any{"type": "loadbalancer", "pool": metallb.Pool(p)})
 }
 
 func want(p *profiles.Profile, lab component.Lab, listener map[string]any) plan.Want {
@@ -82,14 +85,26 @@ func want(p *profiles.Profile, lab component.Lab, listener map[string]any) plan.
 		"controller":   map[string]any{"storage": map[string]any{"size": kafka.Quantity(kafka.LeastStorage), "class": k.Controllers.Storage.Class}},
 		"antiAffinity": k.Brokers.AntiAffinity, "nodePool": kafka.Pool(k.Brokers.NodePool),
 	}}
-	r.Pods = "strimzi.io/cluster=" + k.Cluster
-	r.Conditions = []component.Condition{
-		{APIVersion: api, Kind: "Kafka", Namespace: component.Namespace, Name: k.Cluster, Type: "Ready"},
-		{APIVersion: api, Kind: "KafkaUser", Namespace: component.Namespace, Name: k.Superuser, Type: "Ready"},
+	if certmanager.Wanted(p) {
+		listener["certificate"] = "${certificates.external}"
+		outputs["ca"], outputs["ca-file"] = "${authority.ca}", "${authority.ca-file}"
 	}
+	r.Pods = "strimzi.io/cluster=" + k.Cluster
 	return r.Want(title(p, answer.Kafka),
 		component.Meets("the operator says that Kafka and its superuser are Ready", 15*time.Minute),
 		plan.Gate{Name: kafka.GateAnswer, What: "every broker answers at its own address", Deadline: 2 * time.Minute})
+}
+
+// Watched gives what the gates watch.
+func Watched() map[string]component.Objects {
+	return upstream.Watches(func(r component.Release) []kube.Expected {
+		cluster, _ := r.Values["cluster"].(string)
+		superuser, _ := r.Values["superuser"].(string)
+		return []kube.Expected{
+			{Ref: kube.Object(api, "Kafka", r.Namespace, cluster), Cond: kube.Current("Ready")},
+			{Ref: kube.Object(api, "KafkaUser", r.Namespace, superuser), Cond: kube.Current("Ready")},
+		}
+	})
 }
 
 func title(p *profiles.Profile, version string) string {

@@ -1,25 +1,17 @@
-// Package upstream is what components need to know of other people's charts and images:
-// the versions that go together for a profile, and where a chart comes from. The table
-// is charts/upstream.yaml, the rules are lab/versions'.
+// Package upstream is what components need to know of other people's operators: the
+// versions that go together for a profile, and the conditions of what they make. The
+// table is charts/upstream.yaml, the rules are lab/versions'.
 package upstream
 
 import (
-	"sync"
-
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/versions"
 	"github.com/alertlab/alertlab/profiles"
 )
 
-// table reads the table once; that it can be read is tested.
-var table = sync.OnceValue(func() *versions.Table {
-	t, err := versions.Parse("charts/upstream.yaml", charts.Table())
-	if err != nil {
-		panic(err)
-	}
-	return t
-})
+func table() versions.Table { return versions.Table(charts.Others()) }
 
 func question(p *profiles.Profile, lab component.Lab) versions.Question {
 	return versions.Question{Kafka: p.Kafka.Version, Kubernetes: lab.Kubernetes}
@@ -45,23 +37,13 @@ func Conceded(p *profiles.Profile, lab component.Lab) []string {
 	return table().Conceded(p.Name, question(p, lab), a)
 }
 
-// Release is a release of a chart of the table, with what it makes.
-func Release(name, namespace, chart string, p *profiles.Profile, lab component.Lab, workloads ...component.Workload) component.Release {
-	c, err := table().Chart(chart, Of(p, lab))
+// Operator gives the chart of an operator in the version that goes with a profile.
+func Operator(name string, p *profiles.Profile, lab component.Lab) charts.Upstream {
+	c, err := table().Chart(name, Of(p, lab))
 	if err != nil {
 		panic(err) // only a mistake in a component can name a chart that there is not
 	}
-	return component.Release{Name: name, Namespace: namespace, Chart: chart, Version: c.Version,
-		Outside: &component.Outside{Repository: c.Repository, Bundle: lab.Bundle, Workloads: workloads}}
-}
-
-// Images gives the images that a lab runs of a chart of the table.
-func Images(chart string) []string {
-	c, err := table().Chart(chart, versions.Answer{})
-	if err != nil {
-		panic(err) // as above
-	}
-	return c.References()
+	return c
 }
 
 // Image gives an image of the table that no chart brings.
@@ -73,12 +55,25 @@ func Image(name string) string {
 	return ref
 }
 
-// Available is the condition of a Deployment that has its pods.
-func Available(namespace, name string) component.Condition {
-	return component.Condition{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name, Type: "Available"}
+// Available watches a Deployment that should have its pods, in the release's namespace.
+func Available(name string) map[string]component.Objects {
+	return Watches(func(r component.Release) []kube.Expected {
+		return []kube.Expected{{Ref: kube.Object("apps/v1", "Deployment", r.Namespace, name), Cond: kube.Current("Available")}}
+	})
 }
 
-// Established is the condition of a definition of custom resources that is served.
-func Established(name string) component.Condition {
-	return component.Condition{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition", Name: name, Type: "Established"}
+// Established watches definitions of custom resources that should be served.
+func Established(names ...string) map[string]component.Objects {
+	return Watches(func(component.Release) []kube.Expected {
+		var out []kube.Expected
+		for _, name := range names {
+			out = append(out, kube.Expected{Ref: kube.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", name), Cond: kube.Current("Established")})
+		}
+		return out
+	})
+}
+
+// Watches are the objects of component.GateConditions.
+func Watches(objects component.Objects) map[string]component.Objects {
+	return map[string]component.Objects{component.GateConditions: objects}
 }

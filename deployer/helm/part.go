@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
+	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -19,31 +17,28 @@ import (
 
 // Target is a cluster as this deployer uses it.
 type Target interface {
+	Workloads
 	// Install installs or upgrades; it returns when the objects are there.
 	Install(ctx context.Context, r Release) error
 	// Look reads the record of a release; false when there is none.
 	Look(ctx context.Context, name, namespace string) (Record, bool, error)
-	// Unstick has pods made anew that would wait for minutes before they try again.
-	Unstick(ctx context.Context, namespace, selector string) error
-	// Kept says whether volumes of a selector are there.
-	Kept(ctx context.Context, namespace, selector string) (bool, error)
-	// Rollout looks once at the workloads of a selector.
-	Rollout(ctx context.Context, namespace, selector string) (kube.Verdict, error)
-	// WaitRollout waits for them; see kube.Client.WaitRollout.
-	WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error
-	// Conditions looks once at objects' conditions, and at the pods behind them.
-	Conditions(ctx context.Context, r component.Release) (kube.Verdict, error)
-	// WaitConditions waits for them; see kube.Client.WaitConditions.
-	WaitConditions(ctx context.Context, r component.Release, seen func(string)) error
-	// Follow passes on what pods write; see kube.Client.Follow.
-	Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string))
+	// Missing lists objects of a release that are not there.
+	Missing(ctx context.Context, name, namespace string) ([]string, error)
 }
 
 // Cluster is a Target by its API.
 type Cluster struct{ Client *kube.Client }
 
+// settleTime is how long an install is tried again while the cluster is not ready for
+// it: a webhook serves some seconds after its pods are ready.
+const settleTime = time.Minute
+
 // Install implements Target.
-func (c Cluster) Install(ctx context.Context, r Release) error { return Install(ctx, c.Client, r) }
+func (c Cluster) Install(ctx context.Context, r Release) error {
+	bound, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	return c.Client.Patient(bound, func() error { return Install(ctx, c.Client, r) })
+}
 
 // Look implements Target.
 func (c Cluster) Look(_ context.Context, name, namespace string) (Record, bool, error) {
@@ -69,28 +64,24 @@ func (c Cluster) Rollout(ctx context.Context, namespace, selector string) (kube.
 	return c.Client.Rollout(ctx, namespace, selector)
 }
 
+// Pods implements Target.
+func (c Cluster) Pods(ctx context.Context, namespace, selector string) ([]kube.Pod, error) {
+	return c.Client.Pods(ctx, namespace, selector)
+}
+
 // WaitRollout implements Target.
 func (c Cluster) WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error {
 	return c.Client.WaitRollout(ctx, namespace, selector, seen)
 }
 
-// Conditions implements Target.
-func (c Cluster) Conditions(ctx context.Context, r component.Release) (kube.Verdict, error) {
-	return c.Client.Conditions(ctx, objects(r), r.Namespace, r.Pods)
+// WaitAll implements Target.
+func (c Cluster) WaitAll(ctx context.Context, objects []kube.Expected, behind kube.Behind, seen func(string)) error {
+	return c.Client.WaitAll(ctx, objects, behind, seen)
 }
 
-// WaitConditions implements Target.
-func (c Cluster) WaitConditions(ctx context.Context, r component.Release, seen func(string)) error {
-	return c.Client.WaitConditions(ctx, objects(r), r.Namespace, r.Pods, seen)
-}
-
-// objects gives a release's conditions as package kube knows them.
-func objects(r component.Release) []kube.ObjectCondition {
-	var out []kube.ObjectCondition
-	for _, c := range r.Conditions {
-		out = append(out, kube.ObjectCondition{Ref: kube.Ref{Kind: schema.FromAPIVersionAndKind(c.APIVersion, c.Kind), Namespace: c.Namespace, Name: c.Name}, Type: c.Type})
-	}
-	return out
+// LookAt implements Target.
+func (c Cluster) LookAt(ctx context.Context, objects []kube.Expected) (string, error) {
+	return c.Client.Look(ctx, objects)
 }
 
 // Follow implements Target.
@@ -100,35 +91,17 @@ func (c Cluster) Follow(ctx context.Context, namespace, selector string, since t
 
 // Part carries out a component.Release.
 type Part struct {
-	// Open gives the cluster; it is called at each use, because a cluster may come
-	// and go while a lab is owned.
-	Open func() (Target, error)
-	// Probes are the gates beside the rollout, by name.
-	Probes map[string]component.Probe
+	Deployed[Target]
+	// Fetch gets a chart of others; nil: the release is of a chart of ours.
+	Fetch Fetch
 	// Say is told what Helm says; nil: nobody.
 	Say func(line string)
-	// Hear is told what the pods write, for as long as this process lives; nil: nobody.
-	Hear func(pod, line string)
-
-	hearing sync.Once
-}
-
-// hear begins to follow the release's pods, once. Only who applies it listens: who looks
-// may be a process that only plans.
-func (p *Part) hear(target Target, r component.Release) {
-	if p.Hear != nil {
-		p.hearing.Do(func() { go target.Follow(context.Background(), r.Namespace, r.Selector(), time.Now(), p.Hear) })
-	}
 }
 
 // Observe implements plan.Part. A release whose workloads do not run as they should
 // has drifted: applying it again costs nothing where nothing is wrong with it.
 func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	input := look.Last
-	if input == nil {
-		input = look.Want.Input // names hold no references
-	}
-	r, err := component.Read(input)
+	r, err := Applied(look)
 	if err != nil {
 		return plan.Observation{}, err
 	}
@@ -141,34 +114,30 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 		return plan.Observation{}, err
 	}
 	if !there {
-		kept, err := target.Kept(ctx, r.Namespace, r.Selector())
-		return plan.Observation{State: plan.Absent, Kept: kept, Why: "no release " + r.Name + " is there"}, err
+		return Absent(ctx, target, r, "no release "+r.Name+" is there")
 	}
 	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("release %s, revision %d, is as it was applied", r.Name, record.Revision)}
 	if !record.Deployed {
 		o.Drift = fmt.Sprintf("release %s is %s", r.Name, record.Status)
 		return o, nil
 	}
-	for _, g := range look.Want.Gates {
-		var v kube.Verdict
-		what := "its pods are not all ready: "
-		switch g.Name {
-		case component.GateRollout:
-			v, err = target.Rollout(ctx, r.Namespace, r.Selector())
-		case component.GateConditions:
-			what = "it is not as it should be: "
-			v, err = target.Conditions(ctx, r)
-		default:
-			continue
-		}
-		if err != nil {
-			return plan.Observation{}, err
-		}
-		if !v.Done {
-			o.Drift = what + v.Seen
+	if o.Drift, err = p.Amiss(ctx, target, r); err != nil || o.Drift != "" {
+		return o, err
+	}
+	if look.Last != nil {
+		if o.Drift = changed(record, r); o.Drift != "" {
+			return o, nil
 		}
 	}
-	return o, nil
+	missing, err := target.Missing(ctx, r.Name, r.Namespace)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	if len(missing) > 0 {
+		o.Drift = "not there any more: " + strings.Join(missing, ", ")
+		return o, nil
+	}
+	return p.Rolled(ctx, target, look.Want, r, o)
 }
 
 // Apply implements plan.Part.
@@ -177,7 +146,7 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	c, err := load(ctx, r)
+	c, err := p.load(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -185,85 +154,44 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Report: p.Say}); err != nil {
+	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Lab: lab(r), SkipDefinitions: r.Definitions != "", Report: p.Say}); err != nil {
 		return nil, err
 	}
-	if order.Action != plan.Create {
-		if err := target.Unstick(ctx, r.Namespace, r.Selector()); err != nil {
-			return nil, err
-		}
-	}
-	p.hear(target, r)
-	return r.Outputs, nil
+	return p.Brought(ctx, target, r, order.Action)
 }
 
-// load gives the chart that a step names. A plan that was made by another version of
-// this program is not carried out with other charts than it says.
-func load(ctx context.Context, r component.Release) (*chart.Chart, error) {
-	if r.Outside != nil {
-		return outside(ctx, r)
+// load gives the chart that a step names, as it is installed.
+func (p *Part) load(ctx context.Context, r component.Release) (*chart.Chart, error) {
+	if r.Repository == "" {
+		return load(r)
 	}
-	files, err := charts.Load(r.Chart)
+	if p.Fetch == nil {
+		return nil, fmt.Errorf("release %s: nobody can fetch the chart %s of %s", r.Name, r.Chart, r.Repository)
+	}
+	c, err := p.Fetch(ctx, r.Repository, r.Chart, r.Version)
 	if err != nil {
 		return nil, err
 	}
-	if files.Version != r.Version {
-		return nil, fmt.Errorf("the step is for chart %s %s, and this program has %s", r.Chart, r.Version, files.Version)
+	present(c)
+	if r.Definitions == component.DefinitionsOnly {
+		return definitions(c, lab(r))
+	}
+	return c, nil
+}
+
+// lab gives the lab of a release that has it among its values; "" for charts of others.
+func lab(r component.Release) string {
+	name, _ := r.Values["lab"].(string)
+	return name
+}
+
+// load gives the chart of ours that a step names.
+func load(r component.Release) (*chart.Chart, error) {
+	files, err := Ours(r)
+	if err != nil {
+		return nil, err
 	}
 	return FromFiles(files.Files)
-}
-
-// Wait implements plan.Waiter.
-func (p *Part) Wait(ctx context.Context, gate plan.Gate, order plan.Order, seen func(string)) error {
-	r, err := component.Read(order.Input)
-	if err != nil {
-		return err
-	}
-	if gate.Name == component.GateRollout {
-		target, err := p.Open()
-		if err != nil {
-			return err
-		}
-		return target.WaitRollout(ctx, r.Namespace, r.Selector(), seen)
-	}
-	if gate.Name == component.GateConditions {
-		target, err := p.Open()
-		if err != nil {
-			return err
-		}
-		return target.WaitConditions(ctx, r, seen)
-	}
-	probe, ok := p.Probes[gate.Name]
-	if !ok {
-		return fmt.Errorf("gate %s: nobody can look at it", gate.Name)
-	}
-	return poll(ctx, func() (bool, error) {
-		open, what, err := probe(ctx, r)
-		if err == nil && !open {
-			seen(what)
-		}
-		return open, err
-	})
-}
-
-// poll asks from outside, where there is nothing to watch, a little less often each
-// time.
-func poll(ctx context.Context, ask func() (bool, error)) error {
-	pause := 20 * time.Millisecond
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-		if open, err := ask(); err != nil || open {
-			return err
-		}
-		timer.Reset(pause)
-		pause = min(pause*3/2, 500*time.Millisecond)
-	}
 }
 
 var _ interface {
@@ -271,14 +199,13 @@ var _ interface {
 	plan.Waiter
 } = (*Part)(nil)
 
-// Render gives the objects that a step would apply, as YAML, without a cluster. Of a
-// chart that is not ours the bundle is read, or it is fetched.
+// Render gives the objects that a step would apply, as YAML, without a cluster.
 func Render(input json.RawMessage) (string, error) {
 	r, err := component.Read(input)
 	if err != nil {
 		return "", err
 	}
-	c, err := load(context.Background(), r)
+	c, err := load(r)
 	if err != nil {
 		return "", err
 	}

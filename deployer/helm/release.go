@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"time"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
@@ -21,6 +23,11 @@ type Release struct {
 	Namespace string // made when it is not there
 	Chart     *chart.Chart
 	Values    map[string]any
+	// Lab, where it is named, is who owns the release: its records carry it as a label,
+	// and one that is there and is somebody else's is refused.
+	Lab string
+	// SkipDefinitions leaves out what lies in the chart's folder crds.
+	SkipDefinitions bool
 	// Report is told what helm says; nil: nobody.
 	Report func(line string)
 }
@@ -60,11 +67,18 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 		return fmt.Errorf("release %s: %w", r.Name, err)
 	}
 	last, err := cfg.Releases.Last(r.Name)
+	labels := map[string]string{}
+	if r.Lab != "" {
+		labels[labelLab] = r.Lab
+	}
 	switch {
+	case err == nil && r.Lab != "" && owner(last) != r.Lab:
+		return fmt.Errorf("a release %s is in namespace %s that lab %s did not make (it is %s)", r.Name, r.Namespace, r.Lab, whose(last))
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		install := action.NewInstall(cfg)
-		install.ReleaseName, install.Namespace, install.CreateNamespace = r.Name, r.Namespace, true
-		install.SkipCRDs = true // they are a release of their own
+		install.Labels, install.SkipCRDs = labels, r.SkipDefinitions
+		install.ReleaseName, install.Namespace, install.CreateNamespace, install.Timeout = r.Name, r.Namespace, true, hookTime
+		install.DisableOpenAPIValidation = true // the API server validates, and Helm would get its whole schema first
 		_, err = install.RunWithContext(ctx, r.Chart, r.Values)
 	case err == nil:
 		if last.Info.Status.IsPending() {
@@ -76,7 +90,9 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 			}
 		}
 		upgrade := action.NewUpgrade(cfg)
-		upgrade.Namespace, upgrade.MaxHistory, upgrade.ResetValues = r.Namespace, keptRevisions, true
+		upgrade.Labels = labels
+		upgrade.Namespace, upgrade.MaxHistory, upgrade.ResetValues, upgrade.Timeout = r.Namespace, keptRevisions, true, hookTime
+		upgrade.DisableOpenAPIValidation = true
 		_, err = upgrade.RunWithContext(ctx, r.Name, r.Chart, r.Values)
 	}
 	if err != nil {
@@ -85,8 +101,35 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 	return nil
 }
 
+// labelLab says whose a record is. What all labels of objects are stands in
+// charts/common.
+const labelLab = "alertlab.dev/lab"
+
+// owner gives the lab of a record; every chart of ours has it among its values too.
+func owner(r *release.Release) string {
+	if lab := r.Labels[labelLab]; lab != "" {
+		return lab
+	}
+	lab, _ := r.Config["lab"].(string)
+	return lab
+}
+
+func whose(r *release.Release) string {
+	if lab := owner(r); lab != "" {
+		return "of lab " + lab
+	}
+	return "no lab's"
+}
+
+// hookTime bounds the jobs that charts of others run before or after their objects are
+// there. It is helm's own.
+const hookTime = 5 * time.Minute
+
 // keptRevisions bounds the records of a release, each of which is a Secret.
 const keptRevisions = 5
+
+// FromArchive reads a chart as helm packages one.
+func FromArchive(archive io.Reader) (*chart.Chart, error) { return loader.LoadArchive(archive) }
 
 // Uninstall removes a release; one that is not there is not missed.
 func Uninstall(c *kube.Client, r Release) error {
@@ -108,6 +151,8 @@ type Record struct {
 	Revision int
 	Deployed bool   // the last revision is the one that counts
 	Status   string // as helm calls it, with its words
+	// Values are those that it was given; nil when that is not known.
+	Values map[string]any
 }
 
 // Look reads the record of a release; false when there is none.
@@ -123,7 +168,7 @@ func Look(c *kube.Client, name, namespace string) (Record, bool, error) {
 	if err != nil {
 		return Record{}, false, fmt.Errorf("release %s: %w", name, err)
 	}
-	r := Record{Revision: last.Version, Deployed: last.Info.Status == release.StatusDeployed, Status: last.Info.Status.String()}
+	r := Record{Values: last.Config, Revision: last.Version, Deployed: last.Info.Status == release.StatusDeployed, Status: last.Info.Status.String()}
 	if last.Info.Description != "" {
 		r.Status += ": " + last.Info.Description
 	}

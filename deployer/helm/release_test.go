@@ -3,6 +3,8 @@ package helm
 import (
 	"testing"
 	"testing/fstest"
+
+	"helm.sh/helm/v3/pkg/release"
 )
 
 func TestLoadChart(t *testing.T) {
@@ -22,5 +24,19 @@ func TestLoadChart(t *testing.T) {
 	delete(files, "Chart.yaml")
 	if _, err := LoadChart(files); err == nil {
 		t.Error("a folder without Chart.yaml was taken for a chart")
+	}
+}
+
+// A record is the lab's whose label it carries, or that stands among its values.
+func TestOwner(t *testing.T) {
+	t.Parallel()
+	for want, r := range map[string]*release.Release{
+		"of lab a": {Labels: map[string]string{"alertlab.dev/lab": "a"}, Config: map[string]any{"lab": "b"}},
+		"of lab b": {Config: map[string]any{"lab": "b"}},
+		"no lab's": {Config: map[string]any{"lab": 1}},
+	} {
+		if got := whose(r); got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
 	}
 }

@@ -173,9 +173,9 @@ type played struct {
 	took, cpu time.Duration
 }
 
-// play plays one full visit, as fast as it goes.
-func (l *lab) play(ctx context.Context, m *meter, args ...string) (played, error) {
-	done, err := execute(l.command(ctx, append([]string{"simulator", "play", "-o", "json"}, args...)...), m.also)
+// play plays one full visit, as fast as it goes, and tells started its process id.
+func (l *lab) play(ctx context.Context, started func(pid int), args ...string) (played, error) {
+	done, err := execute(l.command(ctx, append([]string{"simulator", "play", "-o", "json"}, args...)...), started)
 	if err != nil {
 		return played{}, err
 	}

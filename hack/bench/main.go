@@ -3,6 +3,7 @@
 //
 //	go run ./hack/bench -out docs/benchmarks.md
 //	go run ./hack/bench -only archive,database -rounds 1
+//	go run ./hack/rig env -- go run ./hack/bench -kubernetes -out docs/benchmarks.md
 //
 // It needs Linux (memory and CPU time are read from /proc) and about 10 GB of
 // free disk under TMPDIR. It uses labs and a state directory of its own and
@@ -43,7 +44,7 @@ const (
 )
 
 // groups are the names that -only takes, in the order in which they run.
-var groups = []string{"up", "play", "sync", "archive", "database", "steady"}
+var groups = []string{"up", "play", "sync", "archive", "database", "steady", "tui"}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -67,6 +68,8 @@ func run(ctx context.Context) (err error) {
 	cycles := flag.Int("cycles", 20, "visits of steady, 37 s each")
 	only := flag.String("only", strings.Join(groups, ","), "what to measure")
 	always := flag.Bool("profile", false, "show where CPU time goes also where every figure is reached")
+	kubernetes := flag.Bool("kubernetes", false, "measure labs on Kubernetes, and nothing else; what follows -- are the flags of up that make them")
+	six := flag.Bool("six", true, "with -kubernetes: also send alerts through six brokers")
 	flag.Parse()
 	chosen := strings.Split(*only, ",")
 	for _, name := range chosen {
@@ -74,8 +77,8 @@ func run(ctx context.Context) (err error) {
 			return fmt.Errorf("-only %q: there are %s", name, strings.Join(groups, ", "))
 		}
 	}
-	if flag.NArg() > 0 || *rounds < 0 || *cycles < 2 {
-		return errors.New("usage: go run ./hack/bench [-out FILE] [-rounds N] [-cycles N] [-only " + strings.Join(groups, ",") + "] [-profile]")
+	if (flag.NArg() > 0 && !*kubernetes) || *rounds < 0 || *cycles < 2 {
+		return errors.New("usage: go run ./hack/bench [-out FILE] [-rounds N] [-cycles N] [-only " + strings.Join(groups, ",") + "] [-profile], or -kubernetes [-out FILE] [-rounds N] [-six=false] [-- FLAGS OF up]")
 	}
 	short, visits := 5, 3
 	if *rounds > 0 {
@@ -96,8 +99,32 @@ func run(ctx context.Context) (err error) {
 	}
 	b := &bench{binary: filepath.Join(work, "alertlab"), work: work, say: os.Stderr, doc: newDocument()}
 	build := exec.CommandContext(ctx, "go", "build", "-o", b.binary, "github.com/alertlab/alertlab")
+	if *kubernetes {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // pods run it
+	}
 	if text, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build: %w\n%s", err, text)
+	}
+	if *kubernetes {
+		up := flag.Args()
+		if len(up) == 0 {
+			up = onCluster
+		}
+		measured := b.kubernetes(ctx, visits, up, *six)
+		if len(b.doc.figures) == 0 {
+			return measured
+		}
+		for _, name := range b.doc.missedAll() {
+			fmt.Fprintln(b.say, "not as it is to be:", name)
+		}
+		// What was measured is written down whatever failed after it.
+		text := b.doc.clusterMarkdown(os.Args[1:], up)
+		if *out == "" {
+			_, err = fmt.Print(text)
+		} else {
+			err = benchdoc.Put(*out, "kubernetes", text)
+		}
+		return errors.Join(measured, err)
 	}
 
 	has := func(name string) bool { return slices.Contains(chosen, name) }
@@ -131,13 +158,28 @@ func run(ctx context.Context) (err error) {
 			unprofiled = errors.Join(unprofiled, b.profile(ctx, name))
 		}
 	}
-	text := b.doc.markdown(os.Args[1:])
-	if *out == "" {
-		_, err = fmt.Print(text)
-	} else {
-		err = benchdoc.Put(*out, "lab", text)
+	if len(chosen) > 1 || !has("tui") {
+		err = write(*out, "lab", b.doc.markdown(os.Args[1:]))
+	}
+	if has("tui") {
+		tui := newDocument()
+		for i := range short {
+			if err := b.tui(ctx, tui, i); err != nil {
+				return err
+			}
+		}
+		err = errors.Join(err, write(*out, "tui", tui.tuiMarkdown()))
 	}
 	return errors.Join(err, unprofiled)
+}
+
+// write puts a section into the document, or on standard output where there is none.
+func write(out, section, text string) error {
+	if out == "" {
+		_, err := fmt.Print(text)
+		return err
+	}
+	return benchdoc.Put(out, section, text)
 }
 
 // bench holds what all measurements share.
@@ -312,7 +354,7 @@ func (b *bench) play(ctx context.Context, l *lab, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	visit, err := l.play(ctx, meter, "--topic", topic)
+	visit, err := l.play(ctx, meter.also, "--topic", topic)
 	if err != nil {
 		return err
 	}
@@ -340,7 +382,7 @@ func (b *bench) archive(ctx context.Context, l *lab) error {
 	if err != nil {
 		return err
 	}
-	visit, err := l.play(ctx, meter)
+	visit, err := l.play(ctx, meter.also)
 	if err != nil {
 		return err
 	}

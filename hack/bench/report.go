@@ -15,6 +15,7 @@ import (
 // document collects figures in the order in which they first appear.
 type document struct {
 	began    time.Time
+	load     string // of the machine, then
 	group    string // of the figures that come now
 	figures  []*figure
 	skipped  [][2]string // name, reason
@@ -45,7 +46,7 @@ func atLeast(limit float64) target {
 	return target{fmt.Sprintf("at least %g", limit), func(v float64) bool { return v >= limit }}
 }
 
-func newDocument() *document { return &document{began: time.Now()} }
+func newDocument() *document { return &document{began: time.Now(), load: loadNow()} }
 
 func (d *document) add(name, unit string, target target, value float64) {
 	for _, f := range d.figures {
@@ -91,6 +92,20 @@ func (f *figure) median() float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
+// table writes the figures.
+func (d *document) table(b *strings.Builder) {
+	b.WriteString(`| figure | required | unit | min | median | max | rounds | reached |
+|---|---|---|---:|---:|---:|---:|---|
+`)
+	for _, f := range d.figures {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", f.name, f.target.text, f.unit,
+			digits(slices.Min(f.values)), digits(f.median()), digits(slices.Max(f.values)), len(f.values), f.verdict())
+	}
+	for _, s := range d.skipped {
+		fmt.Fprintf(b, "| %s | | | | | | 0 | not measured: %s |\n", s[0], s[1])
+	}
+}
+
 // markdown writes the document; args are those of the command line.
 func (d *document) markdown(args []string) string {
 	var b strings.Builder
@@ -110,16 +125,8 @@ The load's own CPU time is in these figures: player, clients and lab share the c
 The machine is shared and noisy: only medians are quoted elsewhere, and each
 measurement of a visit says how many cores others took meanwhile.
 
-| figure | required | unit | min | median | max | rounds | reached |
-|---|---|---|---:|---:|---:|---:|---|
 `, strings.Join(args, " "), d.began.UTC().Format("2006-01-02 15:04 MST"), time.Since(d.began).Round(time.Minute), machine(), runtime.Version(), alerts, packetSize)
-	for _, f := range d.figures {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %d | %s |\n", f.name, f.target.text, f.unit,
-			digits(slices.Min(f.values)), digits(f.median()), digits(slices.Max(f.values)), len(f.values), f.verdict())
-	}
-	for _, s := range d.skipped {
-		fmt.Fprintf(&b, "| %s | | | | | | 0 | not measured: %s |\n", s[0], s[1])
-	}
+	d.table(&b)
 	b.WriteString(`
 What the figures are:
 

@@ -33,6 +33,26 @@ func Put(path, section, text string) error {
 	return renameio.WriteFile(path, []byte(next), 0o644)
 }
 
+// Get reads the named section of the file at path; "" when there is none.
+func Get(path, section string) (string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	_, rest, ok := strings.Cut(string(text), "<!-- begin "+section+" -->\n")
+	if !ok {
+		return "", nil
+	}
+	found, _, ok := strings.Cut(rest, "<!-- end "+section+" -->\n")
+	if !ok {
+		return "", fmt.Errorf("%s: section %q begins and does not end", path, section)
+	}
+	return found, nil
+}
+
 var name = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
 
 // put is Put on the text of the file.

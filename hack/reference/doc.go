@@ -1,6 +1,6 @@
 // Command reference writes the reference of the command line from the commands
-// themselves: docs/reference, a Markdown file for each verb, or with -man a folder
-// of man pages.
+// themselves: docs/reference, a Markdown file for each verb, and the keys of the
+// dashboard in docs/tui.md beside it; or with -man a folder of man pages.
 //
 //	go run ./hack/reference
 //	go run ./hack/reference -man DIRECTORY

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/alertlab/alertlab/cmd"
+	"github.com/alertlab/alertlab/hack/benchdoc"
 )
 
 func main() {
@@ -43,7 +45,19 @@ func run(args []string) error {
 	if err := write(*out, pages); err != nil {
 		return err
 	}
-	return prune(*out, pages)
+	if err := prune(*out, pages); err != nil {
+		return err
+	}
+	return keys(filepath.Join(filepath.Dir(*out), "tui.md"))
+}
+
+// keys writes the keys of the dashboard into their section of a document, where there
+// is one.
+func keys(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return benchdoc.Put(path, "keys", cmd.DashboardKeys())
 }
 
 // write makes the folder and writes each file, by its name.

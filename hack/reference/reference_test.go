@@ -41,6 +41,32 @@ func TestCurrent(t *testing.T) {
 	}
 }
 
+// TestKeysCurrent compares docs/tui.md with the keys that the dashboard has now.
+func TestKeysCurrent(t *testing.T) {
+	t.Parallel()
+	kept, err := os.ReadFile(filepath.Join("..", "..", "docs", "tui.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(t.TempDir(), "tui.md")
+	if err := os.WriteFile(copied, kept, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := keys(copied); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, kept) {
+		t.Error("docs/tui.md has not the keys that the dashboard has now; make reference writes them")
+	}
+	if n := bytes.Count(got, []byte("\n### ")); n < 9 {
+		t.Errorf("docs/tui.md has the keys of %d parts of the dashboard only", n)
+	}
+}
+
 // TestSameAgain makes everything twice, in an environment that differs, and follows
 // the links.
 func TestSameAgain(t *testing.T) {

@@ -24,20 +24,27 @@ import (
 var suites = []struct{ folder, minutes string }{
 	{"./hack/rig/engine", "10m"},
 	{"./hack/rig/cluster/...", "20m"},
-	{"./hack/rig/e2e", "30m"},
+	{"./hack/rig/e2e", "60m"},
 }
+
+// long are the tests that only --all runs: each is a whole lab's life of many minutes,
+// on two cores, of what the others leave out.
+const long = "^(TestEncryptedLab|TestExistingLab|TestKindLab)$"
 
 func (r *rig) e2e() *cobra.Command {
 	var run string
+	var all bool
 	c := &cobra.Command{
 		Use:   "e2e",
 		Short: "Test the rig on itself: engines, clusters of every maker, the stack's components",
 		Long: `e2e makes what is not there yet, as "all" does, and runs the tests that need a Docker
 engine: a second engine beside the one in use, clusters by k3d, by kind and plain, and
-the components of the stack together on one of them. It fails when the machine is not
+the components of the stack together on one of them, and labs on k3d by Helm and by
+Argo CD. With --all, also an encrypted lab, one on kind, and one on a cluster that was
+there. It fails when the machine is not
 left as it was. When a test fails or is interrupted, every cluster of the rig is taken
 away.`,
-		Example: "  rig e2e\n  rig e2e --run TestStack",
+		Example: "  rig e2e\n  rig e2e --all\n  rig e2e --run TestStack",
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
 			if err := r.ready(ctx); err != nil {
@@ -59,6 +66,8 @@ away.`,
 					args := []string{"test", "-count=1", "-v", "-timeout", s.minutes}
 					if run != "" {
 						args = append(args, "-run", run)
+					} else if !all {
+						args = append(args, "-skip", long)
 					}
 					if err := r.test(ctx, env, seen, append(args, s.folder)...); err != nil {
 						// A test that was killed takes nothing away itself.
@@ -84,6 +93,7 @@ away.`,
 			})
 		},
 	}
+	c.Flags().BoolVar(&all, "all", false, "the long tests, too")
 	c.Flags().StringVar(&run, "run", "", "only tests whose names match, as go test has it")
 	return c
 }

@@ -73,7 +73,7 @@ failed, 2 bad input, 3 there is no such cluster, 130 interrupted.`,
 		return fault.Wrap(fault.BadInput, "the command line cannot be read", err, "go run ./hack/"+c.CommandPath()+" --help")
 	})
 	root.AddCommand(r.all(), r.doctor(), r.engine(), r.partsVerb(), r.imagesVerb(), r.bundleVerb(),
-		r.clusterVerb(), r.down(), r.clean(), r.pin(), r.e2e(), r.benchVerb())
+		r.clusterVerb(), r.down(), r.clean(), r.pin(), r.e2e(), r.benchVerb(), r.env())
 	strict(root)
 	return root
 }

@@ -70,9 +70,9 @@ func TestFullDisk(t *testing.T) {
 	l.must("up", "--progress", "quiet")
 	p := l.produce(seeded(t).Uint64())
 	for _, kill := range []bool{false, true} {
-		n := len(p.acknowledged())
+		n := len(p.Acknowledged())
 		l.eventually("alerts are acknowledged", func() (bool, string) {
-			now := len(p.acknowledged())
+			now := len(p.Acknowledged())
 			return now > n+20, fmt.Sprint(now)
 		})
 		empty := l.fill()
@@ -89,9 +89,9 @@ func TestFullDisk(t *testing.T) {
 		}
 		empty()
 		l.must("up", "--progress", "quiet")
-		n = len(p.acknowledged())
+		n = len(p.Acknowledged())
 		l.eventually("alerts are acknowledged again", func() (bool, string) {
-			now := len(p.acknowledged())
+			now := len(p.Acknowledged())
 			return now > n+20, fmt.Sprint(now)
 		})
 	}
@@ -143,7 +143,7 @@ func TestReadOnlyState(t *testing.T) {
 	l.must("up", "--progress", "quiet")
 	p := l.produce(seeded(t).Uint64())
 	l.eventually("alerts are acknowledged", func() (bool, string) {
-		now := len(p.acknowledged())
+		now := len(p.Acknowledged())
 		return now > 20, fmt.Sprint(now)
 	})
 	acked := p.stop(t)

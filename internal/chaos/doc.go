@@ -3,6 +3,7 @@
 // left running twice.
 //
 // Its tests run the real program: the test binary starts itself as alertlab. What
-// is not test code here finds the processes of a lab, for these tests and for the
-// transcripts of the command line. The program itself never imports it.
+// is not test code here finds the processes of a lab and cuts them short at a step of a
+// walk, for these tests, for the transcripts of the command line, and for hack/chaos,
+// which does the same to labs on Kubernetes. The program itself never imports it.
 package chaos

@@ -8,15 +8,12 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,15 +24,12 @@ import (
 	"github.com/alertlab/alertlab/cmd"
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/internal/chaos"
-	"github.com/alertlab/alertlab/lab/run"
+	"github.com/alertlab/alertlab/internal/chaos/witness"
 )
 
 const (
 	// asAlertlab, in the environment, makes the test binary the program.
 	asAlertlab = "CHAOS_AS_ALERTLAB"
-	// killAt, in the environment of a runner, is "before STEP" or "after STEP":
-	// the runner dies at once before or after it writes that step's journal entry.
-	killAt = "CHAOS_KILL_AT"
 
 	// patience bounds every wait for something that must come. It is no
 	// expectation of how long that takes.
@@ -44,7 +38,7 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asAlertlab) != "" {
-		os.Exit(cmd.Main(os.Args, cmd.Hooks{Recorder: deadly}))
+		os.Exit(cmd.Main(os.Args, cmd.Hooks{Recorder: chaos.Recorder}))
 	}
 	flag.Parse()
 	if runtime.GOOS != "linux" {
@@ -56,37 +50,6 @@ func TestMain(m *testing.M) {
 		_ = flag.Set("test.parallel", "6")
 	}
 	os.Exit(m.Run())
-}
-
-// deadly makes a recorder that kills its own process where killAt says.
-func deadly(journal run.Recorder) run.Recorder {
-	when, step, ok := strings.Cut(os.Getenv(killAt), " ")
-	if !ok {
-		return journal
-	}
-	return recorder{journal, func(e run.Entry) error {
-		if e.Step == step && when == "before" {
-			die()
-		}
-		err := journal.Append(e)
-		if e.Step == step && when == "after" {
-			die()
-		}
-		return err
-	}}
-}
-
-// recorder passes what begins on, and stands before what has ended.
-type recorder struct {
-	run.Recorder
-	append func(run.Entry) error
-}
-
-func (r recorder) Append(e run.Entry) error { return r.append(e) }
-
-func die() {
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // until the signal comes
 }
 
 // seeded gives the random choices of a test, and says how to repeat them.
@@ -285,69 +248,17 @@ func (l *lab) inventory() []string {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 	defer cancel()
-	admin := l.admin()
-	var out []string
-	topics, err := admin.ListTopics(ctx) // without internal ones
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	for name, detail := range topics {
-		out = append(out, fmt.Sprintf("topic %s of %d partitions", name, len(detail.Partitions)))
-	}
-	users, err := admin.DescribeUserSCRAMs(ctx)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	for name := range users {
-		out = append(out, "user "+name)
-	}
-	acls, err := admin.DescribeACLs(ctx, kadm.NewACLs().Topics().Groups().Clusters().TransactionalIDs().ResourcePatternType(kadm.ACLPatternAny).
-		Operations().Allow().AllowHosts().Deny().DenyHosts())
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	for _, r := range acls {
-		for _, d := range r.Described {
-			out = append(out, fmt.Sprintf("%s may %s %s %s (%s)", d.Principal, d.Operation, d.Type, d.Name, d.Pattern))
-		}
-	}
 	card := l.card()
-	static := card.Simulator.StaticTopic
-	starts, err := admin.ListStartOffsets(ctx, static)
+	out, err := witness.Inventory(ctx, l.admin(), card)
 	if err != nil {
 		l.t.Fatal(err)
-	}
-	ends, err := admin.ListEndOffsets(ctx, static)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	start, _ := starts.Lookup(static, 0)
-	end, _ := ends.Lookup(static, 0)
-	out = append(out, fmt.Sprintf("%d alerts in %s", end.Offset-start.Offset, static))
-	for _, path := range []string{"/subjects", "/subjects/" + card.Registry.Subject + "/versions"} {
-		out = append(out, path+" "+l.get(card.Registry.URL+path))
 	}
 	for _, bucket := range []string{card.ObjectStore.AlertBucket, card.ObjectStore.SchemaBucket} {
 		if _, err := os.Stat(filepath.Join(l.dir(), "data", "object-store", "buckets", bucket)); err != nil {
 			l.t.Error(err)
 		}
 	}
-	slices.Sort(out)
 	return out
-}
-
-func (l *lab) get(url string) string {
-	l.t.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var b bytes.Buffer
-	if _, err := b.ReadFrom(resp.Body); err != nil {
-		l.t.Fatal(err)
-	}
-	return strings.TrimSpace(b.String())
 }
 
 // purge deletes the lab and asserts that nothing is left.

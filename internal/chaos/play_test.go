@@ -1,25 +1,20 @@
 package chaos_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/alertlab/alertlab/alerts/archive"
-	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/internal/chaos"
+	"github.com/alertlab/alertlab/internal/chaos/witness"
 )
 
 const (
@@ -172,22 +167,22 @@ func (k *tolls) live(t *testing.T, random *rand.Rand, n int) {
 			killed = l.killRunner()
 		}
 		up()
-		acked := p.acknowledged()
+		acked := p.Acknowledged()
 		k.killed(t, when, killed, len(acked)-known)
 		done, known = done+killed, len(acked)
 		// What the group has committed is stored: it would never be read again.
 		committed := l.committed()
-		var stored []published
+		var stored []witness.Published
 		for _, r := range acked {
-			if r.offset < committed[r.partition] && !checked[r.id] {
+			if r.Offset < committed[r.Partition] && !checked[r.ID] {
 				stored = append(stored, r)
-				checked[r.id] = true
+				checked[r.ID] = true
 			}
 		}
 		// A slow machine must not have more to check for every check it makes.
-		p.gate.Lock()
+		release := p.Hold()
 		lost := l.archived(stored...)
-		p.gate.Unlock()
+		release()
 		if k.missed(lost) { // in this lab or another: it will not come back
 			t.Fatal(k)
 		}
@@ -226,13 +221,13 @@ func TestObjectStoreDies(t *testing.T) {
 			now := chaos.Running(l.state, "object-store")
 			return len(now) == 1 && now[0].PID != before[0].PID, fmt.Sprint(now)
 		})
-		n := len(p.acknowledged())
+		n := len(p.Acknowledged())
 		l.eventually("more is published", func() (bool, string) {
-			now := len(p.acknowledged())
+			now := len(p.Acknowledged())
 			return now > n, strconv.Itoa(now)
 		})
 		l.caughtUp()
-		l.archived(p.acknowledged()[n])
+		l.archived(p.Acknowledged()[n])
 	}
 	acked := p.stop(t)
 	l.caughtUp()
@@ -251,190 +246,49 @@ func (l *lab) sleep(d time.Duration) {
 	}
 }
 
-// published is a record that the brokers acknowledged.
-type published struct {
-	id        int64
-	wire      []byte
-	partition int32
-	offset    int64
-}
-
-// producer publishes alerts with ids of their own, as somebody outside would: it
-// lives on while the lab dies and comes back.
-type producer struct {
-	client *kgo.Client
-	cancel context.CancelFunc
-	over   chan error
-
-	gate sync.Mutex // held while nothing is to be published
-
-	mu    sync.Mutex
-	acked []published
-	lost  map[string]int // errors of records that were given up, by text
-}
+// producer is a witness of a test: what cannot be looked at fails it.
+type producer struct{ *witness.Producer }
 
 // produce starts a producer of about fifty alerts a second.
 func (l *lab) produce(seed uint64) *producer {
 	l.t.Helper()
-	// Batches of few records make many acknowledgements, each a promise.
-	client := l.client(kgo.RequiredAcks(kgo.AllISRAcks()), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.MetadataMinAge(100*time.Millisecond),
-		kgo.RetryBackoffFn(func(int) time.Duration { return 100 * time.Millisecond }))
-	ctx, cancel := context.WithCancel(l.t.Context())
-	p := &producer{client: client, cancel: cancel, over: make(chan error, 1), lost: map[string]int{}}
-	topic := l.card().Simulator.Topic
-	go func() { p.over <- p.run(ctx, topic, seed) }()
-	return p
-}
-
-func (p *producer) run(ctx context.Context, topic string, seed uint64) error {
-	version, err := packet.ParseVersion("11.0")
-	if err != nil {
-		return err
-	}
-	schema, err := packet.Published(version)
-	if err != nil {
-		return err
-	}
-	random := rand.New(rand.NewPCG(seed, 1))
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	const perVisit = 1000
-	for visit := int64(3000000000001); ; visit++ { // no night of the simulator's
-		v, err := packet.NewVisit(packet.VisitConfig{Schema: schema, Alerts: perVisit, PacketBytes: 30_000, Seed: seed, Visit: visit, MidpointMjdTai: 61365.5})
-		if err != nil {
-			return err
-		}
-		for i := range perVisit {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-tick.C:
-			}
-			body, err := v.Body(i)
-			if err != nil {
-				return err
-			}
-			head, err := schema.Head(body)
-			if err != nil {
-				return err
-			}
-			wire := packet.Frame(uint32(schema.ID()), body)
-			// Not bound to ctx: what is buffered at the end is flushed.
-			p.gate.Lock()
-			p.client.Produce(context.WithoutCancel(ctx), &kgo.Record{Topic: topic, Partition: int32(random.IntN(3)), Value: wire}, func(r *kgo.Record, err error) {
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				if err != nil { // never acknowledged, so nothing is promised
-					p.lost[err.Error()]++
-					return
-				}
-				p.acked = append(p.acked, published{head.ID, wire, r.Partition, r.Offset})
-			})
-			p.gate.Unlock()
-		}
-	}
-}
-
-// acknowledged gives what was acknowledged so far, in the order of the
-// acknowledgements.
-func (p *producer) acknowledged() []published {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.acked[:len(p.acked):len(p.acked)]
+	return &producer{witness.Produce(l.t.Context(), l.client(witness.Options()...), witness.Load{Topic: l.card().Simulator.Topic, Partitions: 3,
+		Every: 20 * time.Millisecond, Bytes: 30_000, Seed: seed})}
 }
 
 // stop ends the producer and gives everything that was acknowledged.
-func (p *producer) stop(t *testing.T) []published {
+func (p *producer) stop(t *testing.T) []witness.Published {
 	t.Helper()
-	p.cancel()
-	if err := <-p.over; err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := p.client.Flush(ctx); err != nil {
-		t.Errorf("the producer did not come to an end: %v", err)
+	acked, err := p.Stop(ctx)
+	if err != nil {
+		t.Error(err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for text, n := range p.lost {
+	for text, n := range p.GivenUp() {
 		t.Logf("%d records were given up: %s", n, text)
 	}
-	return p.acked
+	return acked
 }
 
 // inTopic asserts that every acknowledged record is in the topic at its offset,
 // byte for byte, and that acknowledgements of a partition came in its order. It gives
 // the number of those that are not.
-func (l *lab) inTopic(acked []published) (lost int) {
+func (l *lab) inTopic(acked []witness.Published) int {
 	l.t.Helper()
 	topic := l.card().Simulator.Topic
 	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 	defer cancel()
-	ends, err := l.admin().ListEndOffsets(ctx, topic)
+	reader := l.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	lost, again, err := witness.InTopic(ctx, l.admin(), reader, topic, acked)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	if err := ends.Error(); err != nil {
-		l.t.Fatal(err)
+	for _, text := range lost {
+		l.t.Error(text)
 	}
-	waiting := map[int32]bool{}
-	ends.Each(func(o kadm.ListedOffset) { waiting[o.Partition] = o.Offset > 0 })
-	reader := l.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	values := map[int32]map[int64][]byte{}
-	for some := true; some; {
-		fetches := reader.PollFetches(ctx)
-		if err := errors.Join(fetches.Err(), ctx.Err()); err != nil {
-			l.t.Fatal(err)
-		}
-		fetches.EachRecord(func(r *kgo.Record) {
-			if values[r.Partition] == nil {
-				values[r.Partition] = map[int64][]byte{}
-			}
-			if _, twice := values[r.Partition][r.Offset]; twice {
-				l.t.Errorf("partition %d has offset %d twice", r.Partition, r.Offset)
-			}
-			values[r.Partition][r.Offset] = r.Value
-			end, _ := ends.Lookup(topic, r.Partition)
-			waiting[r.Partition] = waiting[r.Partition] && r.Offset < end.Offset-1
-		})
-		some = false
-		for _, w := range waiting {
-			some = some || w
-		}
-	}
-	last := map[int32]int64{}
-	for _, r := range acked {
-		if before, ok := last[r.partition]; ok && r.offset <= before {
-			l.t.Errorf("partition %d: offset %d was acknowledged after %d", r.partition, r.offset, before)
-		}
-		last[r.partition] = r.offset
-		switch got, ok := values[r.partition][r.offset]; {
-		case !ok:
-			lost++
-			l.t.Errorf("alert %d was acknowledged at partition %d offset %d, and is lost", r.id, r.partition, r.offset)
-		case !bytes.Equal(got, r.wire):
-			lost++
-			l.t.Errorf("alert %d was acknowledged at partition %d offset %d, where something else is (%d bytes, not %d)", r.id, r.partition, r.offset, len(got), len(r.wire))
-		}
-	}
-	// A record whose acknowledgement was lost with the runner is sent again, and is
-	// there twice where the brokers did not know its producer any more.
-	outside := map[string]bool{}
-	for _, r := range acked {
-		outside[string(r.wire)] = true
-	}
-	found := 0
-	for _, partition := range values {
-		for _, v := range partition {
-			if outside[string(v)] {
-				found++
-			}
-		}
-	}
-	l.t.Logf("%d acknowledged records were looked for in the topic; %d of them more than once", len(acked), found-len(acked))
-	return lost
+	l.t.Logf("%d acknowledged records were looked for in the topic; %d of them more than once", len(acked), again)
+	return len(lost)
 }
 
 // committed gives the ingester's offsets by partition.
@@ -442,13 +296,11 @@ func (l *lab) committed() map[int32]int64 {
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
 	defer cancel()
-	offsets, err := l.admin().FetchOffsets(ctx, "alertdb-ingester")
+	offsets, err := witness.Committed(ctx, l.admin(), archive.DefaultGroup)
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	out := map[int32]int64{}
-	offsets.Each(func(o kadm.OffsetResponse) { out[o.Partition] = o.At })
-	return out
+	return offsets
 }
 
 // caughtUp waits until the ingester has committed everything that is in the topic
@@ -463,41 +315,23 @@ func (l *lab) caughtUp() {
 		l.t.Fatal(err)
 	}
 	l.eventually("the ingester caught up", func() (bool, string) {
-		committed := l.committed()
-		behind := ""
-		ends.Each(func(o kadm.ListedOffset) {
-			if o.Offset > committed[o.Partition] {
-				behind += fmt.Sprintf(" partition %d: %d of %d;", o.Partition, committed[o.Partition], o.Offset)
-			}
-		})
+		behind, err := witness.Behind(ctx, l.admin(), archive.DefaultGroup, ends)
+		if err != nil {
+			l.t.Fatal(err)
+		}
 		return behind == "", behind
 	})
 }
 
 // archived asserts that the alert database has records as they were published, and
 // gives the number of those that it has not.
-func (l *lab) archived(records ...published) int {
+func (l *lab) archived(records ...witness.Published) int {
 	l.t.Helper()
-	var lost atomic.Int64
-	client := archive.Client{URL: l.card().AlertDB.URL}
-	var group errgroup.Group
-	group.SetLimit(8)
-	for _, r := range records {
-		group.Go(func() error {
-			ctx, cancel := context.WithTimeout(l.t.Context(), patience)
-			defer cancel()
-			got, err := client.Alert(ctx, r.id)
-			switch {
-			case err != nil:
-				lost.Add(1)
-				l.t.Errorf("alert %d (partition %d, offset %d): %v", r.id, r.partition, r.offset, err)
-			case !bytes.Equal(got, r.wire):
-				lost.Add(1)
-				l.t.Errorf("alert %d (partition %d, offset %d): %d bytes came back that are not the %d published", r.id, r.partition, r.offset, len(got), len(r.wire))
-			}
-			return nil
-		})
+	ctx, cancel := context.WithTimeout(l.t.Context(), patience)
+	defer cancel()
+	lost := witness.Archived(ctx, l.card().AlertDB.URL, records)
+	for _, text := range lost {
+		l.t.Error(text)
 	}
-	_ = group.Wait() // what was found wrong is reported already
-	return int(lost.Load())
+	return len(lost)
 }

@@ -34,7 +34,7 @@ func TestKillAtEveryStep(t *testing.T) {
 			t.Run(when+" "+step.Key, func(t *testing.T) {
 				t.Parallel()
 				l := newLab(t)
-				code, _, stderr := l.run([]string{killAt + "=" + when + " " + step.Key}, "up", "--progress", "quiet")
+				code, _, stderr := l.run([]string{chaos.CutAt + "=" + when + " " + step.Key}, "up", "--progress", "quiet")
 				if code != 1 || !strings.HasPrefix(stderr, "error: the runner of lab default went away") || !strings.Contains(stderr, "next: alertlab up") {
 					t.Fatalf("up whose runner died: exit code %d, %s", code, stderr)
 				}

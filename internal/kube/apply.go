@@ -120,6 +120,11 @@ func (c *Client) Validate(ctx context.Context, namespace string, manifest []byte
 	var refused []error
 	for _, u := range objects {
 		r, err := c.resource(u.GroupVersionKind(), namespace, u.GetNamespace())
+		if meta.IsNoMatchError(err) {
+			// The cluster may have it since it was asked for its kinds.
+			c.mapper.Reset()
+			r, err = c.resource(u.GroupVersionKind(), namespace, u.GetNamespace())
+		}
 		if err == nil {
 			var body []byte
 			if body, err = u.MarshalJSON(); err == nil {
@@ -163,8 +168,8 @@ func passes(err error) bool {
 		return true
 	case meta.IsNoMatchError(err), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err):
 		return true
-	case apierrors.IsInternalError(err):
-		return strings.Contains(err.Error(), "failed calling webhook")
+	case strings.Contains(err.Error(), "failed calling webhook"):
+		return true
 	case apierrors.IsForbidden(err):
 		// A service account or its namespace that the controllers are still making.
 		return strings.Contains(err.Error(), "not yet ready to handle request")

@@ -37,6 +37,7 @@ func New(kubeconfig []byte) (*Client, error) {
 	// One lab, one cluster of its own: the library's bound of 5 requests a second
 	// protects servers that many share.
 	config.QPS, config.Burst = 100, 200
+	config.WarningHandler = rest.NoWarnings{} // of APIs that grow old: not for who uses a lab
 	clientset, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,8 @@ import (
 )
 
 // Follow passes on, line by line, what the containers of the pods of a selector write
-// from a time on, those of pods that come later too, until ctx ends. A cluster that is
+// from a time on (zero: all that there is), those of pods that come later too, until ctx
+// ends. A cluster that is
 // away for a while is asked again. line is called from several goroutines.
 func (c *Client) Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string)) {
 	var wg sync.WaitGroup
@@ -73,8 +74,12 @@ func (c *Client) followPods(ctx context.Context, namespace, selector string, eac
 const longestLine = 64 << 10
 
 func (c *Client) followOne(ctx context.Context, namespace, pod, container string, since time.Time, line func(pod, text string)) {
-	from := metav1.NewTime(since)
-	stream, err := c.Clientset.CoreV1().Pods(namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container, Follow: true, SinceTime: &from}).Stream(ctx)
+	options := &corev1.PodLogOptions{Container: container, Follow: true}
+	if !since.IsZero() {
+		from := metav1.NewTime(since)
+		options.SinceTime = &from
+	}
+	stream, err := c.Clientset.CoreV1().Pods(namespace).GetLogs(pod, options).Stream(ctx)
 	if err != nil {
 		return // it is gone; what comes in its place is followed
 	}

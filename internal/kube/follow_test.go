@@ -8,7 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 )
 
 // What pods write is passed on once for each start of a container, of pods that come
@@ -21,6 +23,13 @@ func TestFollow(t *testing.T) {
 				State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}}}
 	}
 	clientset := fake.NewClientset(made("one", 0))
+	// The fake tells a watch only of what comes after it began.
+	watched := make(chan struct{}, 10)
+	clientset.PrependWatchReactor("pods", func(action clienttesting.Action) (bool, watch.Interface, error) {
+		w, err := clientset.Tracker().Watch(action.GetResource(), action.GetNamespace())
+		watched <- struct{}{}
+		return true, w, err
+	})
 	c := &Client{Clientset: clientset}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -42,6 +51,11 @@ func TestFollow(t *testing.T) {
 		}
 	}
 	next("one: fake logs")
+	select {
+	case <-watched:
+	case <-ctx.Done():
+		t.Fatal("the pods are not watched")
+	}
 	if _, err := clientset.CoreV1().Pods("n").Create(ctx, made("two", 0), metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}

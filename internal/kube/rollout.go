@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// Rollout looks once at the Deployments, StatefulSets and pods of a selector in a
+// Rollout looks once at the Deployments, StatefulSets, DaemonSets and pods of a selector in a
 // namespace. Done: there is one at least, and each runs, ready, in as many pods as
 // it should have, all of them made after its last change.
 func (c *Client) Rollout(ctx context.Context, namespace, selector string) (Verdict, error) {
@@ -33,6 +33,10 @@ func (c *Client) rollout(ctx context.Context, namespace, selector string, began 
 	if err != nil {
 		return Verdict{}, nil, err
 	}
+	daemons, err := c.Clientset.AppsV1().DaemonSets(namespace).List(ctx, chosen)
+	if err != nil {
+		return Verdict{}, nil, err
+	}
 	pods, err := c.Clientset.CoreV1().Pods(namespace).List(ctx, chosen)
 	if err != nil {
 		return Verdict{}, nil, err
@@ -41,16 +45,19 @@ func (c *Client) rollout(ctx context.Context, namespace, selector string, began 
 	for _, p := range pods.Items {
 		names = append(names, p.Name)
 	}
-	return rolledOut(deployments.Items, sets.Items, pods.Items, began, time.Now()), names, nil
+	return rolledOut(deployments.Items, sets.Items, daemons.Items, pods.Items, began, time.Now()), names, nil
 }
 
 // rolledOut judges what was listed. A cause that was there before the wait began may
 // be cured by what was done just then: a node that takes pods again, an image that was
 // brought. So none is terminal before it could have been seen to pass.
-func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, pods []corev1.Pod, began, now time.Time) Verdict {
+func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, daemons []appsv1.DaemonSet, pods []corev1.Pod, began, now time.Time) Verdict {
 	var waits []string
 	for _, d := range deployments {
 		want := replicas(d.Spec.Replicas)
+		if want == 0 && d.Annotations[Stopped] != "" {
+			waits = append(waits, d.Name+": is scaled to zero")
+		}
 		s := d.Status
 		// AvailableReplicas counts old pods too, Replicas all that are left of them.
 		if s.ObservedGeneration < d.Generation || s.UpdatedReplicas != want || s.Replicas != want || s.AvailableReplicas != want {
@@ -59,6 +66,9 @@ func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, pods 
 	}
 	for _, d := range sets {
 		want := replicas(d.Spec.Replicas)
+		if want == 0 && d.Annotations[Stopped] != "" {
+			waits = append(waits, d.Name+": is scaled to zero")
+		}
 		s := d.Status
 		fresh := s.UpdatedReplicas
 		if s.CurrentRevision == s.UpdateRevision {
@@ -68,8 +78,15 @@ func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, pods 
 			waits = append(waits, fmt.Sprintf("%s: %d of %d ready", d.Name, min(fresh, s.ReadyReplicas), want))
 		}
 	}
+	for _, d := range daemons {
+		// On how many nodes it should run is known once it was looked at.
+		want, s := d.Status.DesiredNumberScheduled, d.Status
+		if s.ObservedGeneration < d.Generation || s.UpdatedNumberScheduled != want || s.NumberAvailable != want {
+			waits = append(waits, fmt.Sprintf("%s: %d of %d ready", d.Name, min(s.UpdatedNumberScheduled, s.NumberAvailable), want))
+		}
+	}
 	switch {
-	case len(deployments)+len(sets) == 0:
+	case len(deployments)+len(sets)+len(daemons) == 0:
 		return Verdict{Seen: "it has no workload yet"}
 	case len(waits) == 0:
 		return Verdict{Done: true}
@@ -125,6 +142,7 @@ func (c *Client) WaitRollout(ctx context.Context, namespace, selector string, se
 				func() (watch.Interface, error) {
 					return c.Clientset.AppsV1().StatefulSets(namespace).Watch(ctx, chosen)
 				},
+				func() (watch.Interface, error) { return c.Clientset.AppsV1().DaemonSets(namespace).Watch(ctx, chosen) },
 			)
 		}, func() bool { return last.Done || last.Terminal != "" })
 	})
@@ -141,8 +159,9 @@ func (c *Client) WaitRollout(ctx context.Context, namespace, selector string, se
 }
 
 // Unstick deletes the pods of a selector that wait longer and longer before they are
-// tried again, after an image that was not there or after crashes, so that their owners
-// make them anew at once.
+// tried again, after an image that was not there or after crashes, and those that are not
+// ready and may have started with other passwords than their Secret holds now, so that
+// their owners make them anew at once.
 func (c *Client) Unstick(ctx context.Context, namespace, selector string) error {
 	pods, err := c.Clientset.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if err != nil {
@@ -153,6 +172,11 @@ func (c *Client) Unstick(ctx context.Context, namespace, selector string) error 
 		stuck := slices.ContainsFunc(allStatuses(p), func(s corev1.ContainerStatus) bool {
 			return s.State.Waiting != nil && slices.Contains([]string{"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "CrashLoopBackOff"}, s.State.Waiting.Reason)
 		})
+		if !stuck && !PodState(p, time.Now()).Ready {
+			if stuck, err = c.outdated(ctx, p); err != nil {
+				return err
+			}
+		}
 		if !stuck || len(p.OwnerReferences) == 0 {
 			continue
 		}

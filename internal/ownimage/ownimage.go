@@ -36,6 +36,10 @@ const User = 65532
 // program is where the binary lies in the image.
 const program = "alertlab"
 
+// Marker is set in the environment of the image's programs: what they advertise is
+// published at another machine's address, and arrives at the container's.
+const Marker = "ALERTLAB_IN_CONTAINER"
+
 // ErrDynamic says that a binary needs files of the machine that it was built on.
 var ErrDynamic = errors.New("the binary is not static: its image would lack the libraries that it loads (build it with CGO_ENABLED=0)")
 
@@ -98,7 +102,7 @@ func Build(binary string) (v1.Image, error) {
 	file = file.DeepCopy()
 	file.OS, file.Architecture = "linux", runtime.GOARCH
 	file.Created = v1.Time{Time: epoch()}
-	file.Config = v1.Config{Entrypoint: []string{"/" + program}, User: fmt.Sprintf("%d:%d", User, User), Env: []string{"PATH=/", "HOME=/tmp"}, WorkingDir: "/",
+	file.Config = v1.Config{Entrypoint: []string{"/" + program}, User: fmt.Sprintf("%d:%d", User, User), Env: []string{"PATH=/", "HOME=/tmp", Marker + "=1"}, WorkingDir: "/",
 		Labels: map[string]string{"org.opencontainers.image.title": program, "org.opencontainers.image.licenses": "Apache-2.0"}}
 	return mutate.ConfigFile(img, file)
 }

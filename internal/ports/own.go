@@ -39,8 +39,7 @@ func Own(ctx context.Context, host string) (netip.Addr, error) {
 		return netip.Addr{}, err
 	}
 	foreign := func(format string, args ...any) (netip.Addr, error) {
-		others := slices.DeleteFunc(slices.Clone(mine), func(a netip.Addr) bool { return a.IsLoopback() || a.IsLinkLocalUnicast() })
-		return netip.Addr{}, &ForeignError{Host: host, Why: fmt.Sprintf(format, args...), Own: others}
+		return netip.Addr{}, &ForeignError{Host: host, Why: fmt.Sprintf(format, args...), Own: reachable(mine)}
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
 		switch {
@@ -72,6 +71,16 @@ func Own(ctx context.Context, host string) (netip.Addr, error) {
 		return chosen, nil
 	}
 	return foreign("the name stands for %s, which no network interface has", chosen)
+}
+
+// Reachable lists the addresses at which other machines reach this one.
+func Reachable() ([]netip.Addr, error) {
+	all, err := interfaces()
+	return reachable(all), err
+}
+
+func reachable(all []netip.Addr) []netip.Addr {
+	return slices.DeleteFunc(slices.Clone(all), func(a netip.Addr) bool { return a.IsLoopback() || a.IsLinkLocalUnicast() })
 }
 
 // interfaces lists the addresses of this machine.

@@ -229,8 +229,14 @@ func (r *Report) mapping(node *yaml.Node, path string, target reflect.Value) {
 	r.pairs(node, path, func(key, value *yaml.Node) {
 		i := slices.Index(keys, key.Value)
 		if i < 0 {
-			misspelt[Nearest(key.Value, keys)] = true
+			near := Nearest(key.Value, keys)
+			misspelt[near] = true
 			r.fail(join(path, key.Value), position(key), "unknown key %s, %s", Quote(key.Value), didYouMean(key.Value, keys))
+			// What stands below is looked at too, as what it was most likely meant to be.
+			if i := slices.Index(keys, near); i >= 0 && value.Kind != yaml.ScalarNode && !has(node, near) {
+				meant := reflect.New(target.Field(fields[i].index).Type()).Elem()
+				r.value(value, join(path, key.Value), meant, fields[i].unit)
+			}
 			return
 		}
 		seen[key.Value] = true
@@ -248,6 +254,16 @@ func (r *Report) mapping(node *yaml.Node, path string, target reflect.Value) {
 			r.fail(join(path, f.key), position(node), "the key is missing")
 		}
 	}
+}
+
+// has says whether a mapping has a key.
+func has(node *yaml.Node, key string) bool {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Value == key {
+			return true
+		}
+	}
+	return false
 }
 
 // setFallback sets what a missing key stands for. It panics when the tag of the

@@ -100,6 +100,11 @@ func TestProblems(t *testing.T) {
 			`t.yaml:3:1: nmae: unknown key "nmae", did you mean "name"?
 t.yaml:5:1: coutn: unknown key "coutn", did you mean "count"?
 t.yaml:6:1: colour: unknown key "colour", known here: apiVersion, kind, name, count, seed, on, size, every, config, parts`},
+		{"below a misspelt key", ok + "prats:\n  - {name: p, words: 7}\n  - {nmae: q, words: []}\n",
+			`t.yaml:4:1: prats: unknown key "prats", did you mean "parts"?
+t.yaml:5:22: prats[0].words: must be a list, but is "7"
+t.yaml:6:6: prats[1].nmae: unknown key "nmae", did you mean "name"?`},
+		{"below a misspelt key that is there too", ok + "parts: []\nprats: [7]\n", `t.yaml:5:1: prats: unknown key "prats", did you mean "parts"?`},
 		{"missing in a list", ok + "parts:\n  - words: [a]\n", `t.yaml:5:5: parts[0].name: the key is missing`},
 		{"duplicate", ok + "name: m\nconfig:\n  a: 1\n  a: 2\n",
 			"t.yaml:4:1: name: the key stands here a second time, the first is on line 3\nt.yaml:7:3: config.a: the key stands here a second time, the first is on line 6"},

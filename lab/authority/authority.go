@@ -58,6 +58,9 @@ type Authority struct {
 	pair   pair
 	now    func() time.Time
 	log    *slog.Logger
+
+	domains  []string // that it may sign for; nil: all
+	networks []*net.IPNet
 }
 
 // pair is a private key with its certificate.
@@ -71,6 +74,14 @@ type Option func(*Authority)
 
 // Clock gives another clock than the system's.
 func Clock(now func() time.Time) Option { return func(a *Authority) { a.now = now } }
+
+// Only limits what the authority may sign for: host names that are one of domains or
+// below it, and addresses of networks (RFC 5280, name constraints). Whoever trusts it
+// trusts it for no others. An authority that is there and may not sign for one of
+// domains is made anew.
+func Only(domains []string, networks []*net.IPNet) Option {
+	return func(a *Authority) { a.domains, a.networks = slices.Clone(domains), networks }
+}
 
 // Log says who is told of certificates that are made; without it nobody is.
 func Log(log *slog.Logger) Option { return func(a *Authority) { a.log = log } }
@@ -93,7 +104,7 @@ func Open(folder, name string, options ...Option) (*Authority, error) {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, err
-	case now.After(known.cert.NotBefore) && now.Add(serverLife).Before(known.cert.NotAfter):
+	case a.covered(known.cert) && now.After(known.cert.NotBefore) && now.Add(serverLife).Before(known.cert.NotAfter):
 		a.pair = *known
 		return a, a.publish()
 	}
@@ -101,7 +112,8 @@ func Open(folder, name string, options ...Option) (*Authority, error) {
 		Subject:   pkix.Name{Organization: []string{"alertlab"}, CommonName: name},
 		NotBefore: a.now().Add(-authorityBefore), NotAfter: a.now().Add(authorityLife),
 		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		KeyUsage:            x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		PermittedDNSDomains: a.domains, PermittedIPRanges: a.networks, PermittedDNSDomainsCritical: len(a.domains) > 0,
 	}
 	if err := a.make(template, nil, &a.pair); err != nil {
 		return nil, err
@@ -113,6 +125,31 @@ func Open(folder, name string, options ...Option) (*Authority, error) {
 	return a, a.publish()
 }
 
+// covered says whether an authority may sign for all that this one should.
+func (a *Authority) covered(cert *x509.Certificate) bool {
+	for _, domain := range a.domains {
+		if !slices.Contains(cert.PermittedDNSDomains, domain) {
+			return false
+		}
+	}
+	for _, n := range a.networks {
+		if !slices.ContainsFunc(cert.PermittedIPRanges, func(has *net.IPNet) bool { return has.String() == n.String() }) {
+			return false
+		}
+	}
+	return true
+}
+
+// Pair gives the certificate and the private key as PEM, for another issuer of the
+// same authority.
+func (a *Authority) Pair() (cert, key []byte, err error) {
+	der, err := x509.MarshalPKCS8PrivateKey(a.pair.key)
+	if err != nil {
+		return nil, nil, err
+	}
+	return a.PEM(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
 // publish writes the certificate that clients trust, unless it is there.
 func (a *Authority) publish() error {
 	if have, err := os.ReadFile(a.File()); err == nil && bytes.Equal(have, a.PEM()) {
@@ -122,7 +159,11 @@ func (a *Authority) publish() error {
 }
 
 // File is the path of the certificate that clients trust, as PEM.
-func (a *Authority) File() string { return filepath.Join(a.folder, publicFile) }
+func (a *Authority) File() string { return File(a.folder) }
+
+// File is the path at which an authority in a folder keeps the certificate that clients
+// trust, whether there is one or not.
+func File(folder string) string { return filepath.Join(folder, publicFile) }
 
 // PEM is the certificate that clients trust.
 func (a *Authority) PEM() []byte {

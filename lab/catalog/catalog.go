@@ -13,30 +13,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/credentials"
-	"github.com/alertlab/alertlab/content/buckets"
-	"github.com/alertlab/alertlab/content/reservoir"
-	"github.com/alertlab/alertlab/content/schemas"
-	"github.com/alertlab/alertlab/content/topics"
-	"github.com/alertlab/alertlab/content/users"
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/endpoints"
-	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/secrets"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/embedded"
-	"github.com/alertlab/alertlab/provider/embedded/alertdb"
-	"github.com/alertlab/alertlab/provider/embedded/front"
-	"github.com/alertlab/alertlab/provider/embedded/hostnames"
-	"github.com/alertlab/alertlab/provider/embedded/ingester"
-	"github.com/alertlab/alertlab/provider/embedded/kafka"
-	"github.com/alertlab/alertlab/provider/embedded/loopback"
-	"github.com/alertlab/alertlab/provider/embedded/objectstore"
-	"github.com/alertlab/alertlab/provider/embedded/registry"
-	"github.com/alertlab/alertlab/provider/embedded/simulator"
 	"github.com/alertlab/alertlab/stacks"
 )
 
@@ -44,10 +31,12 @@ import (
 const (
 	Embedded = "embedded" // everything in this binary
 	K3d      = "k3d"      // a k3s cluster in containers of this machine
+	Kind     = "kind"     // a kind cluster in containers of this machine
+	Existing = "existing" // a cluster that was there before
 )
 
 // Providers lists them, the default first.
-func Providers() []string { return []string{Embedded, K3d} }
+func Providers() []string { return []string{Embedded, K3d, Kind, Existing} }
 
 // entry is one implementation of a component: part makes what works anywhere or in
 // this process, inCluster what needs a cluster.
@@ -55,6 +44,9 @@ type entry struct {
 	want      func(*profiles.Profile, state.Description) plan.Want
 	part      func(*embedded.Host) plan.Part
 	inCluster func(*cluster) plan.Part
+	// choose names the implementation that a profile needs instead, "" for none of the
+	// component; nil: this one.
+	choose func(*profiles.Profile) string
 }
 
 // profile adapts what only the profile decides on.
@@ -62,77 +54,24 @@ func profile(want func(*profiles.Profile) plan.Want) func(*profiles.Profile, sta
 	return func(p *profiles.Profile, _ state.Description) plan.Want { return want(p) }
 }
 
-// loaded is the reservoir: the profile's visit, unless a user loaded another.
-func loaded(p *profiles.Profile, desc state.Description) plan.Want {
-	if r := desc.Reservoir; r != nil {
-		return reservoir.WantLoaded(p, r.File, r.Schema, r.Manifest, desc.Overlay.Drafts...)
-	}
-	return reservoir.Want(p)
-}
-
-// readers are the Kafka users, with the count of each one's passwords.
-func readers(p *profiles.Profile, desc state.Description) plan.Want {
-	return users.Want(p, desc.Overlay.Passwords)
-}
-
-// advertised are the addresses, where the user wants them.
-func advertised(p *profiles.Profile, desc state.Description) plan.Want {
-	return loopback.Want(p, desc.Advertise)
-}
-
-// archive is the alert database's server, with the tokens that open it.
-func archive(p *profiles.Profile, desc state.Description) plan.Want {
-	return alertdb.Want(p, desc.Overlay.AllTokens(p))
-}
-
-// disk is what the brokers' disks hold, as the profile has them before it is scaled.
-// On Kubernetes a disk can only grow. An embedded lab has none, and is held to it all
-// the same: a change that one provider takes is not refused by another.
-func disk(p *profiles.Profile) []plan.Hold {
-	size := p.Kafka.Brokers.Storage.Size
-	if size == 0 {
-		return nil
-	}
-	return []plan.Hold{{Name: "the disk of each broker", Amount: size, Unit: "bytes", Loss: "what does not fit on it"}}
-}
-
-// registered are the schemas, with the lab's drafts.
-func registered(p *profiles.Profile, desc state.Description) plan.Want {
-	return schemas.Want(p, desc.Overlay.Drafts)
-}
-
-// contents adapts a part that needs only the lab's secrets.
-func contents(part func(*secrets.Store) plan.Part) func(*embedded.Host) plan.Part {
-	return func(h *embedded.Host) plan.Part { return part(h.Secrets) }
-}
-
 // entries lists every implementation by "component/implementation".
 func entries() map[string]entry {
-	table := map[string]entry{
-		"addresses/loopback":                {want: advertised, part: loopback.New},
-		"host-names/hosts-file":             {want: profile(hostnames.Want), part: hostnames.New},
-		"kafka/kfake":                       {want: profile(kafka.Want), part: kafka.New},
-		"kafka-users/kafka-admin-protocol":  {want: readers, part: contents(users.New)},
-		"kafka-topics/kafka-admin-protocol": {want: profile(topics.Want), part: contents(topics.New)},
-		"object-store/versitygw":            {want: profile(objectstore.Want), part: objectstore.New},
-		"buckets/s3-protocol":               {want: profile(buckets.Want), part: contents(buckets.New)},
-		"schema-registry/built-in":          {want: profile(registry.Want), part: registry.New},
-		"schemas/registry-protocol":         {want: registered, part: func(h *embedded.Host) plan.Part { return schemas.New(h.Dir.Path()) }},
-		"registry-front/built-in":           {want: profile(front.Want), part: front.New},
-		"reservoir/built-in":                {want: loaded, part: func(h *embedded.Host) plan.Part { return reservoir.New(h.Secrets, h.Dir.Path()) }},
-		"alert-database-ingester/built-in":  {want: profile(ingester.Want), part: ingester.New},
-		"alert-database-server/built-in":    {want: archive, part: alertdb.New},
-		"simulator/built-in":                {want: profile(simulator.Want), part: simulator.New},
+	table := map[string]entry{}
+	for key, e := range inprocess.Entries() {
+		table[key] = entry{want: e.Want, part: e.Part}
 	}
 	maps.Copy(table, clusterEntries())
+	maps.Copy(table, kindEntries())
+	maps.Copy(table, loadBalancerEntries())
+	maps.Copy(table, existingEntries())
+	maps.Copy(table, certificateEntries())
+	maps.Copy(table, argoEntries())
+	maps.Copy(table, fullEntries())
 	return table
 }
 
 // Lab is one lab with its parts. It is what a runner owns.
-type Lab struct {
-	secrets *secrets.Store
-	parts   map[string]plan.Part
-}
+type Lab struct{ *inprocess.Lab }
 
 // Open makes the parts of the lab that desc describes. Nothing is started.
 func Open(dir state.Dir, desc state.Description, executable string, log func(component string) *slog.Logger) (*Lab, error) {
@@ -140,8 +79,12 @@ func Open(dir state.Dir, desc state.Description, executable string, log func(com
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{secrets: &secrets.Store{}, parts: map[string]plan.Part{}}
-	host := &embedded.Host{Dir: dir, Secrets: l.secrets, Log: log, Executable: executable}
+	host := &embedded.Host{Dir: dir, Secrets: &secrets.Store{}, Log: log, Executable: executable}
+	if desc.Provider == Embedded {
+		lab, err := inprocess.Open(host, desc)
+		return &Lab{lab}, err
+	}
+	parts := map[string]plan.Part{}
 	in := newCluster(host, desc)
 	table := entries()
 	for _, c := range stack.On(desc.Provider) {
@@ -150,14 +93,12 @@ func Open(dir state.Dir, desc state.Description, executable string, log func(com
 			return nil, err
 		}
 		if e.inCluster != nil {
-			l.parts[c.Name] = e.inCluster(in)
-		} else if desc.Provider != Embedded {
-			l.parts[c.Name] = afar{e.part(host)}
+			parts[c.Name] = e.inCluster(in)
 		} else {
-			l.parts[c.Name] = e.part(host)
+			parts[c.Name] = afar{e.part(host)}
 		}
 	}
-	return l, nil
+	return &Lab{inprocess.New(host.Secrets, parts)}, nil
 }
 
 func stackOf(desc state.Description) (*stacks.Stack, error) {
@@ -179,7 +120,7 @@ func stackOf(desc state.Description) (*stacks.Stack, error) {
 		return nil, fault.New(fault.BadInput, fmt.Sprintf("the stack %s does not run on provider %s", stack.Name, desc.Provider),
 			"there it would have no implementations; these have: "+strings.Join(others, ", "), "alertlab up --provider "+desc.Provider+" --stack "+first(others, "NAME"))
 	}
-	return stack, nil
+	return stack.With(deployer(desc)), nil
 }
 
 func first(list []string, otherwise string) string {
@@ -199,10 +140,10 @@ func find(table map[string]entry, stack *stacks.Stack, c stacks.Component, provi
 	return e, nil
 }
 
-// profileOf gives the profile of a description, scaled to what an embedded lab may
-// take, and says what differs.
+// profileOf gives the profile of a description, scaled to what a lab on its provider
+// may take, and says what differs.
 func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
-	p, err := resolved(desc)
+	p, err := inprocess.Resolved(desc)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -213,24 +154,43 @@ func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
 	return s.Profile, s.Sentences(), nil
 }
 
-// resolved reads the profile that a description holds and puts on top what was
-// changed on the lab.
-func resolved(desc state.Description) (*profiles.Profile, error) {
-	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
-	if err != nil {
-		return nil, &fault.Fault{What: "the profile cannot be used", Why: err.Error(), Next: "alertlab profile validate " + desc.Profile, Code: fault.BadInput, Err: err}
+// ScaleFor says what a lab on a provider makes of a profile. It is pure: the same on
+// every machine.
+func ScaleFor(p *profiles.Profile, provider string) (inprocess.Scaled, error) {
+	if provider == Existing { // a cluster is as large as it is
+		run := *p
+		if metallb.Wanted(p) {
+			run.Kafka.Listener.Type = "nodeport" // which addresses of a site's network are free is the site's to know
+		}
+		return inprocess.Scaled{Profile: &run, Conceded: p.Conceded(), Absent: absentInCluster(p, provider)}, nil
 	}
-	return desc.Overlay.Apply(p)
+	s, err := inprocess.Scale(p)
+	if err == nil && provider != Embedded {
+		s.Absent = absentInCluster(p, provider)
+	}
+	return s, err
+}
+
+// scaleFor is ScaleFor for the lab that desc describes, whose stack decides too.
+func scaleFor(p *profiles.Profile, desc state.Description) (inprocess.Scaled, error) {
+	s, err := ScaleFor(p, desc.Provider)
+	if err == nil && operated(desc) {
+		s.Absent = absentInFull(p, desc)
+	}
+	return s, err
 }
 
 // Wanted says what the lab that desc describes should consist of. It is pure.
 func Wanted(desc state.Description) (plan.Wanted, error) {
+	if desc.Provider == Embedded {
+		return inprocess.Wanted(desc)
+	}
 	w := plan.Wanted{Lab: desc.Name, Profile: desc.Profile, Provider: desc.Provider, Stack: desc.Stack}
 	stack, err := stackOf(desc)
 	if err != nil {
 		return w, err
 	}
-	source, err := resolved(desc)
+	source, err := inprocess.Resolved(desc)
 	if err != nil {
 		return w, err
 	}
@@ -239,19 +199,8 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 		return w, err
 	}
 	p := scaled.Profile
-	if !slices.Contains(schemas.Versions(), p.Simulator.Schema) {
-		return w, fault.New(fault.BadInput, fmt.Sprintf("the profile's simulator.schema %q is no published alert schema version", p.Simulator.Schema),
-			"there are "+strings.Join(schemas.Versions(), ", "), "alertlab profile show "+desc.Profile)
-	}
-	next := "alertlab profile show " + desc.Profile + "   # and the environment, where it changes the profile"
-	if err := fit(p, desc); err != nil {
-		return w, fault.Wrap(fault.BadInput, "the profile does not fit a lab on provider "+desc.Provider, err, next)
-	}
-	if err := loopback.FitAdvertised(p, desc.Advertise); err != nil {
+	if err := inprocess.Sound(p, desc, func(p *profiles.Profile) error { return fit(p, desc) }); err != nil {
 		return w, err
-	}
-	if n := p.Simulator.Alerts; n > packet.MaxAlerts {
-		return w, fault.New(fault.BadInput, "the profile's visits are too large", fmt.Sprintf("simulator.alerts is %d, and a visit holds %d", n, packet.MaxAlerts), next)
 	}
 	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
 	w.Parts, err = parts(stack, p, source, desc)
@@ -263,77 +212,46 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 func parts(stack *stacks.Stack, p, source *profiles.Profile, desc state.Description) ([]plan.Want, error) {
 	table := entries()
 	var out []plan.Want
-	for _, c := range stack.On(desc.Provider) {
+	for _, c := range chosen(table, stack, desc.Provider, p).On(desc.Provider) {
 		e, err := find(table, stack, c, desc.Provider)
 		if err != nil {
 			return nil, err
 		}
-		want := e.want(p, desc)
-		if c.Name == "kafka" {
-			want.Holds = append(want.Holds, disk(source)...)
+		out = append(out, inprocess.Named(e.want(p, desc), c, desc.Provider, source))
+	}
+	if desc.Provider == Existing {
+		if err := rewrite(out, p, desc); err != nil {
+			return nil, err
 		}
-		want.Key, want.Implementation, want.Needs, want.Why = c.Name, c.Implementations[desc.Provider], c.Needs, c.Why
-		out = append(out, want)
+	}
+	if desc.Cluster.Deployer == ArgoCD {
+		byApplications(desc.Name, out)
 	}
 	return out, nil
 }
 
 // Users implements runner.Lab.
 func (l *Lab) Users(desc state.Description) ([]string, error) {
+	if desc.Provider == Embedded {
+		return l.Lab.Users(desc)
+	}
 	p, _, err := profileOf(desc)
 	if err != nil {
 		return nil, err
 	}
-	if desc.Provider != Embedded {
-		return credentials.Users(p), nil
-	}
-	return users.Names(p), nil
+	return credentials.Users(p), nil
 }
 
-// Tokens implements runner.Lab.
-func (l *Lab) Tokens(desc state.Description) ([]string, error) {
-	p, err := resolved(desc)
-	if err != nil {
-		return nil, err
+// Accounts implements runner.Lab.
+func (l *Lab) Accounts(desc state.Description) []string {
+	if desc.Cluster.Deployer == ArgoCD {
+		return []string{argocd.Account}
 	}
-	var names []string
-	for _, t := range desc.Overlay.AllTokens(p) {
-		names = append(names, t.Name)
-	}
-	return names, nil
+	return nil
 }
 
 // Wanted implements runner.Lab.
 func (l *Lab) Wanted(desc state.Description) (plan.Wanted, error) { return Wanted(desc) }
-
-// Parts implements runner.Lab.
-func (l *Lab) Parts() map[string]plan.Part { return l.parts }
-
-// SetCredentials implements runner.Lab.
-func (l *Lab) SetCredentials(c endpoints.Credentials) { l.secrets.Set(c) }
-
-// Status implements runner.Lab.
-func (l *Lab) Status() map[string]event.Activity {
-	out := map[string]event.Activity{}
-	for key, part := range l.parts {
-		if a, ok := part.(interface{ Activity() event.Activity }); ok {
-			out[key] = a.Activity()
-		}
-	}
-	return out
-}
-
-// Brokers gives control of the lab's brokers, nil when no part offers it or the one
-// that does has none running.
-func (l *Lab) Brokers() endpoints.BrokerControl {
-	doing := l.Status()
-	for _, key := range slices.Sorted(maps.Keys(l.parts)) {
-		if control, ok := l.parts[key].(endpoints.BrokerControl); ok && doing[key].Running {
-			return control
-		}
-	}
-	return nil
-}
 
 // Endpoints implements runner.Lab.
 func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]string) (endpoints.Endpoints, error) {
@@ -341,5 +259,9 @@ func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]st
 	if err != nil {
 		return endpoints.Endpoints{}, err
 	}
-	return Card(desc, p, conceded, outputs), nil
+	card := inprocess.Card(desc, p, conceded, outputs)
+	if out := outputs["argocd"]; out["url"] != "" && desc.Cluster.Deployer == ArgoCD {
+		card.ArgoCD = endpoints.ArgoCD{URL: out["url"], User: argocd.Admin, CAFile: out["ca-file"], Application: argocd.Parent}
+	}
+	return card, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/content/schemas"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
@@ -218,7 +219,7 @@ func TestCard(t *testing.T) {
 		"alert-database-server": {"url": "http://127.0.0.10:3000"},
 		"object-store":          {"url": "http://127.0.0.10:9000", "region": "us-east-1"},
 	}
-	b, err := json.MarshalIndent(Card(desc, p, wanted(t, desc).Concessions, outputs), "", "  ")
+	b, err := json.MarshalIndent(inprocess.Card(desc, p, wanted(t, desc).Concessions, outputs), "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +243,7 @@ func TestCard(t *testing.T) {
 func TestBrokerIDs(t *testing.T) {
 	t.Parallel()
 	desc, p := local(t, "firstID: 0", "firstID: 6")
-	card := Card(desc, p, nil, map[string]map[string]string{"kafka": {"broker.6": "127.0.0.11:9094", "broker.11": "127.0.0.16:9094"}})
+	card := inprocess.Card(desc, p, nil, map[string]map[string]string{"kafka": {"broker.6": "127.0.0.11:9094", "broker.11": "127.0.0.16:9094"}})
 	if b := card.Kafka.Brokers; len(b) != 6 || b[0].ID != 6 || b[0].Address != "127.0.0.11:9094" || b[5].ID != 11 || b[5].Address != "127.0.0.16:9094" {
 		t.Errorf("brokers %+v", b)
 	}
@@ -269,6 +270,16 @@ func TestTable(t *testing.T) {
 					t.Errorf("stack %s: nothing implements %s on %s", info.Name, key, provider)
 				}
 				used[key] = true
+				// Another one may be chosen for some profile.
+				for _, info := range profiles.List() {
+					p, err := profiles.Load(info.Name)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if choose := table[key].choose; choose != nil {
+						used[c.Name+"/"+choose(p)] = true
+					}
+				}
 			}
 		}
 	}
@@ -437,10 +448,10 @@ func TestUsers(t *testing.T) {
 			t.Errorf("the password of %s is part of what is wanted", user)
 		}
 	}
-	if got, err := lab.secrets.Password("fink"); err != nil || got != creds.Kafka["fink"] {
+	if got, err := lab.Secrets.Password("fink"); err != nil || got != creds.Kafka["fink"] {
 		t.Errorf("the parts do not get the password of fink: %v", err)
 	}
-	if _, err := lab.secrets.Password("nobody"); err == nil {
+	if _, err := lab.Secrets.Password("nobody"); err == nil {
 		t.Error("nobody has a password")
 	}
 }
@@ -454,28 +465,6 @@ func TestLoadedReservoir(t *testing.T) {
 		if want.Key == "reservoir" && (!strings.Contains(want.Title, "/visits/one.avro") || !strings.Contains(string(want.Input), `\"alerts\":7`)) {
 			t.Errorf("reservoir: %s, %s", want.Title, want.Input)
 		}
-	}
-}
-
-func TestAbsent(t *testing.T) {
-	t.Parallel()
-	_, plain := local(t, "replicas: 3", "replicas: 1")
-	if got := absent(plain); len(got) != 1 || !strings.Contains(got[0], "SCRAM") {
-		t.Errorf("got %q", got)
-	}
-	_, p := local(t, "tls: false", "tls: true, type: nodeport", "brokers: {count: 6, firstID: 0}",
-		"brokers: {count: 6, storage: {size: 1GiB, class: gone}, nodePool: {label: a=b}, resources: {limits: {cpu: 1, memory: 1GiB}}}\n  version: 4.2.0\n  controllers: {count: 3}",
-		"compatibility: NONE", "compatibility: NONE\n  host: registry.example\n  replicas: 3",
-		"group: alertdb-ingester", "group: alertdb-ingester\n  ingesters: 24\n  purgeAfterDays: 28\n  scope: read:alertdb")
-	got := strings.Join(absent(p), "\n")
-	for _, word := range []string{"SCRAM", "own authority", "stored once", "Kafka 4.2.0", "no controllers", "storage class gone", "processors", "nodes of their own",
-		"node ports", "not announced", "one registry", "not 24", "read:alertdb"} {
-		if !strings.Contains(got, word) {
-			t.Errorf("%q is not said:\n%s", word, got)
-		}
-	}
-	if strings.Contains(got, "28 days") { // the lab does purge
-		t.Errorf("what is done is conceded:\n%s", got)
 	}
 }
 

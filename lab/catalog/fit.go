@@ -11,10 +11,14 @@ import (
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/lab/fault"
 	paper "github.com/alertlab/alertlab/lab/fit"
+	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/existing"
 	"github.com/alertlab/alertlab/provider/k3d"
+	"github.com/alertlab/alertlab/provider/kind"
+	"github.com/alertlab/alertlab/provider/nodes"
 )
 
 // What nodes take of a machine's memory beside their pods: a server with the API server,
@@ -50,20 +54,30 @@ func (f Fitting) Sentences() []string {
 	return out
 }
 
-// Fit schedules a lab's pods on paper. It is pure; a machine of zeros is not known.
-func Fit(desc state.Description, machine paper.Machine) (Fitting, error) {
-	r, err := fitted(desc, machine, nil)
+// Room is where a lab is to run.
+type Room struct {
+	// Machine is what nodes that are containers share; of zeros it is not known.
+	Machine paper.Machine
+	// Nodes and Classes are those of a cluster that is there; of one that is to be made
+	// its plan tells.
+	Nodes   []paper.Node
+	Classes []string
+}
+
+// Fit schedules a lab's pods on paper. It is pure.
+func Fit(desc state.Description, room Room) (Fitting, error) {
+	r, err := fitted(desc, room, nil)
 	f := Fitting{Result: r}
 	if err != nil || r.Fits() {
 		return f, err
 	}
-	p, err := resolved(desc)
+	p, err := inprocess.Resolved(desc)
 	if err != nil {
 		return f, err
 	}
 	for _, step := range smaller(p) {
 		f.Settings, f.Loses = step.settings, step.loses
-		r, err := fitted(desc, machine, step.settings)
+		r, err := fitted(desc, room, step.settings)
 		var problems *profiles.Problems
 		if errors.As(err, &problems) {
 			continue // what is smaller is no profile any more: topics have more copies than that
@@ -79,15 +93,15 @@ func Fit(desc state.Description, machine paper.Machine) (Fitting, error) {
 	return f, nil
 }
 
-// scaled is a profile made smaller.
-type scaled struct{ settings, loses []string }
+// lesser is a profile made smaller.
+type lesser struct{ settings, loses []string }
 
 // smaller lists what may be tried, the least loss first.
-func smaller(p *profiles.Profile) []scaled {
-	var out []scaled
+func smaller(p *profiles.Profile) []lesser {
+	var out []lesser
 	var settings, loses []string
 	last := func(setting, lost string) {
-		out = append(out, scaled{append(slices.Clone(settings), setting), append(slices.Clone(loses), lost)})
+		out = append(out, lesser{append(slices.Clone(settings), setting), append(slices.Clone(loses), lost)})
 	}
 	keep := func() {
 		if len(out) > 0 {
@@ -109,7 +123,7 @@ func smaller(p *profiles.Profile) []scaled {
 }
 
 // fitted schedules the pods of a lab whose profile has other values for some paths.
-func fitted(desc state.Description, machine paper.Machine, settings []string) (paper.Result, error) {
+func fitted(desc state.Description, room Room, settings []string) (paper.Result, error) {
 	if len(settings) > 0 {
 		p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
 		if err != nil {
@@ -128,19 +142,19 @@ func fitted(desc state.Description, machine paper.Machine, settings []string) (p
 	if err != nil {
 		return paper.Result{}, err
 	}
-	nodes, err := nodesOf(w, machine)
+	list, classes, err := room.of(desc, w)
 	if err != nil {
 		return paper.Result{}, err
 	}
-	classes := []string{"local-path"} // k3s brings it
 	var pods []paper.Pod
 	for _, want := range w.Parts {
 		r, err := component.Read(want.Input)
 		if err != nil || r.Chart == "" {
 			continue // no release
 		}
-		if r.Outside != nil {
-			for _, made := range r.Outside.Workloads {
+		if r.Repository != "" {
+			// The chart may not be at hand; what it makes beside these asks for nothing.
+			for _, made := range r.Workloads {
 				more, err := paper.Workload(want.Key, made.Name, made.Replicas, made.CPU, made.Memory)
 				if err != nil {
 					return paper.Result{}, err
@@ -159,58 +173,110 @@ func fitted(desc state.Description, machine paper.Machine, settings []string) (p
 		}
 		pods, classes = append(pods, more...), append(classes, there...)
 	}
-	machine.Reserved = serverMemory + int64(len(nodes)-1)*agentMemory
-	return paper.Check(nodes, classes, pods, machine), nil
+	if room.Machine.Memory > 0 {
+		room.Machine.Reserved = serverMemory + int64(len(list)-1)*agentMemory
+	}
+	return paper.Check(list, classes, pods, room.Machine), nil
 }
 
-// nodesOf gives the nodes that the plan's cluster will have: each is the whole machine.
-func nodesOf(w plan.Wanted, machine paper.Machine) ([]paper.Node, error) {
+// of gives the nodes and the storage classes that a lab finds: those of a cluster that is
+// there, or those that its plan makes, each of them the whole machine.
+func (r Room) of(desc state.Description, w plan.Wanted) (list []paper.Node, classes []string, err error) {
+	if desc.Provider == Existing {
+		p, _, err := profileOf(desc)
+		if err != nil {
+			return nil, nil, err
+		}
+		// The lab makes the class of the profile where the cluster has none of that name.
+		return r.Nodes, append(slices.Clone(r.Classes), p.Kafka.Brokers.Storage.Class), nil
+	}
 	i := slices.IndexFunc(w.Parts, func(p plan.Want) bool { return p.Key == "cluster" })
 	if i < 0 {
-		return nil, fmt.Errorf("stack %s has no cluster", w.Stack)
+		return nil, nil, fmt.Errorf("stack %s has no cluster", w.Stack)
 	}
-	planned, err := k3d.Planned(w.Parts[i].Input)
+	planned, err := nodes.PlannedBy(w.Parts[i].Input)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var nodes []paper.Node
 	for _, n := range planned {
-		node := paper.Node{Name: n.Name, CPU: machine.CPU, Memory: machine.Memory, Labels: map[string]string{}}
+		node := paper.Node{Name: n.Name, CPU: r.Machine.CPU, Memory: r.Machine.Memory, Labels: map[string]string{}}
 		if key, value, ok := strings.Cut(n.Label, "="); ok {
 			node.Labels[key] = value
 		}
-		if head, effect, ok := strings.Cut(n.Taint, ":"); ok {
-			key, value, _ := strings.Cut(head, "=")
-			node.Taints = append(node.Taints, paper.Taint{Key: key, Value: value, Effect: effect})
+		if n.Taint != "" {
+			node.Taints = append(node.Taints, taint(n.Taint))
 		}
-		nodes = append(nodes, node)
+		list = append(list, node)
 	}
-	return nodes, nil
+	// What comes with the cluster's maker.
+	return list, []string{map[string]string{K3d: "local-path", Kind: kind.StorageClass}[desc.Provider]}, nil
 }
 
-// CheckFit asks the engine for its machine and schedules the lab on it. Where there is
-// no cluster to make, or no engine answers, it gives nothing: who is silent is said
-// elsewhere.
+// taint reads key=value:effect.
+func taint(text string) paper.Taint {
+	head, effect, _ := strings.Cut(text, ":")
+	key, value, _ := strings.Cut(head, "=")
+	return paper.Taint{Key: key, Value: value, Effect: effect}
+}
+
+// CheckFit looks at the machine of the engine, or at the nodes of a cluster that is there,
+// and schedules the lab on it. An embedded lab has no pods. Who is silent is said
+// elsewhere: here only what it would have told is not known.
 func CheckFit(ctx context.Context, desc state.Description) ([]string, error) {
-	if desc.Provider != K3d {
+	var room Room
+	var silent string
+	switch desc.Provider {
+	case Embedded:
 		return nil, nil
+	case Existing:
+		s, err := Survey(ctx, desc)
+		if err != nil {
+			return nil, nil // there is no node on which anything could be placed
+		}
+		room = roomOf(s)
+	default:
+		cpu, memory, err := (&k3d.Docker{}).Machine(ctx) // kind's is the same engine
+		if err != nil {
+			silent = "how large the machine is is not known: its engine does not answer"
+		} else {
+			room.Machine = paper.Machine{CPU: cpu, Memory: memory}
+		}
 	}
-	cpu, memory, err := (&k3d.Docker{}).Machine(ctx)
-	if err != nil {
-		cpu, memory = 0, 0
-	}
-	f, err := Fit(desc, paper.Machine{CPU: cpu, Memory: memory})
+	f, err := Fit(desc, room)
 	if err != nil {
 		return nil, err
 	}
-	return refused(desc, f, cpu == 0)
+	return refused(desc, f, silent)
+}
+
+// roomOf is the room of a cluster that is there. What other pods ask for there is not
+// counted.
+func roomOf(s *existing.Survey) Room {
+	var room Room
+	for _, n := range s.Nodes {
+		if !n.Ready {
+			continue
+		}
+		node := paper.Node{Name: n.Name, Memory: n.Memory}
+		if cpu, err := paper.ParseCPU(n.CPU); err == nil {
+			node.CPU = cpu
+		}
+		for _, t := range n.Taints {
+			node.Taints = append(node.Taints, taint(t))
+		}
+		room.Nodes = append(room.Nodes, node)
+	}
+	for _, c := range s.Classes {
+		room.Classes = append(room.Classes, c.Name)
+	}
+	return room
 }
 
 // refused gives what was found, and the error of a lab that does not fit.
-func refused(desc state.Description, f Fitting, unknown bool) ([]string, error) {
+func refused(desc state.Description, f Fitting, silent string) ([]string, error) {
 	said := f.Sentences()
-	if unknown {
-		said = append(said, "how large the machine is is not known: its engine does not answer")
+	if silent != "" {
+		said = append(said, silent)
 	}
 	if f.Result.Fits() {
 		return said, nil

@@ -34,7 +34,7 @@ func TestFit(t *testing.T) {
 	} {
 		desc := onK3d(t, tc.profile)
 		desc.Stack = tc.stack
-		f, err := Fit(desc, tc.machine)
+		f, err := Fit(desc, Room{Machine: tc.machine})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -54,7 +54,7 @@ func TestFit(t *testing.T) {
 // Each broker of usdfdev is on a node of its own, and nothing of them on the server.
 func TestFitPlaces(t *testing.T) {
 	t.Parallel()
-	f, err := Fit(fullOnK3d(t, "usdfdev"), paper.Machine{})
+	f, err := Fit(fullOnK3d(t, "usdfdev"), Room{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,11 +76,11 @@ func TestFitPlaces(t *testing.T) {
 func TestFitRefusal(t *testing.T) {
 	t.Parallel()
 	desc := fullOnK3d(t, "usdfdev")
-	f, err := Fit(desc, paper.Machine{CPU: 2000, Memory: 24 << 30})
+	f, err := Fit(desc, Room{Machine: paper.Machine{CPU: 2000, Memory: 24 << 30}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	said, err := refused(desc, f, false)
+	said, err := refused(desc, f, "")
 	if fault.CodeOf(err) != fault.BadInput || len(said) < 4 {
 		t.Fatalf("%q, %v", said, err)
 	}
@@ -90,16 +90,16 @@ func TestFitRefusal(t *testing.T) {
 		}
 	}
 	t.Log(strings.Join(said, "\n"))
-	if f, err = Fit(desc, paper.Machine{CPU: 500}); err != nil {
+	if f, err = Fit(desc, Room{Machine: paper.Machine{CPU: 500}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := refused(desc, f, false); !strings.Contains(fault.Text(err), "a larger one has room") {
+	if _, err := refused(desc, f, ""); !strings.Contains(fault.Text(err), "a larger one has room") {
 		t.Errorf("%v", err)
 	}
-	if f, err = Fit(desc, paper.Machine{}); err != nil {
+	if f, err = Fit(desc, Room{}); err != nil {
 		t.Fatal(err)
 	}
-	if said, err := refused(desc, f, true); err != nil || !strings.Contains(said[len(said)-1], "its engine does not answer") {
+	if said, err := refused(desc, f, "its engine does not answer"); err != nil || !strings.Contains(said[len(said)-1], "its engine does not answer") {
 		t.Errorf("%q, %v", said, err)
 	}
 }
@@ -132,7 +132,7 @@ func TestFullMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := fault.Text(err)
-	for _, part := range []string{"the bundle lacks images and charts", "quay.io/strimzi/kafka:1.2.0-kafka-4.2.0", "ghcr.io/lsst-sqre/strimzi-registry-operator:0.7.1",
+	for _, part := range []string{"the bundle lacks what the lab is made of", "quay.io/strimzi/kafka:1.2.0-kafka-4.2.0", "ghcr.io/lsst-sqre/strimzi-registry-operator:0.7.1",
 		"docker.io/confluentinc/cp-schema-registry:8.0.0", "quay.io/minio/minio:", "registry.k8s.io/ingress-nginx/controller:v1.15.1", "ghcr.io/kafbat/kafka-ui:v1.3.0",
 		"chart strimzi-kafka-operator 1.2.0", "chart strimzi-registry-operator 2.1.3", "chart ingress-nginx 4.15.1", "chart kafka-ui 1.5.2"} {
 		if !strings.Contains(text, part) {
@@ -150,10 +150,10 @@ func TestFullMissing(t *testing.T) {
 
 // The bound is 50 ms for usdfdev (docs/benchmarks.md).
 func BenchmarkFit(b *testing.B) {
-	desc := onK3dOf(b, "usdfdev")
+	desc := on(b, K3d, "usdfdev")
 	desc.Stack = FullStack
 	for b.Loop() {
-		if _, err := Fit(desc, paper.Machine{}); err != nil {
+		if _, err := Fit(desc, Room{}); err != nil {
 			b.Fatal(err)
 		}
 	}

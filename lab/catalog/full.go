@@ -5,117 +5,74 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/component"
-	"github.com/alertlab/alertlab/component/alertdatabase"
+	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/confluentregistry"
 	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/kafka"
 	"github.com/alertlab/alertlab/component/kafkatopics"
 	"github.com/alertlab/alertlab/component/kafkaui"
 	"github.com/alertlab/alertlab/component/kafkausers"
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/minio"
 	"github.com/alertlab/alertlab/component/schemaregistry"
-	"github.com/alertlab/alertlab/component/simulator"
 	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/component/strimzikafka"
 	"github.com/alertlab/alertlab/component/upstream"
-	"github.com/alertlab/alertlab/deployer/helm"
+	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/state"
-	"github.com/alertlab/alertlab/lab/versions"
 	"github.com/alertlab/alertlab/profiles"
 )
 
 // FullStack is the stack with operators.
 const FullStack = "alerts"
 
-// labOf says of a lab what components need to know.
-func labOf(desc state.Description) component.Lab {
-	return component.Lab{Name: desc.Name, Image: desc.Cluster.Image, Bundle: desc.Cluster.Bundle, Kubernetes: versions.Kubernetes(desc.Cluster.NodeImage)}
-}
-
-// certified adapts what logs in to Kafka by certificate.
-func certified(want func(*profiles.Profile, component.Lab) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
-	return func(p *profiles.Profile, desc state.Description) plan.Want {
-		lab := labOf(desc)
-		lab.Certificates = true
-		return want(p, lab)
-	}
+// operated says whether a lab's Kafka is an operator's.
+func operated(desc state.Description) bool {
+	return desc.Provider != Embedded && desc.Stack == FullStack
 }
 
 // fullEntries lists what only the full stack runs on Kubernetes.
 func fullEntries() map[string]entry {
+	brokers := func(c *cluster) plan.Part {
+		probes := func(c *cluster) map[string]component.Probe { return kafka.Probes(c.Secrets) }
+		return trusting{c.released("kafka", probes, strimzikafka.Watched()), c.Secrets.Trust}
+	}
 	return map[string]entry{
-		"strimzi-crds/chart": {want: released(strimzi.WantDefinitions), inCluster: byHelm("strimzi", nil)},
-		"strimzi/chart":      {want: released(strimzi.WantOperator), inCluster: byHelm("strimzi", nil)},
-		"kafka/strimzi": {want: released(strimzikafka.WantNodePorts), inCluster: byHelm("kafka", func(c *cluster) map[string]component.Probe {
-			return kafka.Probes(c.Secrets)
-		})},
-		"kafka-users/strimzi-user-operator": {
-			want: func(p *profiles.Profile, desc state.Description) plan.Want {
-				return kafkausers.Want(p, labOf(desc), desc.Overlay.Passwords)
-			},
-			inCluster: byHelm("kafka-users", nil)},
+		"strimzi-crds/chart": {want: released(strimzi.WantDefinitions), inCluster: byHelm("strimzi", strimzi.Definitions())},
+		"strimzi/chart":      {want: released(strimzi.WantOperator), inCluster: byHelm("strimzi", strimzi.Operator())},
+		"kafka/strimzi-loadbalancer": {want: released(strimzikafka.WantBalanced), inCluster: brokers, choose: func(p *profiles.Profile) string {
+			if metallb.Wanted(p) {
+				return "strimzi-loadbalancer"
+			}
+			return "strimzi-nodeport"
+		}},
+		"kafka/strimzi-nodeport":            {want: released(strimzikafka.WantNodePorts), inCluster: brokers},
+		"kafka-users/strimzi-user-operator": {want: released(kafkausers.Want), inCluster: watched("kafka-users", kafkausers.Watched())},
 		"kafka-topics/strimzi-topic-operator": {want: released(kafkatopics.Want), inCluster: func(c *cluster) plan.Part {
-			deployed := byHelm("kafka-topics", nil)(c).(*helm.Part)
-			return kafkatopics.Part{Part: deployed, Waiter: deployed, Gone: func(ctx context.Context, apiVersion, kind, namespace, name string) error {
+			return kafkatopics.Part{Release: c.released("kafka-topics", nil, kafkatopics.Watched()), Gone: func(ctx context.Context, object kube.Ref) error {
 				client, err := c.api()
 				if err != nil {
 					return err
 				}
-				return client.WaitGone(ctx, kube.RefTo(apiVersion, kind, namespace, name))
+				return client.WaitGone(ctx, object)
 			}}
 		}},
-		"object-store/minio":                        {want: released(minio.Want), inCluster: byHelm("object-store", asks(minio.Probes))},
-		"registry-operator-crds/chart":              {want: released(confluentregistry.WantDefinitions), inCluster: byHelm("registry-operator", nil)},
-		"registry-operator/chart":                   {want: released(confluentregistry.WantOperator), inCluster: byHelm("registry-operator", nil)},
-		"schema-registry/strimzi-registry-operator": {want: released(confluentregistry.Want), inCluster: byHelm("schema-registry", asks(schemaregistry.Probes))},
-		"alert-database-ingester/built-in-pod-mtls": {want: certified(alertdatabase.WantIngester), inCluster: byHelm("alert-database-ingester", nil)},
-		"simulator/built-in-pod-mtls":               {want: certified(simulator.Want), inCluster: byHelm("simulator", nil)},
-		"ingress-controller/ingress-nginx":          {want: released(ingress.WantController), inCluster: byHelm("ingress-controller", nil)},
-		"ingresses/ingress":                         {want: released(ingress.Want), inCluster: byHelm("ingresses", nil)},
-		"kafka-ui/kafbat":                           {want: released(kafkaui.Want), inCluster: byHelm("kafka-ui", nil)},
+		"object-store/minio":                        {want: released(minio.Want), inCluster: deployed("object-store", asks(minio.Probes))},
+		"registry-operator-crds/chart":              {want: released(confluentregistry.WantDefinitions), inCluster: byHelm("registry-operator", confluentregistry.Definitions())},
+		"registry-operator/chart":                   {want: released(confluentregistry.WantOperator), inCluster: byHelm("registry-operator", confluentregistry.Operator())},
+		"schema-registry/strimzi-registry-operator": {want: released(confluentregistry.Want), inCluster: gated("schema-registry", asks(schemaregistry.Probes), confluentregistry.Watched())},
+		// The simulator's user has a certificate, which only the cluster has.
+		"reservoir/by-superuser": {want: func(p *profiles.Profile, desc state.Description) plan.Want {
+			return reservoir.By(p.Kafka.Superuser, inprocess.Entries()["reservoir/built-in"].Want(p, desc))
+		}, part: inprocess.Entries()["reservoir/built-in"].Part},
+		"ingress-controller/ingress-nginx": {want: released(ingress.WantController), inCluster: byHelm("ingress-controller", ingress.Controller())},
+		"ingresses/ingress":                {want: released(ingress.Want), inCluster: deployed("ingresses", nil)},
+		"kafka-ui/kafbat":                  {want: released(kafkaui.Want), inCluster: byHelm("kafka-ui", kafkaui.Watched())},
 	}
-}
-
-// outsideImages lists the images of others that a profile's lab on Kubernetes runs.
-func outsideImages(p *profiles.Profile, desc state.Description) []string {
-	if desc.Stack != FullStack {
-		return []string{kafka.Image(p)}
-	}
-	lab := labOf(desc)
-	images := []string{strimzi.OperatorImage(p, lab), strimzi.KafkaImage(p, lab), confluentregistry.OperatorImage(p, lab), confluentregistry.Image(), minio.Image()}
-	images = append(images, upstream.Images("ingress-nginx")...)
-	return append(images, upstream.Images("kafka-ui")...)
-}
-
-// missingCharts lists the charts of others that a lab's bundle lacks.
-func missingCharts(desc state.Description) ([]string, error) {
-	w, err := Wanted(desc)
-	if err != nil {
-		return nil, err
-	}
-	b, err := bundle.Open(desc.Cluster.Bundle)
-	if err != nil {
-		return nil, err
-	}
-	defer b.Close()
-	var missing []string
-	for _, want := range w.Parts {
-		r, err := component.Read(want.Input)
-		if err != nil || r.Outside == nil {
-			continue
-		}
-		chart := "chart " + r.Chart + " " + r.Version
-		has := slices.ContainsFunc(b.Charts(), func(c bundle.Chart) bool { return c.Name == r.Chart && c.Version == r.Version })
-		if !has && !slices.Contains(missing, chart) {
-			missing = append(missing, chart)
-		}
-	}
-	slices.Sort(missing)
-	return missing, nil
 }
 
 // fitFull says why a profile cannot be run by the operators, nil when it can.
@@ -130,8 +87,8 @@ func fitFull(p *profiles.Profile, desc state.Description) error {
 	return kafkausers.Fit(p)
 }
 
-// absentInFull states what the full stack on k3d has nothing of that the profile names,
-// and what it runs otherwise.
+// absentInFull states what the full stack has nothing of that the profile names, and what
+// it runs otherwise.
 func absentInFull(p *profiles.Profile, desc state.Description) []string {
 	k := p.Kafka
 	out := upstream.Conceded(p, labOf(desc))
@@ -140,7 +97,8 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	add(k.Listener.Type != "nodeport", "every broker has a port of a node's address, not an address of its own with port %d", k.Listener.Port)
+	add(metallb.Wanted(p), "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
+	add(certmanager.Wanted(p), "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
 	add(k.Controllers.Count == 0 && k.Brokers.Count > 1, "there is one controller: the cluster does not outlive it")
 	add(k.Brokers.Storage.Class != "", "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
 	add(k.Controllers.Storage.Size > kafka.LeastStorage, "controllers ask for a volume of %s each, not of %s", kafka.Quantity(kafka.LeastStorage), kafka.Quantity(k.Controllers.Storage.Size))
@@ -150,7 +108,8 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 	add(k.Brokers.AntiAffinity, "controllers may share nodes with brokers: all nodes are this machine")
 	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity, "the pool of nodes is one node: all nodes are this machine")
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
-	add(p.AlertDatabase.Scope != "", "the alert database asks for no token with the scope %s", p.AlertDatabase.Scope)
+	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
+	add(p.AlertDatabase.PurgeAfterDays > 0, "stored alerts are not deleted after %d days: alertlab down --purge deletes them", p.AlertDatabase.PurgeAfterDays)
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")
 	return out

@@ -28,25 +28,6 @@ func fullOnK3d(t *testing.T, name string) state.Description {
 	return desc
 }
 
-// wantedFull is Wanted also for a profile that is refused for now: what would be made of
-// it is looked at all the same.
-func wantedFull(t *testing.T, desc state.Description) plan.Wanted {
-	t.Helper()
-	p, _, err := profileOf(desc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stack, err := stackOf(desc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := plan.Wanted{Lab: desc.Name, Profile: desc.Profile, Provider: desc.Provider, Stack: desc.Stack}
-	if w.Parts, err = parts(stack, p, p, desc); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
 // The plan of the full stack of every profile that can be one, as text.
 func TestFullPlans(t *testing.T) {
 	t.Parallel()
@@ -64,13 +45,25 @@ func TestFullPlans(t *testing.T) {
 	}
 }
 
+func profileIn(t *testing.T, desc state.Description) *profiles.Profile {
+	t.Helper()
+	p, err := profiles.Parse(desc.Profile, []byte(desc.Resolved))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// nodePorts is Kafka of usdfdev where every broker has a port of a node.
+const nodePorts = "usdfdev-kafka-nodeports.yaml"
+
 // What our charts make of the full stack of every shipped profile; of charts of others,
 // the values that they are given.
 func TestFullRendered(t *testing.T) {
 	t.Parallel()
 	var files []string
 	for _, info := range profiles.List() {
-		releases := resolvedReleases(t, wantedFull(t, fullOnK3d(t, info.Name)))
+		releases := allReleases(t, wanted(t, fullOnK3d(t, info.Name)))
 		if len(releases) < 16 {
 			t.Errorf("%s has the releases %q", info.Name, slices.Sorted(maps.Keys(releases)))
 		}
@@ -79,11 +72,11 @@ func TestFullRendered(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Outside != nil {
+			if r.Repository != "" {
 				file := filepath.Join("full", info.Name+"-"+key+".values")
 				files = append(files, file)
-				text, err := yaml.Marshal(map[string]any{"chart": r.Chart, "version": r.Version, "repository": r.Outside.Repository,
-					"definitions": r.Outside.Definitions, "release": r.Name, "namespace": r.Namespace, "values": r.Values})
+				text, err := yaml.Marshal(map[string]any{"chart": r.Chart, "version": r.Version, "repository": r.Repository,
+					"definitions": r.Definitions, "release": r.Name, "namespace": r.Namespace, "values": r.Values})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -102,25 +95,18 @@ func TestFullRendered(t *testing.T) {
 			}
 		}
 	}
-	// With addresses that are given out, as MetalLB's part will give them.
+	// With ports of a node instead of addresses that MetalLB gives out.
 	desc := fullOnK3d(t, "usdfdev")
-	p, _, err := profileOf(desc)
+	p, err := profiles.Override(profileIn(t, desc), nil, "kafka.listener.type=nodeport")
 	if err != nil {
 		t.Fatal(err)
 	}
-	outputs := map[string]map[string]string{"addresses": {"bootstrap": "172.18.0.100:9094"}}
-	for _, id := range []string{"6", "7", "8", "9", "10", "11"} {
-		outputs["addresses"]["broker."+id] = "172.18.0.1" + id + ":9094"
-	}
-	input, err := plan.Resolve(strimzikafka.WantBalanced(p, labOf(desc)).Input, outputs)
+	desc.Resolved = string(p.Source())
+	text, err := helm.Render(allReleases(t, wanted(t, desc))["kafka"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := helm.Render(input)
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, filepath.Join("full", "usdfdev-kafka-balanced.yaml"), text)
+	golden(t, filepath.Join("full", nodePorts), text)
 	// Nothing lies there that no profile has any more.
 	there, err := os.ReadDir(filepath.Join("testdata", "full"))
 	if err != nil {
@@ -128,7 +114,7 @@ func TestFullRendered(t *testing.T) {
 	}
 	for _, f := range there {
 		name := filepath.Join("full", f.Name())
-		if !strings.HasSuffix(name, "-fresh.txt") && f.Name() != "usdfdev-kafka-balanced.yaml" && !slices.Contains(files, name) {
+		if !strings.HasSuffix(name, "-fresh.txt") && f.Name() != nodePorts && !slices.Contains(files, name) {
 			t.Errorf("nothing makes %s", name)
 		}
 	}
@@ -153,7 +139,7 @@ func TestNodeIDs(t *testing.T) {
 // Services log in by certificate, and what is no service never does.
 func TestFullLogins(t *testing.T) {
 	t.Parallel()
-	releases := resolvedReleases(t, wantedFull(t, fullOnK3d(t, "usdfdev")))
+	releases := resolvedReleases(t, wanted(t, fullOnK3d(t, "usdfdev")))
 	for _, key := range []string{"alert-database-ingester", "simulator"} {
 		text, err := helm.Render(releases[key])
 		if err != nil {

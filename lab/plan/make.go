@@ -18,7 +18,7 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{Lab: w.Lab, Profile: w.Profile, Provider: w.Provider, Stack: w.Stack, Goal: Up,
-		Overlay: w.Overlay, Concessions: w.Concessions, Fit: w.Fit, Known: map[string]map[string]string{}}
+		Overlay: w.Overlay, Concessions: w.Concessions, Known: map[string]map[string]string{}}
 	changed := map[string]Action{} // parts that have a step in this plan
 	byKey := map[string]Want{}
 	for _, want := range parts {
@@ -56,7 +56,11 @@ func Make(w Wanted, seen Snapshot) (*Plan, error) {
 			}
 			continue
 		case blocked:
-			p.Blocks = append(p.Blocks, Block{Key: want.Key, Why: cause})
+			b := Block{Key: want.Key, Why: cause}
+			if slices.ContainsFunc(p.Blocks, func(b Block) bool { return b.Key == o.Until }) {
+				b.Behind = o.Until
+			}
+			p.Blocks = append(p.Blocks, b)
 			continue
 		}
 		if action == Update && inPlace(want, o, changed, p.Known) {

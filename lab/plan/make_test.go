@@ -267,6 +267,32 @@ func TestUnchangedIsEmpty(t *testing.T) {
 	if blocked.Empty() {
 		t.Error("a blocked plan counts as empty")
 	}
+	// The cause stands there once, and the parts behind it are counted.
+	all, err := plan.Make(small(), with(running(t, small()), "kafka", func(o *plan.Observation) { *o = plan.Observation{State: plan.Unknown, Why: "no answer"} }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range small().Parts {
+		w := small()
+		if w.Parts[i].Key == "kafka" || !slices.Contains(w.Parts[i].Needs, "kafka") {
+			continue
+		}
+		key := w.Parts[i].Key
+		snapshot := with(running(t, w), "kafka", func(o *plan.Observation) { *o = plan.Observation{State: plan.Unknown, Why: "no answer"} })
+		snapshot = with(snapshot, key, func(o *plan.Observation) {
+			*o = plan.Observation{State: plan.Unknown, Until: "kafka", Why: "no answer"}
+		})
+		behind, err := plan.Make(w, snapshot)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := behind.String(); strings.Count(text, "no answer") != 1 || !strings.Contains(text, "  !  and 1 behind that, which can only be looked at through it: "+key+"\n") || len(behind.Blocks) != 2 {
+			t.Errorf("%s behind kafka:\n%s", key, text)
+		}
+	}
+	if text := all.String(); strings.Contains(text, "behind that") || !strings.Contains(text, "blocked by kafka: no answer") {
+		t.Errorf("nothing is behind:\n%s", text)
+	}
 }
 
 // Outputs of parts without a step are in the plan, since no step will give them.

@@ -22,8 +22,6 @@ type Wanted struct {
 	// Concessions are the stated differences between the profile and this
 	// lab, one sentence each.
 	Concessions []string `json:"concessions,omitempty"`
-	// Fit says whether the lab finds room where it is to run, one sentence each.
-	Fit []string `json:"fit,omitempty"`
 }
 
 // Want is one part as it should be.
@@ -187,7 +185,9 @@ type Plan struct {
 	Known       map[string]map[string]string `json:"known,omitempty"`
 	Overlay     []string                     `json:"overlay,omitempty"` // as in Wanted
 	Concessions []string                     `json:"concessions,omitempty"`
-	Fit         []string                     `json:"fit,omitempty"` // as in Wanted
+	// Fit says whether the lab finds room where it is to run, one sentence each; empty
+	// where nobody looked.
+	Fit []string `json:"fit,omitempty"`
 }
 
 // Goal is where a plan leads to.
@@ -210,6 +210,22 @@ type Keep struct {
 type Block struct {
 	Key string `json:"key"`
 	Why string `json:"why"`
+	// Behind is the part through which this one is looked at, where that one is
+	// blocked too: then there is nothing wrong with this one itself.
+	Behind string `json:"behind,omitempty"`
+}
+
+// Causes are the blocks that have a reason of their own, and the keys of the parts
+// behind them.
+func (p *Plan) Causes() (causes []Block, behind []string) {
+	for _, b := range p.Blocks {
+		if b.Behind != "" {
+			behind = append(behind, b.Key)
+		} else {
+			causes = append(causes, b)
+		}
+	}
+	return causes, behind
 }
 
 // Empty says whether there is nothing to do.

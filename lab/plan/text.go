@@ -41,8 +41,12 @@ func (p *Plan) String() string {
 	for _, k := range p.Keeps {
 		fmt.Fprintf(&b, "  =  keep   %s: %s\n", k.Key, k.Why)
 	}
-	for _, x := range p.Blocks {
+	causes, behind := p.Causes()
+	for _, x := range causes {
 		fmt.Fprintf(&b, "  !  blocked by %s: %s\n", x.Key, x.Why)
+	}
+	if len(behind) > 0 {
+		fmt.Fprintf(&b, "  !  and %d behind that, which can only be looked at through it: %s\n", len(behind), strings.Join(behind, ", "))
 	}
 	for _, d := range p.Destroys() {
 		fmt.Fprintf(&b, "  !  refused unless --allow-destroy: %s\n", d)

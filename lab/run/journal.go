@@ -27,6 +27,8 @@ type Entry struct {
 	Resolved json.RawMessage   `json:"resolved,omitempty"` // references resolved, as applied
 	Outputs  map[string]string `json:"outputs,omitempty"`
 	Elapsed  time.Duration     `json:"elapsed"` // nanoseconds
+	// Gates are those of a finished step, each with the time at which it was seen open.
+	Gates []Opening `json:"gates,omitempty"`
 	// Begun marks a step that began. It counts until the same part's next entry:
 	// a step whose end is not written down has done nobody knows what.
 	Begun bool `json:"begun,omitempty"`
@@ -34,6 +36,12 @@ type Entry struct {
 	Holds []plan.Hold `json:"holds,omitempty"`
 	// Destroys is what a step that began was allowed to destroy.
 	Destroys []string `json:"destroys,omitempty"`
+}
+
+// Opening is a gate that opened.
+type Opening struct {
+	Gate string    `json:"gate"`
+	Time time.Time `json:"time"`
 }
 
 // Journal is the file of a lab's steps, one JSON object a line. Safe

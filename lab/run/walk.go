@@ -71,8 +71,12 @@ func (w *Walk) run(ctx context.Context) error {
 	}
 	if len(w.Plan.Blocks) > 0 {
 		var why []string
-		for _, b := range w.Plan.Blocks {
+		causes, behind := w.Plan.Causes()
+		for _, b := range causes {
 			why = append(why, b.Key+": "+b.Why)
+		}
+		if n := len(behind); n > 0 {
+			why = append(why, fmt.Sprintf("%d parts can only be looked at through that", n))
 		}
 		return fault.New(fault.StepFailed, "the plan is blocked, nothing was done", strings.Join(why, "; "),
 			"alertlab plan --lab "+w.Plan.Lab)
@@ -103,7 +107,7 @@ func (w *Walk) run(ctx context.Context) error {
 				mu.Lock()
 				skipped = true
 				mu.Unlock()
-				w.emit(event.Event{Kind: event.Skipped, Step: s.Key, Action: string(s.Action), Text: "not begun: " + reason(begin)})
+				w.emit(event.Event{Kind: event.Skipped, Step: s.Key, Action: string(s.Action), Text: reason(begin)})
 				return
 			}
 			if err := w.step(ctx, s, outputs); err != nil {
@@ -218,7 +222,7 @@ func (w *Walk) do(ctx context.Context, s plan.Step, outputs *outputs, began time
 		if err != nil {
 			return err
 		}
-		if err := w.wait(ctx, s, part, order, began); err != nil {
+		if entry.Gates, err = w.wait(ctx, s, part, order, began); err != nil {
 			return err
 		}
 		outputs.set(key, out)
@@ -279,11 +283,12 @@ func seldom(report func(count, total int64, unit string)) func(count, total int6
 }
 
 // wait opens the gates of a step, one after the other.
-func (w *Walk) wait(ctx context.Context, s plan.Step, part plan.Part, order plan.Order, began time.Time) error {
+func (w *Walk) wait(ctx context.Context, s plan.Step, part plan.Part, order plan.Order, began time.Time) ([]Opening, error) {
+	var open []Opening
 	for _, g := range s.Gates {
 		waiter, ok := part.(plan.Waiter)
 		if !ok {
-			return fmt.Errorf("gate %s: nobody can look at it", g.Name)
+			return nil, fmt.Errorf("gate %s: nobody can look at it", g.Name)
 		}
 		var mu sync.Mutex
 		last := "nothing yet"
@@ -302,15 +307,16 @@ func (w *Walk) wait(ctx context.Context, s plan.Step, part plan.Part, order plan
 		cancel()
 		switch {
 		case err == nil:
+			open = append(open, Opening{Gate: g.Name, Time: time.Now()})
 		case expired && errors.Is(err, context.DeadlineExceeded):
 			mu.Lock()
 			defer mu.Unlock()
-			return fmt.Errorf("waited %s until %s; seen last: %s", g.Deadline, g.What, last)
+			return nil, fmt.Errorf("waited %s until %s; seen last: %s", g.Deadline, g.What, last)
 		default:
-			return fmt.Errorf("until %s: %w", g.What, err)
+			return nil, fmt.Errorf("until %s: %w", g.What, err)
 		}
 	}
-	return nil
+	return open, nil
 }
 
 // ProblemOf turns an error into what an event carries; nil for nil.

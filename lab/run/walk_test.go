@@ -310,7 +310,7 @@ func TestFailure(t *testing.T) {
 		}
 	}
 	for _, e := range tr.all() {
-		if e.Kind == event.Skipped && e.Text != "not begun: bad failed" {
+		if e.Kind == event.Skipped && e.Text != "bad failed" {
 			t.Errorf("%s was skipped with %q", e.Step, e.Text)
 		}
 		if e.Kind == event.Failed && (e.Problem == nil || e.Problem.Next != "stop the other one") {
@@ -390,6 +390,10 @@ func TestGates(t *testing.T) {
 	}
 	if got := rec.steps(); !slices.Equal(got, []string{"kafka"}) {
 		t.Errorf("the journal has %v", got)
+	}
+	gates := rec.entries[0].Gates
+	if len(gates) != 2 || gates[0].Gate != "ready" || gates[1].Gate != "answers" || gates[0].Time.IsZero() || gates[1].Time.Before(gates[0].Time) {
+		t.Errorf("the journal has the gates %v", gates)
 	}
 }
 
@@ -506,7 +510,7 @@ func TestCancelled(t *testing.T) {
 		t.Errorf("later: %v", got)
 	}
 	for _, e := range tr.all() {
-		if e.Kind == event.Skipped && e.Text != "not begun: interrupted" {
+		if e.Kind == event.Skipped && e.Text != "interrupted" {
 			t.Errorf("%s was skipped with %q", e.Step, e.Text)
 		}
 	}
@@ -533,14 +537,14 @@ func TestCancelledLateAndEarly(t *testing.T) {
 
 func TestBlocked(t *testing.T) {
 	t.Parallel()
-	w := &run.Walk{Plan: &plan.Plan{Steps: []plan.Step{step("a")}, Blocks: []plan.Block{{Key: "b", Why: "permission denied"}}}, Parts: map[string]plan.Part{
+	w := &run.Walk{Plan: &plan.Plan{Steps: []plan.Step{step("a")}, Blocks: []plan.Block{{Key: "b", Why: "permission denied"}, {Key: "c", Why: "it can only be looked at through b", Behind: "b"}, {Key: "d", Why: "as c", Behind: "c"}}}, Parts: map[string]plan.Part{
 		"a": &fake{apply: func(context.Context, plan.Order) (map[string]string, error) {
 			t.Error("a step of a blocked plan began")
 			return nil, nil
 		}}}}
 	err := walk(t.Context(), t, w, &trace{})
 	var f *fault.Fault
-	if !errors.As(err, &f) || f.What != "the plan is blocked, nothing was done" || f.Why != "b: permission denied" {
+	if !errors.As(err, &f) || f.What != "the plan is blocked, nothing was done" || f.Why != "b: permission denied; 2 parts can only be looked at through that" {
 		t.Errorf("got %v", err)
 	}
 }

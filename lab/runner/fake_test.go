@@ -2,6 +2,7 @@ package runner_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,6 +62,8 @@ func (l *fakeLab) doings() []string {
 	return did
 }
 
+func (l *fakeLab) Accounts(state.Description) []string { return nil }
+
 func (l *fakeLab) Tokens(state.Description) ([]string, error) { return []string{"alertlab"}, nil }
 
 func (l *fakeLab) Users(state.Description) ([]string, error) { return []string{"kafka-admin"}, nil }
@@ -114,6 +117,19 @@ type fakePart struct {
 	there   bool
 	during  func(context.Context) error // of Apply, before it is there
 	stopErr error
+	attends string // the input that it was told to attend to
+}
+
+func (p *fakePart) Attend(applied json.RawMessage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.attends = string(applied)
+}
+
+func (p *fakePart) attended() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.attends
 }
 
 func (p *fakePart) set(during func(context.Context) error) {

@@ -51,6 +51,8 @@ var ErrChanged = errors.New("the lab was changed meanwhile")
 type Lab interface {
 	// Users lists the Kafka users that need a password.
 	Users(state.Description) ([]string, error)
+	// Accounts lists what else needs a password: programs of others, by name.
+	Accounts(state.Description) []string
 	// Tokens lists the tokens that need a secret.
 	Tokens(state.Description) ([]string, error)
 	// Wanted is pure.
@@ -89,11 +91,34 @@ type Controllable interface {
 	Control(ctx context.Context, verb string, args ...string) (said string, err error)
 }
 
+// Attender is a part that listens to what it made, for as long as its process lives.
+type Attender interface {
+	// Attend is told its input as it was last applied. It may be called again.
+	Attend(applied json.RawMessage)
+}
+
+// attend has every part listen, those that an earlier runner applied too.
+func (s *Server) attend() {
+	s.mu.Lock()
+	lab, journal := s.lab, s.journal
+	s.mu.Unlock()
+	for key, part := range lab.Parts() {
+		if a, ok := part.(Attender); ok {
+			if last, _ := run.Last(journal.Entries(), key); last.Resolved != nil {
+				a.Attend(last.Resolved)
+			}
+		}
+	}
+}
+
 // PartStatus is one part of the lab.
 type PartStatus struct {
-	Key   string       `json:"key"`
-	State plan.State   `json:"state"`
-	Seen  string       `json:"seen"`
+	Key   string     `json:"key"`
+	State plan.State `json:"state"`
+	Seen  string     `json:"seen"`
+	// Amiss is how a part that is there differs from what it should be, or what of it
+	// does not run; empty when nothing does. Seen says it then, too.
+	Amiss string       `json:"amiss,omitempty"`
 	Facts []event.Fact `json:"facts,omitempty"`
 	// Detail is for programs, in a shape of the part's own.
 	Detail json.RawMessage `json:"detail,omitempty"`
@@ -122,6 +147,9 @@ type Server struct {
 	// runner that leaves; leaving tells Serve so.
 	listener net.Listener
 	leaving  atomic.Bool
+	// goingDown says that a down interrupts the walk and follows it at once: the walk
+	// stops nothing itself then, and the runner stays for the down.
+	goingDown atomic.Bool
 
 	mu      sync.Mutex
 	lab     Lab
@@ -333,7 +361,7 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 	events := s.hub.restart()
 	go func() {
 		finished := s.up(ctx, change)
-		if finished.Problem != nil && !s.anythingRuns() { // nothing to own
+		if finished.Problem != nil && !s.anythingRuns() && !s.goingDown.Load() { // nothing to own
 			s.leave(w, finished)
 			return
 		}
@@ -347,17 +375,23 @@ func (s *Server) serveUp(rw http.ResponseWriter, r *http.Request) {
 func (s *Server) up(ctx context.Context, change Change) event.Event {
 	began, desc, ran := time.Now(), change.Description, s.anythingRuns()
 	var finished event.Event
+	took := steptimes{}
 	emit := func(e event.Event) {
 		s.logEvent(e)
+		took.see(e)
 		if e.Kind == event.Finished {
 			finished = e
 			return
 		}
 		s.hub.publish(e)
 	}
-	err := s.bringUp(ctx, change, emit)
+	err := s.bringUp(ctx, change, emit, &ran)
+	if err == nil {
+		s.attend()
+	}
 	switch {
 	case err == nil || ctx.Err() == nil:
+	case s.goingDown.Load():
 	case ran:
 		// Of a lab that others use nothing is stopped: it stays as after a change
 		// that failed.
@@ -373,6 +407,11 @@ func (s *Server) up(ctx context.Context, change Change) event.Event {
 	if finished.Kind == "" || (err != nil && finished.Problem == nil) {
 		finished = event.Event{Time: time.Now(), Lab: desc.Name, Kind: event.Finished, Text: string(plan.Up),
 			Elapsed: event.Duration(time.Since(began)), Problem: s.problemOf(err)}
+	}
+	if times := took.all(); len(times) > 0 {
+		if err := s.Dir.AddTimes(times); err != nil { // only the next walk's progress bar misses them
+			s.Log.Warn("keeping the times of the steps", "error", err)
+		}
 	}
 	if p := finished.Problem; p == nil || p.Code != int(fault.BadInput) { // else nothing was done: the lab is as it was
 		s.mu.Lock()
@@ -391,7 +430,9 @@ func (s *Server) problemOf(err error) *event.Problem {
 	return p
 }
 
-func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) error {
+// bringUp plans and walks. ran is set where a lab that was whole once, and so may be in
+// use, is found to run without this process having started it.
+func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink, ran *bool) error {
 	desc := change.Description
 	lab, journal, err := s.open(desc)
 	if err != nil {
@@ -409,13 +450,19 @@ func (s *Server) bringUp(ctx context.Context, change Change, emit event.Sink) er
 	if err != nil {
 		return err
 	}
-	creds, err := s.Dir.EnsureCredentials(users)
+	creds, err := s.Dir.EnsureCredentials(users, lab.Accounts(desc)...)
 	if err != nil {
 		return err
 	}
 	lab.SetCredentials(creds)
 	entries := journal.Entries()
-	p, err := plan.Make(wanted, run.Observe(ctx, wanted, lab.Parts(), entries))
+	seen := run.Observe(ctx, wanted, lab.Parts(), entries)
+	if _, err := s.Dir.Endpoints(); err == nil {
+		for _, w := range wanted.Parts {
+			*ran = *ran || (w.Runs && seen[w.Key].State == plan.Present)
+		}
+	}
+	p, err := plan.Make(wanted, seen)
 	if err != nil {
 		return err
 	}
@@ -489,9 +536,11 @@ func (s *Server) serveDown(rw http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("purge") == "true" {
 		goal = plan.Purge
 	}
+	s.goingDown.Store(true)
 	s.interrupt()
 	w, _, err := s.begin()
 	if err != nil {
+		s.goingDown.Store(false)
 		refuse(rw, err)
 		return
 	}
@@ -622,8 +671,8 @@ func (s *Server) serveStatus(rw http.ResponseWriter, r *http.Request) {
 			seen, doing := run.Observe(r.Context(), wanted, lab.Parts(), journal.Entries()), lab.Status()
 			for _, want := range wanted.Parts {
 				o := seen[want.Key]
-				text := cmp.Or(o.Drift, o.Away, o.Why)
-				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: text, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
+				amiss := cmp.Or(o.Drift, o.Away)
+				st.Parts = append(st.Parts, PartStatus{Key: want.Key, State: o.State, Seen: cmp.Or(amiss, o.Why), Amiss: amiss, Facts: doing[want.Key].Facts, Detail: doing[want.Key].Detail})
 			}
 		}
 	}

@@ -53,13 +53,21 @@ func TestUp(t *testing.T) {
 		t.Errorf("status: %+v", st)
 	}
 
-	// Once more: nothing to do.
+	if got := s.lab.broker.attended(); got != `{"profile":"local"}` {
+		t.Errorf("the broker attends to %q", got)
+	}
+	s.lab.broker.Attend(nil)
+
+	// Once more: nothing to do, but to listen.
 	tr = trail{}
 	if err := client.Up(ctx, describe("local"), tr.sink); err != nil {
 		t.Fatal(err)
 	}
 	if sameLines(t, "events", tr.lines(), "planned", "finished"); !tr.last().Unchanged {
 		t.Errorf("last event: %+v", tr.last())
+	}
+	if got := s.lab.broker.attended(); got != `{"profile":"local"}` {
+		t.Errorf("after nothing was to be done the broker attends to %q", got)
 	}
 	// Another profile: what differs is updated, and what uses it.
 	if err := client.Up(ctx, describe("other"), func(event.Event) {}); err != nil {
@@ -178,6 +186,41 @@ func TestCancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameLines(t, "done next", next.lab.doings(), "start broker", "ensure topics", "create registry")
+}
+
+// A lab that runs without its runner, as one on a cluster does after a kill -9, is not
+// stopped because the up that owns it again was interrupted.
+func TestCancelOnOrphanedLab(t *testing.T) {
+	t.Parallel()
+	first := serve(t, newDir(t))
+	client := first.dial(t)
+	if err := client.Up(patience(t), describe("local"), silent); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Down(patience(t), false, silent); err != nil {
+		t.Fatal(err)
+	}
+	first.gone(t)
+	s := serve(t, first.dir)
+	for _, p := range []*fakePart{s.lab.broker, s.lab.topics, s.lab.registry} {
+		p.there = true
+	}
+	g := newGate()
+	s.lab.topics.set(g.wait)
+	ctx, cancel := context.WithCancel(patience(t))
+	go func() {
+		<-g.reached
+		cancel()
+	}()
+	other := describe("local")
+	other.Stack = "other"
+	if err := s.dial(t).Up(ctx, other, silent); fault.CodeOf(err) != fault.Interrupted {
+		t.Errorf("got %v", err)
+	}
+	sameLines(t, "done", s.lab.doings())
+	if !s.lab.broker.activity().Running || !s.lab.registry.activity().Running {
+		t.Error("what others use was stopped")
+	}
 }
 
 // A lab that ran before is not stopped because a change of it was interrupted: it
@@ -363,6 +406,31 @@ func TestDownWithoutUp(t *testing.T) {
 			t.Errorf("purge %v: the directory exists: %v", purge, s.dir.Exists())
 		}
 		s.gone(t)
+	}
+}
+
+// A down in the middle of the very first up takes it over: it is not refused because the
+// up that it interrupts has nothing to own any more.
+func TestDownDuringFirstUp(t *testing.T) {
+	t.Parallel()
+	for _, purge := range []bool{false, true} {
+		s := serve(t, newDir(t))
+		ctx := patience(t)
+		g := newGate()
+		s.lab.topics.set(g.wait)
+		up := make(chan error, 1)
+		go func() { up <- s.dial(t).Up(ctx, describe("local"), silent) }()
+		<-g.reached
+		if err := s.dial(t).Down(ctx, purge, silent); err != nil {
+			t.Errorf("down in the middle of the first up, purge %t: %v", purge, err)
+		}
+		if err := <-up; fault.CodeOf(err) != fault.Interrupted {
+			t.Errorf("up: %v", err)
+		}
+		s.gone(t)
+		if s.lab.broker.activity().Running || s.dir.Exists() == purge {
+			t.Errorf("purge %t: the broker runs: %t, the lab is there: %t", purge, s.lab.broker.activity().Running, s.dir.Exists())
+		}
 	}
 }
 

@@ -72,6 +72,17 @@ func (s *Store) Token(name string) (string, error) {
 	return "", fmt.Errorf("no secret is kept of the token %q", name)
 }
 
+// Account gives the administrator's password of a program of others; an error when it
+// has none.
+func (s *Store) Account(name string) (string, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if p := s.creds.Accounts[name]; p != "" {
+		return p, nil
+	}
+	return "", fmt.Errorf("no password is kept for the administrator of %s", name)
+}
+
 // ObjectStore gives the object store's key pair; an error when there is none.
 func (s *Store) ObjectStore() (endpoints.Keys, error) {
 	s.mu.RLock()

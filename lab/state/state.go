@@ -100,6 +100,9 @@ func (d Dir) Journal() string { return filepath.Join(d.Path(), "journal.jsonl") 
 // Logs gives the directory of the logs, a file for each component.
 func (d Dir) Logs() string { return filepath.Join(d.Path(), "logs") }
 
+// Smoke gives the directory of the runs of smoke that are remembered.
+func (d Dir) Smoke() string { return filepath.Join(d.Path(), "smoke") }
+
 // Log gives the path of one component's log.
 func (d Dir) Log(component string) string { return filepath.Join(d.Logs(), component+".log") }
 
@@ -220,6 +223,9 @@ type Description struct {
 	// Advertise is the address, ADDRESS or ADDRESS:PORT, at which containers and
 	// other hosts reach the lab; empty when nothing but this machine shall.
 	Advertise string `json:"advertise,omitempty"`
+	// Published says that the lab is in a container, and that its ports are published
+	// at Advertise.
+	Published bool `json:"published,omitempty"`
 	// Reservoir says what a user loaded instead of the profile's visit; nil
 	// when nothing.
 	Reservoir *Reservoir `json:"reservoir,omitempty"`
@@ -245,6 +251,30 @@ type Cluster struct {
 	NodeImage string `json:"nodeImage,omitempty"` // of nodes that are containers
 	Bundle    string `json:"bundle,omitempty"`    // absolute path of a bundle with the images; empty: nodes pull them
 	Image     string `json:"image"`               // reference of the image that holds this program
+	// AddressPool is the range that load balancers take addresses of, FIRST-LAST or a
+	// prefix; empty: it is chosen in the nodes' network.
+	AddressPool string `json:"addressPool,omitempty"`
+	// Deployer is how components reach the cluster: helm (or empty) or argocd.
+	Deployer string `json:"deployer,omitempty"`
+	// Charts are the charts of others that the bundle has.
+	Charts []Chart `json:"charts,omitempty"`
+	// Of a cluster that was there before the lab:
+	Context      string `json:"context,omitempty"`      // of the kubeconfig
+	Kubeconfig   string `json:"kubeconfig,omitempty"`   // absolute path; empty: Kubernetes' usual files
+	Adopt        bool   `json:"adopt,omitempty"`        // whether the lab may live in namespaces that others made
+	Registry     string `json:"registry,omitempty"`     // HOST/PATH from which nodes pull all images
+	ImagesLoaded bool   `json:"imagesLoaded,omitempty"` // the nodes have all images already
+	StorageClass string `json:"storageClass,omitempty"` // the cluster's class for what names none; empty: its default
+	NodeAddress  string `json:"nodeAddress,omitempty"`  // at which its node ports are reached; empty: a node's own
+}
+
+// Chart is a chart of others.
+type Chart struct {
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+	AppVersion string `json:"appVersion"` // tag of its images
+	// Images are the references of its images, where they are known more exactly.
+	Images []string `json:"images,omitempty"`
 }
 
 // Reservoir is a visit from a file that the lab's simulator replays.
@@ -284,9 +314,10 @@ func (d Dir) Credentials() (endpoints.Credentials, error) {
 	return c, readJSON(filepath.Join(d.Path(), "credentials.json"), &c)
 }
 
-// EnsureCredentials makes sure that every named Kafka user has a password and
-// the object store a key pair, keeping those that are there.
-func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
+// EnsureCredentials makes sure that every named Kafka user and every account of a
+// program of others has a password, and the object store a key pair, keeping those
+// that are there.
+func (d Dir) EnsureCredentials(users []string, accounts ...string) (endpoints.Credentials, error) {
 	c, err := d.Credentials()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return c, err
@@ -298,6 +329,14 @@ func (d Dir) EnsureCredentials(users []string) (endpoints.Credentials, error) {
 	for _, u := range users {
 		if c.Kafka[u] == "" {
 			c.Kafka[u], changed = secret(), true
+		}
+	}
+	for _, name := range accounts {
+		if c.Accounts[name] == "" {
+			if c.Accounts == nil {
+				c.Accounts = map[string]string{}
+			}
+			c.Accounts[name], changed = secret(), true
 		}
 	}
 	if c.ObjectStore.SecretKey == "" {
@@ -363,6 +402,37 @@ func secret() string {
 	b := make([]byte, 16)
 	rand.Read(b) // never fails: crypto/rand
 	return strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b))
+}
+
+// Times reads how long each step of the lab took when it was done last, by its key;
+// none when nothing is known.
+func (d Dir) Times() (map[string]time.Duration, error) {
+	var text map[string]string
+	if err := readJSON(filepath.Join(d.Path(), "times.json"), &text); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	times := make(map[string]time.Duration, len(text))
+	for key, t := range text {
+		var err error
+		if times[key], err = time.ParseDuration(t); err != nil {
+			return nil, err
+		}
+	}
+	return times, nil
+}
+
+// AddTimes keeps how long steps took; of other steps what is known stays.
+func (d Dir) AddTimes(times map[string]time.Duration) error {
+	known, err := d.Times()
+	if err != nil || known == nil { // one that cannot be read is written anew
+		known = map[string]time.Duration{}
+	}
+	maps.Copy(known, times)
+	text := make(map[string]string, len(known))
+	for key, t := range known {
+		text[key] = t.String()
+	}
+	return writeJSON(filepath.Join(d.Path(), "times.json"), text, 0o600)
 }
 
 func readJSON(path string, v any) error {

@@ -226,6 +226,13 @@ func TestCredentials(t *testing.T) {
 	if unchanged, err := os.Stat(path); err != nil || !os.SameFile(written, unchanged) {
 		t.Errorf("the file was written again for nothing: %v", err)
 	}
+	accounts, err := dir.EnsureCredentials(nil, "argocd")
+	if err != nil || len(accounts.Accounts["argocd"]) != 26 {
+		t.Errorf("an account: %v, %v", len(accounts.Accounts["argocd"]), err)
+	}
+	if again, err := dir.EnsureCredentials(nil, "argocd"); err != nil || again.Accounts["argocd"] != accounts.Accounts["argocd"] {
+		t.Errorf("a second call gave another password: %v", err)
+	}
 	more, err := dir.EnsureCredentials([]string{"alerce", "fink"})
 	if err != nil {
 		t.Fatal(err)

@@ -5,82 +5,13 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/alertlab/alertlab/internal/strictyaml"
+	"github.com/alertlab/alertlab/charts"
 )
 
-// APIVersion and Kind are what the first keys of a table say.
-const (
-	APIVersion = "alertlab/v1alpha1"
-	Kind       = "Upstream"
-)
-
-// Table is what others publish.
-type Table struct {
-	APIVersion       string             `yaml:"apiVersion"`
-	Kind             string             `yaml:"kind"`
-	Strimzi          []Strimzi          `yaml:"strimzi"`          // the newest last
-	RegistryOperator []RegistryOperator `yaml:"registryOperator"` // the newest last
-	Environments     []Environment      `yaml:"environments"`
-	Charts           []Chart            `yaml:"charts"`
-	Images           []Image            `yaml:"images"`
-}
-
-// Strimzi is one release of the Kafka operator.
-type Strimzi struct {
-	Version    string   `yaml:"version"`
-	Kafka      []string `yaml:"kafka"` // the versions that it runs, the newest last
-	Kubernetes Range    `yaml:"kubernetes"`
-	API        []string `yaml:"api"` // versions of its custom resources that it serves
-}
-
-// Range is a range of minor releases of Kubernetes, both ends in it.
-type Range struct {
-	From string `yaml:"from"`
-	To   string `yaml:"to,omitempty"` // "": none is known that it does not run on
-}
-
-// RegistryOperator is one release of strimzi-registry-operator.
-type RegistryOperator struct {
-	Version string   `yaml:"version"`
-	Chart   string   `yaml:"chart"`
-	API     []string `yaml:"api"` // of Strimzi, that it can use
-}
-
-// Environment is what a profile's source had.
-type Environment struct {
-	Name                  string `yaml:"name"` // of the profile
-	Strimzi               string `yaml:"strimzi"`
-	Kafka                 string `yaml:"kafka"`
-	RegistryOperatorChart string `yaml:"registryOperatorChart"`
-}
-
-// Chart is a Helm chart and where it is published.
-type Chart struct {
-	Name       string `yaml:"name"`
-	Repository string `yaml:"repository"`
-	Version    string `yaml:"version,omitempty"` // "": the one that was solved for
-	// AppVersion is the tag of the images, Images are those that a lab runs of it.
-	AppVersion string   `yaml:"appVersion,omitempty"`
-	Images     []string `yaml:"images,omitempty"`
-}
-
-// References are the images of a chart, as nodes run them.
-func (c Chart) References() []string {
-	var refs []string
-	for _, repository := range c.Images {
-		refs = append(refs, repository+":"+c.AppVersion)
-	}
-	return refs
-}
-
-// Image is an image that a lab runs beside the operators' own.
-type Image struct {
-	Name      string `yaml:"name"`
-	Reference string `yaml:"reference"`
-}
+// Table is charts.Table, of which is asked what goes together.
+type Table charts.Table
 
 // Question is what has to go together.
 type Question struct {
@@ -93,7 +24,7 @@ type Answer struct {
 	Kafka            string
 	Strimzi          string
 	API              string // of Strimzi's custom resources, the newest that both operators know
-	RegistryOperator RegistryOperator
+	RegistryOperator charts.RegistryOperator
 }
 
 // NoneError says why nothing goes together.
@@ -115,59 +46,13 @@ func (e *NoneError) Error() string {
 	return text
 }
 
-// Parse reads a table; file only appears in problems. The error is a
-// *strictyaml.Problems with everything that is wrong.
-func Parse(file string, data []byte) (*Table, error) {
-	var t Table
-	r := strictyaml.Decode(file, data, strictyaml.Header{APIVersion: APIVersion, Kind: Kind}, &t)
-	if r.Readable() {
-		t.validate(r)
-	}
-	if err := r.Err(); err != nil {
-		return nil, err
-	}
-	return &t, nil
-}
-
-func (t *Table) validate(r *strictyaml.Report) {
-	last := ""
-	for i, s := range t.Strimzi {
-		path := fmt.Sprintf("strimzi[%d]", i)
-		if last != "" && Compare(last, s.Version) >= 0 {
-			r.Addf(path+".version", "%s stands behind %s, and the newest is the last", s.Version, last)
-		}
-		last = s.Version
-		if len(s.Kafka) == 0 {
-			r.Addf(path+".kafka", "it runs no Kafka")
-		}
-		if !slices.IsSortedFunc(s.Kafka, Compare) {
-			r.Addf(path+".kafka", "the newest is the last")
-		}
-		if len(s.API) == 0 {
-			r.Addf(path+".api", "it serves nothing")
-		}
-		for _, minor := range []string{s.Kubernetes.From, s.Kubernetes.To} {
-			if minor != "" && !minorPattern.MatchString(minor) {
-				r.Addf(path+".kubernetes", "%s is no minor release, as 1.35 is", strictyaml.Quote(minor))
-			}
-		}
-	}
-	for i, o := range t.RegistryOperator {
-		if i > 0 && Compare(t.RegistryOperator[i-1].Version, o.Version) >= 0 {
-			r.Addf(fmt.Sprintf("registryOperator[%d].version", i), "%s stands behind %s, and the newest is the last", o.Version, t.RegistryOperator[i-1].Version)
-		}
-	}
-}
-
-var minorPattern = regexp.MustCompile(`^\d+\.\d+$`)
-
 // Solve gives the newest releases that go together. The error is a *NoneError.
-func (t *Table) Solve(q Question) (Answer, error) {
+func (t Table) Solve(q Question) (Answer, error) {
 	none := &NoneError{Question: q}
 	for _, s := range slices.Backward(t.Strimzi) {
-		if why := s.not(q); why != "" {
+		if why := refuses(s, q); why != "" {
 			none.Why = append(none.Why, why)
-			if s.not(Question{Kubernetes: q.Kubernetes}) == "" {
+			if refuses(s, Question{Kubernetes: q.Kubernetes}) == "" {
 				none.Runs = append(none.Runs, s.Kafka...)
 			}
 			continue
@@ -189,18 +74,18 @@ func (t *Table) Solve(q Question) (Answer, error) {
 		}
 		return a, nil
 	}
-	slices.SortFunc(none.Runs, Compare)
+	slices.SortFunc(none.Runs, charts.Compare)
 	none.Runs = slices.Compact(none.Runs)
 	return Answer{}, none
 }
 
-// not says why a release cannot answer, "" when it can.
-func (s Strimzi) not(q Question) string {
+// refuses says why a release cannot answer, "" when it can.
+func refuses(s charts.Strimzi, q Question) string {
 	if k := q.Kubernetes; k != "" {
 		switch {
-		case Compare(k, s.Kubernetes.From) < 0:
+		case charts.Compare(k, s.Kubernetes.From) < 0:
 			return fmt.Sprintf("Strimzi %s runs on Kubernetes from %s", s.Version, s.Kubernetes.From)
-		case s.Kubernetes.To != "" && Compare(k, s.Kubernetes.To) > 0:
+		case s.Kubernetes.To != "" && charts.Compare(k, s.Kubernetes.To) > 0:
 			return fmt.Sprintf("Strimzi %s runs on Kubernetes %s to %s", s.Version, s.Kubernetes.From, s.Kubernetes.To)
 		}
 	}
@@ -212,8 +97,8 @@ func (s Strimzi) not(q Question) string {
 
 // Conceded says how the operators that are run differ from those of the source of a
 // profile, a sentence each; none for a profile whose source is not in the table.
-func (t *Table) Conceded(profile string, q Question, a Answer) []string {
-	i := slices.IndexFunc(t.Environments, func(e Environment) bool { return e.Name == profile })
+func (t Table) Conceded(profile string, q Question, a Answer) []string {
+	i := slices.IndexFunc(t.Environments, func(e charts.Environment) bool { return e.Name == profile })
 	if i < 0 {
 		return nil
 	}
@@ -221,8 +106,8 @@ func (t *Table) Conceded(profile string, q Question, a Answer) []string {
 	var out []string
 	if had.Strimzi != a.Strimzi {
 		why := "it is the newest that runs Kafka " + a.Kafka
-		if j := slices.IndexFunc(t.Strimzi, func(s Strimzi) bool { return s.Version == had.Strimzi }); j >= 0 {
-			if not := t.Strimzi[j].not(Question{Kafka: had.Kafka, Kubernetes: q.Kubernetes}); not != "" {
+		if j := slices.IndexFunc(t.Strimzi, func(s charts.Strimzi) bool { return s.Version == had.Strimzi }); j >= 0 {
+			if not := refuses(t.Strimzi[j], Question{Kafka: had.Kafka, Kubernetes: q.Kubernetes}); not != "" {
 				why = not
 				if q.Kubernetes != "" && !strings.Contains(not, "Kafka") {
 					why += ", not on " + q.Kubernetes
@@ -244,7 +129,7 @@ func (t *Table) Conceded(profile string, q Question, a Answer) []string {
 var ErrUnknown = errors.New("not in the table")
 
 // Chart gives a chart by its name, with the version that is run.
-func (t *Table) Chart(name string, a Answer) (Chart, error) {
+func (t Table) Chart(name string, a Answer) (charts.Upstream, error) {
 	for _, c := range t.Charts {
 		if c.Name != name {
 			continue
@@ -258,11 +143,11 @@ func (t *Table) Chart(name string, a Answer) (Chart, error) {
 		}
 		return c, nil
 	}
-	return Chart{}, fmt.Errorf("chart %s: %w", name, ErrUnknown)
+	return charts.Upstream{}, fmt.Errorf("chart %s: %w", name, ErrUnknown)
 }
 
 // Image gives the reference of an image by its name.
-func (t *Table) Image(name string) (string, error) {
+func (t Table) Image(name string) (string, error) {
 	for _, i := range t.Images {
 		if i.Name == name {
 			return i.Reference, nil
@@ -282,27 +167,4 @@ func Kubernetes(nodeImage string) string {
 		return m[1]
 	}
 	return ""
-}
-
-// Compare compares versions number by number, as 4.10.0 is above 4.9.1. What is no
-// number counts as 0.
-func Compare(a, b string) int {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range max(len(x), len(y)) {
-		if d := number(x, i) - number(y, i); d != 0 {
-			return d
-		}
-	}
-	return 0
-}
-
-func number(parts []string, i int) int {
-	if i >= len(parts) {
-		return 0
-	}
-	n, err := strconv.Atoi(strings.TrimPrefix(parts[i], "v"))
-	if err != nil {
-		return 0
-	}
-	return n
 }

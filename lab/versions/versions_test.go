@@ -7,23 +7,13 @@ import (
 	"testing"
 
 	"github.com/alertlab/alertlab/charts"
-	"github.com/alertlab/alertlab/internal/strictyaml"
 	"github.com/alertlab/alertlab/lab/versions"
 	"github.com/alertlab/alertlab/profiles"
 )
 
-func table(t *testing.T) *versions.Table {
-	t.Helper()
-	table, err := versions.Parse("upstream.yaml", charts.Table())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
-}
-
 func TestSolve(t *testing.T) {
 	t.Parallel()
-	table := table(t)
+	table := versions.Table(charts.Others())
 	for _, tc := range []struct {
 		kafka, kubernetes string
 		want              string // Kafka, Strimzi, API, chart of the registry operator
@@ -61,7 +51,7 @@ func TestSolve(t *testing.T) {
 // Every shipped profile can be run by what is published, and says what its source had.
 func TestProfiles(t *testing.T) {
 	t.Parallel()
-	table := table(t)
+	table := versions.Table(charts.Others())
 	want := map[string][]string{
 		"idfint": {"strimzi: 0.26.0 -> 1.2.0, because Strimzi 0.26.0 runs on Kubernetes 1.16 to 1.24, not on 1.35",
 			"strimzi-registry-operator: chart 1.1.0 -> 2.1.3, because it is the newest that knows the API v1 of Strimzi 1.2.0"},
@@ -87,7 +77,7 @@ func TestProfiles(t *testing.T) {
 
 func TestCharts(t *testing.T) {
 	t.Parallel()
-	table := table(t)
+	table := versions.Table(charts.Others())
 	a, err := table.Solve(versions.Question{Kafka: "4.1.0"})
 	if err != nil {
 		t.Fatal(err)
@@ -116,27 +106,6 @@ func TestKubernetes(t *testing.T) {
 	for image, want := range map[string]string{"docker.io/rancher/k3s:v1.33.5-k3s1": "1.33", "rig.local/node:v1.35.4": "1.35", "kindest/node:v1.34.0@sha256:00": "1.34", "node:latest": ""} {
 		if got := versions.Kubernetes(image); got != want {
 			t.Errorf("%s runs %q, want %q", image, got, want)
-		}
-	}
-}
-
-func TestParseRefuses(t *testing.T) {
-	t.Parallel()
-	const head = "apiVersion: alertlab/v1alpha1\nkind: Upstream\nenvironments: []\ncharts: []\nimages: []\n"
-	_, err := versions.Parse("u.yaml", []byte(head+`registryOperator:
-  - {version: 0.7.1, chart: "2", api: [v1]}
-  - {version: 0.6.0, chart: "1", api: [v1]}
-strimzi:
-  - {version: 1.2.0, kafka: ["4.3.1", "4.2.0"], kubernetes: {from: "1.30"}, api: [v1]}
-  - {version: 1.1.0, kafka: [], kubernetes: {from: "new"}, api: []}
-`))
-	var problems *strictyaml.Problems
-	if !errors.As(err, &problems) {
-		t.Fatal(err)
-	}
-	for _, part := range []string{"1.1.0 stands behind 1.2.0", "it runs no Kafka", "it serves nothing", `"new" is no minor release`, "strimzi[0].kafka: the newest is the last", "0.6.0 stands behind 0.7.1"} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("without %q:\n%v", part, err)
 		}
 	}
 }

@@ -295,6 +295,9 @@ func (i *importer) kafka(at string) {
 	}
 	listener := at + ".externalListener"
 	k.Listener.TLS = i.text(listener+".tls.enabled") == "true"
+	if k.Listener.TLS {
+		k.Listener.Issuer = i.text(listener + ".tls.certIssuerName")
+	}
 	k.Listener.BootstrapHost = i.text(listener + ".bootstrap.host")
 	pool := regexp.MustCompile(`^metallb(\.universe\.tf|\.io)/address-pool$`)
 	for _, key := range i.keys(listener + ".bootstrap.annotations") {

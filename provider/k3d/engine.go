@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -18,58 +17,50 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/api/types/volume"
-	docker "github.com/docker/docker/client"
 	"github.com/k3d-io/k3d/v5/pkg/client"
 	"github.com/k3d-io/k3d/v5/pkg/config"
 	k3dconfig "github.com/k3d-io/k3d/v5/pkg/config/v1alpha5"
 	"github.com/k3d-io/k3d/v5/pkg/logger"
 	"github.com/k3d-io/k3d/v5/pkg/runtimes"
-	k3druntime "github.com/k3d-io/k3d/v5/pkg/runtimes/docker"
 	k3dtypes "github.com/k3d-io/k3d/v5/pkg/types"
 	"github.com/sirupsen/logrus"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/alertlab/alertlab/bundle"
-	"github.com/alertlab/alertlab/internal/node"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/nodes"
 )
 
-// Docker is the Engine that k3d uses: the one of DOCKER_HOST or of Docker's context.
+// maker is k3d, in words.
+var maker = nodes.Maker{Name: "k3d", System: "k3s cluster", Delete: "k3d cluster delete"}
+
+// DefaultImage is the node image that is run where none is named: k3s of the line of
+// Kubernetes that the libraries here are made for.
+const DefaultImage = "docker.io/rancher/k3s:v1.33.5-k3s1"
+
+// Want describes the cluster of a profile.
+func Want(p *profiles.Profile, lab, image string) plan.Want { return nodes.Want(maker, p, lab, image) }
+
+// New makes the part of a lab's cluster; kubeconfig is the file that it writes.
+func New(lab, kubeconfig string, d *Docker) *nodes.Cluster {
+	return &nodes.Cluster{Maker: maker, Lab: lab, Kubeconfig: kubeconfig, Engine: d}
+}
+
+// Docker is the nodes.Engine that k3d uses: the one of DOCKER_HOST or of Docker's context.
 type Docker struct {
+	nodes.Connection
+
 	Log *slog.Logger // what k3d says
-
-	mu  sync.Mutex
-	api docker.APIClient
-}
-
-// client connects at the first use, and to an engine that answers.
-func (d *Docker) client(ctx context.Context) (docker.APIClient, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.api == nil {
-		api, err := k3druntime.GetDockerClient()
-		if err != nil {
-			return nil, d.silent("", err)
-		}
-		d.api = api
-	}
-	bound, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if _, err := d.api.Ping(bound); err != nil {
-		return nil, d.silent(" at "+d.api.DaemonHost(), err)
-	}
-	return d.api, nil
-}
-
-func (d *Docker) silent(where string, err error) error {
-	return fault.Wrap(fault.StepFailed, "the Docker engine"+where+" does not answer", err,
-		"start it, or name another one: export DOCKER_HOST=unix:///PATH/docker.sock")
+	// Bundle is a file that may have what the engine lacks; empty: there is none.
+	Bundle string
 }
 
 // Machine gives what the engine's machine has: processors in thousandths, memory in
 // bytes.
 func (d *Docker) Machine(ctx context.Context) (cpu, memory int64, err error) {
-	api, err := d.client(ctx)
+	api, err := d.Client(ctx)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -87,8 +78,8 @@ func ofCluster(name string) filters.Args {
 }
 
 // Containers implements Engine.
-func (d *Docker) Containers(ctx context.Context, cluster string) ([]Container, error) {
-	api, err := d.client(ctx)
+func (d *Docker) Containers(ctx context.Context, cluster string) ([]nodes.Container, error) {
+	api, err := d.Client(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +87,7 @@ func (d *Docker) Containers(ctx context.Context, cluster string) ([]Container, e
 	if err != nil {
 		return nil, err
 	}
-	var out []Container
+	var out []nodes.Container
 	for _, one := range list {
 		c, err := api.ContainerInspect(ctx, one.ID)
 		if cerrdefs.IsNotFound(err) {
@@ -106,7 +97,7 @@ func (d *Docker) Containers(ctx context.Context, cluster string) ([]Container, e
 			return nil, err
 		}
 		labels := c.Config.Labels
-		found := Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Role: labels[k3dtypes.LabelRole], Lab: labels[LabelLab], Running: c.State.Running}
+		found := nodes.Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Role: labels[k3dtypes.LabelRole], Lab: labels[nodes.LabelLab], Running: c.State.Running}
 		if found.Running {
 			if found.Started, err = time.Parse(time.RFC3339Nano, c.State.StartedAt); err != nil {
 				return nil, fmt.Errorf("container %s: start time: %w", found.Name, err)
@@ -127,12 +118,16 @@ var disabled = []string{"traefik", "servicelb", "metrics-server"}
 const createTime = 5 * time.Minute
 
 // Create implements Engine.
-func (d *Docker) Create(ctx context.Context, spec Spec) error {
-	if _, err := d.client(ctx); err != nil {
+func (d *Docker) Create(ctx context.Context, spec nodes.Spec) error {
+	api, err := d.Client(ctx)
+	if err != nil {
 		return err
 	}
 	defer d.listen()()
 	if err := d.environment(); err != nil {
+		return err
+	}
+	if err := d.provide(ctx, api, spec.Image, ToolsImage()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, createTime)
@@ -145,7 +140,7 @@ func (d *Docker) Create(ctx context.Context, spec Spec) error {
 	if err != nil {
 		return err
 	}
-	nodes(cfg, spec)
+	dress(cfg, spec)
 	if cfg, err = config.ProcessClusterConfig(*cfg); err != nil {
 		return err
 	}
@@ -178,7 +173,7 @@ func (d *Docker) lastWords(ctx context.Context, cluster string) string {
 		if c.Role != "server" {
 			continue
 		}
-		r, err := d.api.ContainerLogs(ctx, c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
+		r, err := d.API().ContainerLogs(ctx, c.ID, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: "5"})
 		if err != nil {
 			return ""
 		}
@@ -194,7 +189,7 @@ func (d *Docker) lastWords(ctx context.Context, cluster string) string {
 }
 
 // simple is what a k3d user would write into k3d's configuration file.
-func simple(spec Spec, port string) k3dconfig.SimpleConfig {
+func simple(spec nodes.Spec, port string) k3dconfig.SimpleConfig {
 	s := k3dconfig.SimpleConfig{Servers: 1, Agents: len(spec.Agents), Image: spec.Image,
 		// Addresses stay over a stop only where k3d hands them out itself, which it does
 		// for a subnet that it chose.
@@ -213,8 +208,8 @@ func simple(spec Spec, port string) k3dconfig.SimpleConfig {
 	return s
 }
 
-// nodes gives the agents their labels and taints, and every container the lab's label.
-func nodes(cfg *k3dconfig.ClusterConfig, spec Spec) {
+// dress gives the agents their labels and taints, and every container the lab's label.
+func dress(cfg *k3dconfig.ClusterConfig, spec nodes.Spec) {
 	agents := spec.Agents
 	for _, n := range cfg.Nodes {
 		if n.Role != k3dtypes.AgentRole || len(agents) == 0 {
@@ -232,9 +227,7 @@ func nodes(cfg *k3dconfig.ClusterConfig, spec Spec) {
 			n.Args = append(n.Args, "--node-taint", a.Taint)
 		}
 	}
-	for key, value := range spec.Labels {
-		cfg.ClusterCreateOpts.GlobalLabels[key] = value
-	}
+	cfg.ClusterCreateOpts.GlobalLabels[nodes.LabelLab] = spec.Lab
 }
 
 // socketVariable is where k3d reads the path of the engine's socket, which it mounts
@@ -243,7 +236,7 @@ func nodes(cfg *k3dconfig.ClusterConfig, spec Spec) {
 const socketVariable = "DOCKER_SOCK"
 
 func (d *Docker) environment() error {
-	path, ok := strings.CutPrefix(d.api.DaemonHost(), "unix://")
+	path, ok := strings.CutPrefix(d.API().DaemonHost(), "unix://")
 	if !ok || os.Getenv(socketVariable) != "" {
 		return nil
 	}
@@ -262,30 +255,9 @@ func freePort(ctx context.Context) (string, error) {
 	return fmt.Sprint(at.Port()), err
 }
 
-// Start implements Engine.
-func (d *Docker) Start(ctx context.Context, id string) error {
-	api, err := d.client(ctx)
-	if err != nil {
-		return err
-	}
-	return api.ContainerStart(ctx, id, container.StartOptions{})
-}
-
-// Stop implements Engine.
-func (d *Docker) Stop(ctx context.Context, id string) error {
-	api, err := d.client(ctx)
-	if err != nil {
-		return err
-	}
-	// k3d's entrypoint drains its node first. Pods may take a minute to end; on two cores
-	// all of a lab's took 14 s.
-	grace := 70 // seconds
-	return api.ContainerStop(ctx, id, container.StopOptions{Timeout: &grace})
-}
-
 // Delete implements Engine.
 func (d *Docker) Delete(ctx context.Context, cluster string) error {
-	if _, err := d.client(ctx); err != nil {
+	if _, err := d.Client(ctx); err != nil {
 		return err
 	}
 	defer d.listen()()
@@ -297,12 +269,12 @@ func (d *Docker) Delete(ctx context.Context, cluster string) error {
 	// of a cluster whose nodes were never made.
 	nets, err := d.networks(ctx, cluster)
 	for _, id := range nets {
-		err = errors.Join(err, gone(d.api.NetworkRemove(ctx, id)))
+		err = errors.Join(err, gone(d.API().NetworkRemove(ctx, id)))
 	}
 	vols, failed := d.volumes(ctx, cluster)
 	err = errors.Join(err, failed)
 	for _, name := range vols {
-		err = errors.Join(err, gone(d.api.VolumeRemove(ctx, name, false)))
+		err = errors.Join(err, gone(d.API().VolumeRemove(ctx, name, false)))
 	}
 	return err
 }
@@ -318,7 +290,7 @@ func gone(err error) error {
 // networks gives the ids of the cluster's network, of which k3d makes one.
 func (d *Docker) networks(ctx context.Context, cluster string) ([]string, error) {
 	name := k3dtypes.DefaultObjectNamePrefix + "-" + cluster
-	list, err := d.api.NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name))})
+	list, err := d.API().NetworkList(ctx, network.ListOptions{Filters: filters.NewArgs(filters.Arg("name", name))})
 	if err != nil {
 		return nil, err
 	}
@@ -332,7 +304,7 @@ func (d *Docker) networks(ctx context.Context, cluster string) ([]string, error)
 }
 
 func (d *Docker) volumes(ctx context.Context, cluster string) ([]string, error) {
-	list, err := d.api.VolumeList(ctx, volume.ListOptions{Filters: ofCluster(cluster)})
+	list, err := d.API().VolumeList(ctx, volume.ListOptions{Filters: ofCluster(cluster)})
 	if err != nil {
 		return nil, err
 	}
@@ -343,7 +315,7 @@ func (d *Docker) volumes(ctx context.Context, cluster string) ([]string, error) 
 	return names, nil
 }
 
-// Left implements Engine.
+// Left implements Engine. Of a cluster that no lab made nothing is listed.
 func (d *Docker) Left(ctx context.Context, cluster string) ([]string, error) {
 	list, err := d.Containers(ctx, cluster)
 	if err != nil {
@@ -351,6 +323,9 @@ func (d *Docker) Left(ctx context.Context, cluster string) ([]string, error) {
 	}
 	var left []string
 	for _, c := range list {
+		if c.Lab == "" {
+			return nil, nil // a cluster of that name that no lab made, and so its network
+		}
 		left = append(left, "container "+c.Name)
 	}
 	nets, err := d.networks(ctx, cluster)
@@ -366,7 +341,7 @@ func (d *Docker) Left(ctx context.Context, cluster string) ([]string, error) {
 
 // Kubeconfig implements Engine.
 func (d *Docker) Kubeconfig(ctx context.Context, cluster string) ([]byte, error) {
-	if _, err := d.client(ctx); err != nil {
+	if _, err := d.Client(ctx); err != nil {
 		return nil, err
 	}
 	kubeconfig, err := client.KubeconfigGet(ctx, runtimes.Docker, &k3dtypes.Cluster{Name: cluster})
@@ -382,13 +357,7 @@ func (d *Docker) Nodes(ctx context.Context, cluster string) ([]bundle.Node, erro
 	if err != nil {
 		return nil, err
 	}
-	var out []bundle.Node
-	for _, c := range list {
-		if c.node() && c.Running {
-			out = append(out, node.Node{Label: c.Name, Container: c.ID, Docker: d.api})
-		}
-	}
-	return out, nil
+	return d.Running(ctx, list)
 }
 
 // listen turns k3d's logger, of which there is one in a process, to the lab's log.
@@ -424,4 +393,7 @@ func (h hook) Fire(e *logrus.Entry) error {
 	return nil
 }
 
-var _ Engine = (*Docker)(nil)
+var _ nodes.Engine = (*Docker)(nil)
+
+// NetworkName is the network that k3d makes for a cluster's nodes.
+func NetworkName(cluster string) string { return k3dtypes.DefaultObjectNamePrefix + "-" + cluster }

@@ -50,7 +50,22 @@ func Count(n int, unit string) string {
 // of events come from servers and programs of others and must not be able to
 // move the cursor.
 func Line(s string) string {
+	if plain(s) {
+		return s
+	}
 	return strings.Join(strings.Fields(printable(s)), " ")
+}
+
+// plain says whether a text is a line as it stands, of ASCII alone: nearly all are.
+func plain(s string) bool {
+	space := true // before the first character as after a space
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == ' ' && space {
+			return false
+		}
+		space = s[i] == ' '
+	}
+	return !space || s == ""
 }
 
 // Lines is Line for text that may keep its line breaks and its indentation.

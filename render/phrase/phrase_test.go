@@ -103,3 +103,16 @@ func FuzzLine(f *testing.F) {
 		}
 	})
 }
+
+// TestLineOfPlainText: what is a line already is left as it is, and what only looks
+// like one is not.
+func TestLineOfPlainText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"": "", "a": "a", "a b.c": "a b.c", " a": "a", "a ": "a", "a  b": "a b", "a\tb": "a b", "a\x7f": "a", "\x1b[2Ja": "a", "é b": "é b", " ": "",
+	} {
+		if got := Line(text); got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}

@@ -12,3 +12,17 @@ strimzi.io/kind: Kafka
 {{- define "kafka.host" -}}
 {{ include "kafka.name" .root }}-{{ .id }}.{{ include "kafka.name" .root }}-brokers.{{ .root.Release.Namespace }}.svc
 {{- end }}
+{{- /* The address that MetalLB gives a Service: the same one for ever. */ -}}
+{{- define "kafka.pinned" -}}
+{{- if eq .root.Values.listener.type "LoadBalancer" -}}
+annotations:
+  metallb.io/address-pool: {{ .root.Values.listener.pool }}
+  metallb.io/loadBalancerIPs: {{ (split ":" .address)._0 | quote }}
+{{- end }}
+{{- end }}
+{{- /* Whoever has an address needs no port of a node. */ -}}
+{{- define "kafka.exposure" -}}
+{{- if eq .Values.listener.type "LoadBalancer" -}}
+allocateLoadBalancerNodePorts: false
+{{- end }}
+{{- end }}

@@ -348,15 +348,23 @@ func child(t *testing.T, stubborn bool) (process, <-chan error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
-	var p process
-	// The shell becomes sleep a moment after it spoke.
+	// The shell becomes sleep a moment after it spoke, and the kernel changes the
+	// program first and the arguments, which are empty between, after it.
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		if p, err = inspect(cmd.Process.Pid); err != nil {
+		line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if stubborn || filepath.Base(p.Exe) != "dash" && filepath.Base(p.Exe) != "bash" && filepath.Base(p.Exe) != "sh" || time.Now().After(deadline) {
+		if stubborn || string(line) == "sleep\x00600\x00" {
 			break
 		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after ten seconds its arguments are %q", line)
+		}
+	}
+	p, err := inspect(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
 	}
 	go func() { over <- cmd.Wait() }()
 	return p, over

@@ -25,10 +25,6 @@ type input struct {
 	Tokens []profiles.Token `json:"tokens,omitempty"`
 }
 
-// open are the paths that Kubernetes and Prometheus ask at the service itself, not
-// through the ingress that asks for a token: nobody's alerts stand there.
-var open = []string{"/v1/health", "/v1/ready", "/metrics"}
-
 // Want describes a profile's alert database server, with the tokens of the lab.
 func Want(p *profiles.Profile, tokens []profiles.Token) plan.Want {
 	title := "HTTP API of the alert database"
@@ -60,7 +56,7 @@ func New(host *embedded.Host) plan.Part {
 			handler := archive.NewServer(archive.ServerConfig{Objects: objects,
 				Buckets: archive.Buckets{Alerts: in.AlertBucket, Schemas: in.SchemaBucket}, Log: log})
 			if in.Scope != "" {
-				access := front.Access{Scope: in.Scope, Realm: "alertlab " + host.Dir.Lab(), Open: open}
+				access := front.Access{Scope: in.Scope, Realm: "alertlab " + host.Dir.Lab(), Open: archive.OpenPaths()}
 				for _, t := range in.Tokens {
 					secret, err := host.Secrets.Token(t.Name)
 					if err != nil {

@@ -5,6 +5,7 @@ package ingester
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -98,6 +99,7 @@ func New(host *embedded.Host) plan.Part {
 				About: func() []event.Fact {
 					return append(facts(ingester.Stats(), purger), event.Fact{Name: "metrics", Value: url})
 				},
+				Details: func() json.RawMessage { return detail(ingester.Stats()) },
 			}
 			b.Go(ctx, func(ctx context.Context) error {
 				// Idle connections would hold the store's own end up.
@@ -114,6 +116,34 @@ func New(host *embedded.Host) plan.Part {
 			})
 			return b, map[string]string{"metrics": url}, nil
 		}}
+}
+
+// Detail is what status -o json says of the ingester, since it began.
+type Detail struct {
+	Ready         bool                  `json:"ready"`
+	Stored        int64                 `json:"stored"`
+	DeadLetters   int64                 `json:"deadLetters"`
+	WireBytes     int64                 `json:"wireBytes"`   // of what was stored, as it came
+	ObjectBytes   int64                 `json:"objectBytes"` // as it was stored
+	InFlightBytes int64                 `json:"inFlightBytes"`
+	Commits       int64                 `json:"commits"`
+	Retries       map[string]int64      `json:"retries"` // failed attempts, by what was tried
+	LastTrouble   string                `json:"lastTrouble,omitempty"`
+	TroubleAt     time.Time             `json:"troubleAt,omitzero"`
+	Latest        []archive.StoredAlert `json:"latest"` // stored last, the newest first
+}
+
+func detail(st archive.Stats) json.RawMessage {
+	d := Detail{Ready: st.Ready, Stored: st.Stored, DeadLetters: st.DeadLetters, WireBytes: st.WireBytes, ObjectBytes: st.ObjectBytes, InFlightBytes: st.InFlightBytes,
+		Commits: st.Commits, Retries: st.Retries, Latest: append([]archive.StoredAlert{}, st.Latest...)}
+	if st.LastError != nil {
+		d.LastTrouble, d.TroubleAt = st.LastError.Error(), st.LastErrorTime
+	}
+	text, err := json.Marshal(d)
+	if err != nil { // it holds nothing that JSON has no form for
+		return nil
+	}
+	return text
 }
 
 func facts(st archive.Stats, purger *archive.Purger) []event.Fact {

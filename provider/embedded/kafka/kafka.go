@@ -20,6 +20,7 @@ import (
 
 	"github.com/alertlab/alertlab/alerts/broker"
 	kafkaclient "github.com/alertlab/alertlab/alerts/kafka"
+	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/authority"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -116,7 +117,7 @@ func New(host *embedded.Host) plan.Part {
 				if err != nil {
 					return nil, nil, err
 				}
-				if cfg.TLS, err = a.Server("kafka", in.hosts()); err != nil {
+				if cfg.TLS, err = a.Server("kafka", in.hosts(host.Dir.Lab())); err != nil {
 					return nil, nil, err
 				}
 				ca = a.PEM()
@@ -198,8 +199,11 @@ func (p Part) RestartBrokers(ctx context.Context) error {
 
 // hosts are all names and addresses under which clients may know the brokers: one
 // certificate for all, as the real cluster's external listener has it.
-func (in input) hosts() []string {
-	hosts := slices.Clone(in.TLS.Hosts)
+func (in input) hosts(lab string) []string {
+	hosts := append(slices.Clone(in.TLS.Hosts), "bootstrap."+endpoints.Domain(lab))
+	for _, b := range in.Brokers {
+		hosts = append(hosts, "broker-"+b.Name+"."+endpoints.Domain(lab))
+	}
 	add := func(address string) {
 		if host, _, err := net.SplitHostPort(address); err == nil {
 			hosts = append(hosts, host)

@@ -124,13 +124,14 @@ func FitAdvertised(p *profiles.Profile, address string) error {
 }
 
 // CheckAdvertised says why a lab cannot listen at an address on this machine, nil
-// when it can. Ports are not looked at. The error is an *AdvertiseError.
-func CheckAdvertised(ctx context.Context, address string) error {
+// when it can; published is as in Want. Ports are not looked at. The error is an
+// *AdvertiseError.
+func CheckAdvertised(ctx context.Context, address string, published bool) error {
 	a, err := parseAdvertised(address)
 	if err != nil {
 		return err
 	}
-	if _, err := ports.Own(ctx, a.host); err != nil {
+	if _, err := a.own(ctx, published); err != nil {
 		return &AdvertiseError{Address: address, Why: err.Error(), Err: err}
 	}
 	return nil
@@ -139,7 +140,7 @@ func CheckAdvertised(ctx context.Context, address string) error {
 // free says which advertised addresses cannot be listened at, all of them. Those in
 // have are the lab's own already.
 func (a advertised) free(ctx context.Context, in input, have map[string]string) error {
-	own, err := ports.Own(ctx, a.host)
+	own, err := a.own(ctx, in.Published)
 	if err != nil {
 		return err
 	}

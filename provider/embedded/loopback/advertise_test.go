@@ -53,13 +53,13 @@ func TestFitAdvertised(t *testing.T) {
 func TestCheckAdvertised(t *testing.T) {
 	t.Parallel()
 	for _, good := range []string{"127.0.0.1", "localhost:20000", "127.0.0.1:1"} {
-		if err := loopback.CheckAdvertised(t.Context(), good); err != nil {
+		if err := loopback.CheckAdvertised(t.Context(), good, false); err != nil {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
 	for _, bad := range []string{"203.0.113.77", "0.0.0.0:20000", "no.such.host.invalid", "a b"} {
 		var advertise *loopback.AdvertiseError
-		if err := loopback.CheckAdvertised(t.Context(), bad); !errors.As(err, &advertise) {
+		if err := loopback.CheckAdvertised(t.Context(), bad, false); !errors.As(err, &advertise) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
@@ -67,7 +67,7 @@ func TestCheckAdvertised(t *testing.T) {
 
 func applyAdvertised(t *testing.T, part plan.Part, p *profiles.Profile, address string, last map[string]string) (map[string]string, error) {
 	t.Helper()
-	return part.Apply(t.Context(), plan.Order{Input: loopback.Want(p, address).Input, Last: last})
+	return part.Apply(t.Context(), plan.Order{Input: loopback.Want(p, address, false).Input, Last: last})
 }
 
 // An advertised lab has a port for everything, keeps the registry that takes writes
@@ -91,7 +91,7 @@ func TestAdvertised(t *testing.T) {
 	if !maps.Equal(out, want) {
 		t.Errorf("got %v", out)
 	}
-	wanted := loopback.Want(p, host+":20000")
+	wanted := loopback.Want(p, host+":20000", false)
 	if got, promised := slices.Sorted(maps.Keys(out)), slices.Sorted(slices.Values(wanted.Outputs)); !slices.Equal(got, promised) {
 		t.Errorf("promised %v, given %v", promised, got)
 	}

@@ -72,6 +72,9 @@ type input struct {
 	// Advertise is ADDRESS or ADDRESS:PORT, at which others reach the lab; empty
 	// for the loopback network.
 	Advertise string `json:"advertise,omitempty"`
+	// Published says that what is advertised arrives at this machine's other addresses,
+	// as in a container with published ports.
+	Published bool `json:"published,omitempty"`
 }
 
 func inputOf(p *profiles.Profile, advertise string) input {
@@ -85,9 +88,11 @@ func inputOf(p *profiles.Profile, advertise string) input {
 // Want describes the addresses that a profile needs: on the loopback network, or at
 // the address that is advertised, ADDRESS or ADDRESS:PORT. There the brokers are told
 // apart by their ports, and the registry that takes writes from anybody stays on the
-// loopback network.
-func Want(p *profiles.Profile, advertise string) plan.Want {
+// loopback network. published says that this is a container whose ports are published
+// at that address.
+func Want(p *profiles.Profile, advertise string, published bool) plan.Want {
 	in := inputOf(p, advertise)
+	in.Published = published && advertise != ""
 	outputs := []string{"bootstrap"}
 	for _, id := range in.Brokers {
 		outputs = append(outputs, brokerOutput(id))
@@ -121,6 +126,7 @@ type part struct {
 	mu          sync.Mutex
 	reservation *state.Lock
 	block       int
+	gates       *gates // nil where nothing is published
 }
 
 // Observe implements plan.Part.
@@ -145,8 +151,14 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := p.gates.close(); err != nil {
+		return nil, err
+	}
+	p.gates = nil
+	var a advertised
 	if in.Advertise != "" {
-		a, err := parseAdvertised(in.Advertise)
+		var err error
+		a, err = parseAdvertised(in.Advertise)
 		if err == nil {
 			have := order.Last
 			if p.reservation == nil { // nothing of the lab listens yet
@@ -158,6 +170,15 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 			return nil, p.taken(err)
 		}
 	}
+	out, err := p.reserved(ctx, in, order)
+	if err == nil && in.Published {
+		p.gates, err = publish(ctx, a, in)
+	}
+	return out, err
+}
+
+// reserved takes the block, or looks at what is new in it.
+func (p *part) reserved(ctx context.Context, in input, order plan.Order) (map[string]string, error) {
 	if p.reservation != nil {
 		// Another port, or another broker: what is new must be free before
 		// anything is stopped for it.
@@ -247,8 +268,8 @@ func (p *part) Stop(context.Context) error {
 	if p.reservation == nil {
 		return nil
 	}
-	err := p.reservation.Release()
-	p.reservation = nil
+	err := errors.Join(p.gates.close(), p.reservation.Release())
+	p.reservation, p.gates = nil, nil
 	return err
 }
 

@@ -113,7 +113,7 @@ func lab(t *testing.T, name string) (plan.Part, state.Dir) {
 
 func apply(t *testing.T, part plan.Part, p *profiles.Profile, last map[string]string) map[string]string {
 	t.Helper()
-	out, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "").Input, Last: last})
+	out, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "", false).Input, Last: last})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func apply(t *testing.T, part plan.Part, p *profiles.Profile, last map[string]st
 
 func TestWant(t *testing.T) {
 	t.Parallel()
-	want := loopback.Want(profile(t, "firstID: 0", "firstID: 6"), "")
+	want := loopback.Want(profile(t, "firstID: 0", "firstID: 6"), "", false)
 	var in struct {
 		Port    int
 		Brokers []int32
@@ -154,7 +154,7 @@ func TestBlocks(t *testing.T) {
 	// All that was promised is given, each at an address of the block, and
 	// brokers have the listener's port.
 	seen := map[string]string{}
-	for _, name := range loopback.Want(p, "").Outputs {
+	for _, name := range loopback.Want(p, "", false).Outputs {
 		address := outA[name]
 		if !strings.HasPrefix(address, "127.0.201.") {
 			t.Errorf("%s is at %q", name, address)
@@ -175,7 +175,7 @@ func TestBlocks(t *testing.T) {
 	}
 	// While it runs nobody else gets the block, by name or not.
 	thief, _ := lab(t, "thief")
-	_, err := thief.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "").Input, Last: outA})
+	_, err := thief.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "", false).Input, Last: outA})
 	if err == nil || !strings.Contains(err.Error(), "block 127.0.201.x belongs to lab ") {
 		t.Errorf("another lab took the block: %v", err)
 	}
@@ -219,7 +219,7 @@ func TestTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	_, err = part.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "").Input, Last: out})
+	_, err = part.Apply(t.Context(), plan.Order{Input: loopback.Want(p, "", false).Input, Last: out})
 	var f *fault.Fault
 	if !errors.As(err, &f) || !strings.Contains(f.Why, out["broker.3"]+" is taken by") || !strings.Contains(f.Next, "--lab mine-2") {
 		t.Errorf("got %v", err)
@@ -248,7 +248,7 @@ func TestTakenByLab(t *testing.T) {
 	pid := another(t, "127.0.206.12:9095", "runner", "--lab", "theirs")
 	stranger := another(t, "127.0.206.13:9095", "something")
 	moved := profile(t, "port: 9094", "port: 9095")
-	_, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(moved, "").Input, Last: out})
+	_, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(moved, "", false).Input, Last: out})
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("127.0.206.12:9095 is taken by process %d (", pid)) || !strings.Contains(err.Error(), ") of lab theirs") ||
 		!strings.Contains(err.Error(), fmt.Sprintf("127.0.206.13:9095 is taken by process %d (", stranger)) || strings.Count(err.Error(), "of lab") != 1 {
 		t.Errorf("got %v", err)
@@ -277,7 +277,7 @@ func TestTried(t *testing.T) {
 	}
 	defer ln.Close()
 	part, _ := lab(t, "tried")
-	if _, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(profile(t), "").Input, Last: far(204)}); err == nil {
+	if _, err := part.Apply(t.Context(), plan.Order{Input: loopback.Want(profile(t), "", false).Input, Last: far(204)}); err == nil {
 		t.Error("it took addresses that are in use")
 	}
 	if _, err := os.Stat(filepath.Join(state.SharedTemp(), "block-204.lock")); !errors.Is(err, os.ErrNotExist) {

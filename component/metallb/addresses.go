@@ -1,0 +1,189 @@
+package metallb
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/alertlab/alertlab/component/nodeports"
+	"github.com/alertlab/alertlab/internal/addresspool"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+// Network is what a cluster's nodes are in.
+type Network struct {
+	Name   string
+	Subnet netip.Prefix
+	// Used are the addresses that somebody has or keeps: the gateway, every container,
+	// stopped ones too.
+	Used []netip.Addr
+}
+
+// input says which addresses are wanted.
+type input struct {
+	// Pool is the name of MetalLB's pool.
+	Pool string `json:"pool"`
+	// Range is what the user gives, FIRST-LAST or a prefix; empty: it is chosen.
+	Range string `json:"range,omitempty"`
+	// Node is a node's address, where services other than Kafka have ports.
+	Node    string  `json:"node"`
+	Port    int     `json:"port"` // of the external listener
+	Brokers []int32 `json:"brokers"`
+}
+
+// spare are addresses of a chosen pool that a user's own Services may have.
+const spare = 4
+
+// need is how many addresses a lab takes: bootstrap, each broker, and the proving
+// Service.
+func (in input) need() int { return len(in.Brokers) + 2 }
+
+// PoolError says why a range cannot be a lab's pool.
+type PoolError struct {
+	Range string
+	Why   string
+}
+
+func (e *PoolError) Error() string { return fmt.Sprintf("the address pool %s: %s", e.Range, e.Why) }
+
+func inputOf(p *profiles.Profile, given string) input {
+	in := input{Pool: Pool(p), Range: given, Node: "${cluster.address}", Port: p.Kafka.Listener.Port}
+	for i := range p.Kafka.Brokers.Count {
+		in.Brokers = append(in.Brokers, p.Kafka.Brokers.FirstID+int32(i))
+	}
+	return in
+}
+
+// Fit says why a range that a user gives cannot be a profile's pool, whatever network
+// there is; nil when it can, or none is given. The error is a *PoolError.
+func Fit(p *profiles.Profile, given string) error {
+	if given == "" {
+		return nil
+	}
+	r, err := addresspool.Parse(given)
+	if err != nil {
+		return &PoolError{Range: given, Why: err.Error()}
+	}
+	if n := inputOf(p, given).need(); r.Size() < n {
+		return &PoolError{Range: given, Why: fmt.Sprintf("it has %d addresses, and this lab needs %d: one for bootstrap, one for each of %d brokers and one to prove it with",
+			r.Size(), n, p.Kafka.Brokers.Count)}
+	}
+	return nil
+}
+
+// WantAddresses describes the addresses of a profile; given is the range that the user
+// gives, if any.
+func WantAddresses(p *profiles.Profile, given string) plan.Want {
+	in := inputOf(p, given)
+	from := "of the cluster's network"
+	if given != "" {
+		from = "of " + given
+	}
+	return plan.Want{
+		Title: fmt.Sprintf("%d addresses %s for bootstrap and each broker, and a port of the nodes for each service", len(in.Brokers)+1, from),
+		Input: plan.Input(in), Outputs: slices.Sorted(maps.Keys(in.outputs(addresspool.Range{}))), Behind: "cluster",
+	}
+}
+
+// outputs are the addresses of a pool: its first is the bootstrap's, its last the
+// proving Service's.
+func (in input) outputs(r addresspool.Range) map[string]string {
+	at := func(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
+	out := map[string]string{"pool": "", "probe": "", "bootstrap": "",
+		"registry": at(in.Node, nodeports.Registry), "registry-front": at(in.Node, nodeports.Front),
+		"alertdb": at(in.Node, nodeports.AlertDB), "object-store": at(in.Node, nodeports.ObjectStore)}
+	if r.First.IsValid() {
+		out["pool"], out["probe"], out["bootstrap"] = r.String(), r.Last.String(), at(r.First.String(), in.Port)
+	}
+	for i, id := range in.Brokers {
+		key := fmt.Sprintf("broker.%d", id)
+		if out[key] = ""; r.First.IsValid() {
+			out[key] = at(r.At(i+1).String(), in.Port)
+		}
+	}
+	return out
+}
+
+// New makes the part that chooses addresses; network looks at the cluster's.
+func New(network func(ctx context.Context) (Network, error)) plan.Part { return &part{network} }
+
+type part struct {
+	network func(ctx context.Context) (Network, error)
+}
+
+// Observe implements plan.Part.
+func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
+	if look.Last == nil || look.Outputs["pool"] == "" {
+		return plan.Observation{State: plan.Absent, Why: "no address is given out yet"}, nil
+	}
+	r, err := addresspool.Parse(look.Outputs["pool"])
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	o := plan.Observation{State: plan.Present, Why: "addresses of " + r.String() + " are given out"}
+	n, err := p.network(ctx)
+	if err != nil {
+		return plan.Observation{}, err
+	}
+	if why := n.refuses(r); why != "" {
+		o.Drift = why
+	}
+	return o, nil
+}
+
+// refuses says why a range cannot be announced in a network, "" when it can.
+func (n Network) refuses(r addresspool.Range) string {
+	hosts, err := addresspool.Hosts(n.Subnet)
+	if err != nil {
+		return err.Error()
+	}
+	if !hosts.Contains(r.First) || !hosts.Contains(r.Last) {
+		return fmt.Sprintf("it is not of the nodes' network %s, whose hosts are %s", n.Name, hosts)
+	}
+	if taken := r.Taken(n.Used); len(taken) > 0 {
+		var words []string
+		for _, a := range taken {
+			words = append(words, a.String())
+		}
+		return "somebody else in the network " + n.Name + " has " + strings.Join(words, ", ") + " of it"
+	}
+	return ""
+}
+
+// Apply implements plan.Part. Addresses that the lab has it keeps, for as long as
+// nobody else has them.
+func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	var in input
+	if err := json.Unmarshal(order.Input, &in); err != nil {
+		return nil, err
+	}
+	n, err := p.network(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if in.Range != "" {
+		r, err := addresspool.Parse(in.Range)
+		if err != nil {
+			return nil, &PoolError{Range: in.Range, Why: err.Error()}
+		}
+		if why := n.refuses(r); why != "" {
+			return nil, &PoolError{Range: in.Range, Why: why}
+		}
+		return in.outputs(r), nil
+	}
+	if r, err := addresspool.Parse(order.Last["pool"]); err == nil && r.Size() >= in.need() && n.refuses(r) == "" {
+		return in.outputs(r), nil
+	}
+	r, err := addresspool.Choose(n.Subnet, n.Used, in.need()+spare)
+	if err != nil {
+		return nil, &PoolError{Range: "of " + n.Name, Why: err.Error()}
+	}
+	return in.outputs(r), nil
+}

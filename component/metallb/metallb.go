@@ -1,0 +1,63 @@
+// Package metallb gives Services of type LoadBalancer addresses of their own: MetalLB
+// in layer 2, its pool under the name that the profile has, and the choice of the
+// addresses for bootstrap and each broker.
+//
+// Addresses are of the cluster's own network, or of a range that the user gives. What
+// the profile's source announces is never announced.
+package metallb
+
+import (
+	"time"
+
+	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/profiles"
+)
+
+// Namespace is MetalLB's own.
+const Namespace = "metallb-system"
+
+// Chart is the name of upstream's chart.
+const Chart = "metallb"
+
+// Pool gives the name of a profile's pool.
+func Pool(p *profiles.Profile) string {
+	if p.Kafka.Listener.AddressPool != "" {
+		return p.Kafka.Listener.AddressPool
+	}
+	return "alertlab"
+}
+
+// Wanted says whether a profile's brokers have addresses of their own.
+func Wanted(p *profiles.Profile) bool { return p.Kafka.Listener.Type != "nodeport" }
+
+// Want describes MetalLB itself: in layer 2 only, its speakers on every node, that of
+// a pool of nodes that is kept for brokers too.
+func Want(_ *profiles.Profile, lab component.Lab) plan.Want {
+	u := lab.Upstream(Chart)
+	r := component.Release{Name: Chart, Namespace: Namespace, Values: map[string]any{
+		"speaker": map[string]any{"frr": map[string]any{"enabled": false}, "tolerations": []any{map[string]any{"operator": "Exists"}}},
+		"frrk8s":  map[string]any{"enabled": false},
+	}}.From(u)
+	return r.Want("MetalLB "+u.AppVersion+" in layer 2", component.Rollout(3*time.Minute))
+}
+
+// gateAddress opens when the pool gave an address.
+const gateAddress = "address-assigned"
+
+// WantPool describes the pool.
+func WantPool(p *profiles.Profile, lab component.Lab) plan.Want {
+	r := component.Release{Name: "address-pool", Namespace: Namespace, Chart: "address-pool", Values: map[string]any{
+		"lab": lab.Name, "name": Pool(p), "range": "${addresses.pool}", "probe": "${addresses.probe}"}}
+	return r.Want("pool "+Pool(p)+" for load balancers",
+		plan.Gate{Name: gateAddress, What: "a Service is given an address of the pool", Deadline: time.Minute})
+}
+
+// Watched gives what the pool's gates watch.
+func Watched() map[string]component.Objects {
+	return map[string]component.Objects{gateAddress: func(r component.Release) []kube.Expected {
+		address, _ := r.Values["probe"].(string)
+		return []kube.Expected{{Ref: kube.Object("v1", "Service", r.Namespace, "alertlab-address-probe"), Cond: kube.AddressAssigned(address)}}
+	}}
+}

@@ -1,0 +1,125 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// Stopped is the annotation of a Deployment or StatefulSet that was scaled to zero to be
+// scaled back: how many pods it had.
+const Stopped = "alertlab.dev/stopped-replicas"
+
+// Workloads counts the Deployments and StatefulSets of a selector in a namespace, and
+// those of them that are to have pods.
+func (c *Client) Workloads(ctx context.Context, namespace, selector string) (all, up int, err error) {
+	chosen := metav1.ListOptions{LabelSelector: selector}
+	deployments, err := c.Clientset.AppsV1().Deployments(namespace).List(ctx, chosen)
+	if err != nil {
+		return 0, 0, err
+	}
+	sets, err := c.Clientset.AppsV1().StatefulSets(namespace).List(ctx, chosen)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, d := range deployments.Items {
+		all++
+		up += min(1, int(replicas(d.Spec.Replicas)))
+	}
+	for _, s := range sets.Items {
+		all++
+		up += min(1, int(replicas(s.Spec.Replicas)))
+	}
+	return all, up, nil
+}
+
+// ScaleToZero stops the workloads of a selector in a namespace, and returns when none of
+// their pods is left: first the Deployments, then the StatefulSets, which store what
+// those work on. Whoever applies them anew scales them back.
+func (c *Client) ScaleToZero(ctx context.Context, namespace, selector string, seen func(string)) error {
+	chosen := metav1.ListOptions{LabelSelector: selector}
+	apps := c.Clientset.AppsV1()
+	deployments, err := apps.Deployments(namespace).List(ctx, chosen)
+	if err != nil {
+		return err
+	}
+	for _, d := range deployments.Items {
+		if patch := zero(d.Spec.Replicas); patch != nil {
+			if _, err := apps.Deployments(namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+				return err
+			}
+		}
+	}
+	sets, err := apps.StatefulSets(namespace).List(ctx, chosen)
+	if err != nil {
+		return err
+	}
+	if err := c.waitNoPods(ctx, namespace, selector, sets.Items, seen); err != nil {
+		return err
+	}
+	for _, s := range sets.Items {
+		if patch := zero(s.Spec.Replicas); patch != nil {
+			if _, err := apps.StatefulSets(namespace).Patch(ctx, s.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+				return err
+			}
+		}
+	}
+	return c.waitNoPods(ctx, namespace, selector, nil, seen)
+}
+
+// zero is the patch that stops a workload; nil when it has no pods as it is.
+func zero(now *int32) []byte {
+	n := replicas(now)
+	if n == 0 {
+		return nil
+	}
+	b, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{Stopped: fmt.Sprint(n)}}, "spec": map[string]any{"replicas": 0}})
+	if err != nil {
+		panic(err) // numbers and words only
+	}
+	return b
+}
+
+// waitNoPods waits until no pod of the selector is left but those of some StatefulSets.
+func (c *Client) waitNoPods(ctx context.Context, namespace, selector string, but []appsv1.StatefulSet, seen func(string)) error {
+	pods := c.Clientset.CoreV1().Pods(namespace)
+	last := Verdict{Seen: "nothing yet"}
+	err := observe(ctx, func() (string, error) {
+		list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err != nil {
+			return "", err
+		}
+		left := ""
+		for i := range list.Items {
+			if !ownedBy(&list.Items[i], but) {
+				left += " " + list.Items[i].Name
+			}
+		}
+		if last = (Verdict{Done: left == "", Seen: "there still are" + left}); !last.Done {
+			seen(last.Seen)
+		}
+		return list.ResourceVersion, nil
+	}, func(version string) (watch.Interface, error) {
+		return pods.Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
+	}, func() bool { return last.Done })
+	return verdict(ctx, "pods of "+selector+" in namespace "+namespace, last, err)
+}
+
+func ownedBy(pod *corev1.Pod, sets []appsv1.StatefulSet) bool {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil {
+		return false
+	}
+	for i := range sets {
+		if sets[i].UID == owner.UID {
+			return true
+		}
+	}
+	return false
+}

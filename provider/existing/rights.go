@@ -1,0 +1,115 @@
+package existing
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// Right is what a lab has to be allowed to do with one kind of objects.
+type Right struct {
+	Group, Resource string
+	Verbs           []string
+	Cluster         bool // in no namespace, else in each of the lab's
+}
+
+// Verbs of what a lab looks at, and of what it makes.
+var (
+	reads  = []string{"get", "list", "watch"}
+	writes = []string{"get", "list", "create", "update", "patch", "delete"}
+)
+
+// Rights lists what the light stack needs.
+func Rights() []Right {
+	return []Right{
+		{"", "nodes", reads, true},
+		{"", "namespaces", []string{"get", "create", "delete"}, true},
+		{"", "persistentvolumes", []string{"get", "list", "watch", "patch"}, true},
+		{"storage.k8s.io", "storageclasses", []string{"get", "list", "create", "delete"}, true},
+		{"", "secrets", writes, false},
+		{"", "configmaps", writes, false},
+		{"", "services", writes, false},
+		{"", "pods", []string{"get", "list", "watch", "delete"}, false},
+		{"", "pods/log", []string{"get"}, false},
+		{"", "events", []string{"list"}, false},
+		{"", "persistentvolumeclaims", []string{"get", "list", "delete"}, false},
+		{"apps", "deployments", append(slices.Clone(writes), "watch"), false},
+		{"apps", "statefulsets", append(slices.Clone(writes), "watch"), false},
+		{"policy", "poddisruptionbudgets", writes, false},
+	}
+}
+
+// Missing lists the rights that this user does not have, a line for each kind of
+// objects with all verbs that are missing.
+func Missing(ctx context.Context, api kubernetes.Interface, rights []Right, namespaces []string) ([]string, error) {
+	ask := func(a authorizationv1.ResourceAttributes) (bool, error) {
+		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &a}}
+		answer, err := api.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		if err != nil {
+			return false, err
+		}
+		return answer.Status.Allowed, nil
+	}
+	// Whoever may do everything is asked nothing more.
+	if all, err := ask(authorizationv1.ResourceAttributes{Verb: "*", Group: "*", Resource: "*"}); err != nil || all {
+		return nil, err
+	}
+	type question struct {
+		right     int
+		namespace string
+		verb      string
+	}
+	var questions []question
+	for i, r := range rights {
+		places := namespaces
+		if r.Cluster {
+			places = []string{""}
+		}
+		for _, place := range places {
+			for _, verb := range r.Verbs {
+				questions = append(questions, question{i, place, verb})
+			}
+		}
+	}
+	allowed := make([]bool, len(questions))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for i, q := range questions {
+		g.Go(func() error {
+			if gctx.Err() != nil {
+				return gctx.Err()
+			}
+			resource, sub, _ := strings.Cut(rights[q.right].Resource, "/")
+			var err error
+			allowed[i], err = ask(authorizationv1.ResourceAttributes{Verb: q.verb, Group: rights[q.right].Group, Resource: resource, Subresource: sub, Namespace: q.namespace})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var lines []string
+	for i, q := range questions {
+		if allowed[i] {
+			continue
+		}
+		r := rights[q.right]
+		line := strings.TrimSuffix(r.Resource+"."+r.Group, ".")
+		if q.namespace != "" {
+			line += " in namespace " + q.namespace
+		}
+		line += ":"
+		if n := len(lines); n > 0 && strings.HasPrefix(lines[n-1], line) {
+			lines[n-1] += ", " + q.verb
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s %s", line, q.verb))
+	}
+	return lines, nil
+}
