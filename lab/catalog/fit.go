@@ -147,6 +147,7 @@ func fitted(desc state.Description, room Room, settings []string) (paper.Result,
 		return paper.Result{}, err
 	}
 	var pods []paper.Pod
+	given := unknown(w.Parts)
 	for _, want := range w.Parts {
 		r, err := component.Read(want.Input)
 		if err != nil || r.Chart == "" {
@@ -163,7 +164,11 @@ func fitted(desc state.Description, room Room, settings []string) (paper.Result,
 			}
 			continue
 		}
-		text, err := helm.Render(want.Input)
+		input, err := plan.Resolve(want.Input, given)
+		if err != nil {
+			return paper.Result{}, fmt.Errorf("%s: %w", want.Key, err)
+		}
+		text, err := helm.Render(input)
 		if err != nil {
 			return paper.Result{}, err
 		}
@@ -177,6 +182,19 @@ func fitted(desc state.Description, room Room, settings []string) (paper.Result,
 		room.Machine.Reserved = serverMemory + int64(len(list)-1)*agentMemory
 	}
 	return paper.Check(list, classes, pods, room.Machine), nil
+}
+
+// unknown stands for what parts will give to others: a chart is rendered with it, and no
+// pod is larger or elsewhere for it.
+func unknown(parts []plan.Want) map[string]map[string]string {
+	out := map[string]map[string]string{}
+	for _, want := range parts {
+		out[want.Key] = map[string]string{}
+		for _, name := range want.Outputs {
+			out[want.Key][name] = "unknown:1"
+		}
+	}
+	return out
 }
 
 // of gives the nodes and the storage classes that a lab finds: those of a cluster that is

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/lab/fault"
 	paper "github.com/alertlab/alertlab/lab/fit"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/provider/existing"
 )
 
 // Labs on machines, and what is said of them.
@@ -48,6 +51,57 @@ func TestFit(t *testing.T) {
 				t.Errorf("%s, without %q:\n%s", name, part, said)
 			}
 		}
+	}
+}
+
+// Every profile can be looked at, on every provider that runs its stack.
+func TestFitEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, provider := range []string{K3d, Kind, Existing} {
+		for _, stack := range []string{"alerts-light", FullStack} {
+			for _, name := range runnable {
+				if provider == Existing && (stack == FullStack || name == "idfint") {
+					continue // refused
+				}
+				desc := on(t, provider, name)
+				desc.Stack = stack
+				room := Room{Machine: paper.Machine{CPU: 16000, Memory: 64 << 30}}
+				if provider == Existing {
+					room = Room{Classes: []string{"fast"}}
+					for i := range 6 {
+						room.Nodes = append(room.Nodes, paper.Node{Name: fmt.Sprint(i), CPU: 16000, Memory: 64 << 30})
+					}
+				}
+				if f, err := Fit(desc, room); err != nil || !f.Result.Fits() || f.Result.Pods < 7 {
+					t.Errorf("%s, %s on %s: %q, %v", stack, name, provider, f.Sentences(), err)
+				}
+			}
+		}
+	}
+}
+
+// Of a cluster that is there, what its nodes have and bear counts.
+func TestFitExisting(t *testing.T) {
+	t.Parallel()
+	s := &existing.Survey{Classes: []existing.Class{{Name: "fast"}}, Nodes: []existing.Node{
+		{Name: "a", Ready: true, CPU: "2", Memory: 8 << 30}, {Name: "b", Ready: true, CPU: "8", Memory: 64 << 30, Taints: []string{"only=others:NoSchedule"}},
+		{Name: "c", CPU: "8", Memory: 64 << 30}}}
+	desc := on(t, Existing, "ci")
+	f, err := Fit(desc, roomOf(s))
+	if err != nil || !f.Result.Fits() || f.Result.Nodes != 2 {
+		t.Errorf("%q, %v", f.Sentences(), err)
+	}
+	for pod, node := range f.Result.Placed {
+		if node != "a" {
+			t.Errorf("%s is on %s", pod, node)
+		}
+	}
+	s.Nodes[0].Memory = 256 << 20
+	if f, err = Fit(desc, roomOf(s)); err != nil || f.Result.Fits() || !strings.Contains(strings.Join(f.Sentences(), "\n"), "1 of 2 have the taint only=others:NoSchedule, 1 of 2 have too little memory left") {
+		t.Errorf("%q, %v", f.Sentences(), err)
+	}
+	if said, err := CheckFit(t.Context(), state.Description{Provider: Embedded}); said != nil || err != nil {
+		t.Errorf("an embedded lab: %q, %v", said, err)
 	}
 }
 
