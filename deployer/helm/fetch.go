@@ -140,8 +140,7 @@ func fromRegistry(at, name, version string, options ...registry.ClientOption) (*
 	if err != nil {
 		return nil, fmt.Errorf("chart %s %s: %w", name, version, err)
 	}
-	// A tag has no "+".
-	pulled, err := client.Pull(at + "/" + name + ":" + strings.ReplaceAll(version, "+", "_"))
+	pulled, err := client.Pull(at + "/" + name + ":" + version)
 	if err != nil {
 		return nil, fmt.Errorf("chart %s %s: %w", name, version, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/run"
+	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 )
@@ -116,6 +117,26 @@ func TestFullRendered(t *testing.T) {
 		name := filepath.Join("full", f.Name())
 		if !strings.HasSuffix(name, "-fresh.txt") && f.Name() != nodePorts && !slices.Contains(files, name) {
 			t.Errorf("nothing makes %s", name)
+		}
+	}
+}
+
+// What runs pods is listened to, by whichever deployer and under whatever stands around it.
+func TestAttended(t *testing.T) {
+	t.Parallel()
+	for _, deployer := range Deployers() {
+		for _, desc := range []state.Description{onK3d(t, "ci"), fullOnK3d(t, "usdfdev")} {
+			desc.Cluster.Deployer = deployer
+			l := open(t, desc)
+			for _, want := range wanted(t, desc).Parts {
+				r, err := component.Read(want.Input)
+				if err != nil || r.Chart == "" || want.Key == "argocd" || want.Key == "applications" {
+					continue
+				}
+				if _, ok := l.Parts()[want.Key].(runner.Attender); !ok {
+					t.Errorf("%s by %s: nobody listens to %s, a %T", desc.Stack, deployer, want.Key, l.Parts()[want.Key])
+				}
+			}
 		}
 	}
 }
