@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/upstream"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
@@ -13,12 +14,6 @@ import (
 
 // Namespace is upstream's own name for it.
 const Namespace = "ingress-nginx"
-
-// Ports of the nodes, which end as HTTP's and HTTPS's do.
-const (
-	HTTP  = 30080
-	HTTPS = 30443
-)
 
 // Chart is the name of upstream's chart.
 const Chart = "ingress-nginx"
@@ -36,7 +31,7 @@ func WantController(_ *profiles.Profile, lab component.Lab) plan.Want {
 			// By its tag, which a bundle knows; the chart would name a digest.
 			"image":                map[string]any{"digest": "", "pullPolicy": "IfNotPresent"},
 			"ingressClassResource": map[string]any{"name": "nginx", "default": true},
-			"service":              map[string]any{"type": "NodePort", "nodePorts": map[string]any{"http": HTTP, "https": HTTPS}},
+			"service":              map[string]any{"type": "NodePort", "nodePorts": map[string]any{"http": nodeports.HTTP, "https": nodeports.HTTPS}},
 			"resources":            map[string]any{"requests": map[string]any{"cpu": cpu, "memory": memory}, "limits": map[string]any{"memory": "512Mi"}},
 		},
 	}

@@ -3,18 +3,17 @@
 package kafkaui
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/authority"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/upstream"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
-
-// NodePort is the port of the nodes at which it answers.
-const NodePort = 31282
 
 // Chart is the name of upstream's chart, and what its Deployment is called here.
 const Chart = "kafka-ui"
@@ -50,10 +49,10 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 			map[string]any{"name": "JAVA_OPTS", "value": "-Xmx192m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"},
 		}, trusts...),
 		"podLabels": map[string]any{"alertlab.dev/lab": lab.Name, "app.kubernetes.io/part-of": "alertlab"},
-		"service":   map[string]any{"type": "NodePort", "nodePort": NodePort},
+		"service":   map[string]any{"type": "NodePort", "nodePort": nodeports.KafkaUI},
 		"resources": map[string]any{"requests": map[string]any{"cpu": cpu, "memory": memory}, "limits": map[string]any{"memory": "640Mi"}},
 	}
-	r.Outputs = map[string]string{"port": "31282"}
+	r.Outputs = map[string]string{"port": strconv.Itoa(nodeports.KafkaUI)}
 	if certmanager.Wanted(p) {
 		const volume = "authority"
 		r.Values["volumes"] = []any{map[string]any{"name": volume, "secret": map[string]any{"secretName": authority.Trust(p, lab)}}}

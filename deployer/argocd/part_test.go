@@ -264,13 +264,16 @@ func TestApply(t *testing.T) {
 // causes, Argo CD's health, the component's own.
 func TestWait(t *testing.T) {
 	t.Parallel()
-	w := Want(classes().Want("classes", component.Rollout(time.Second), plan.Gate{Name: "answers"}))
-	var names []string
-	for _, g := range w.Gates {
-		names = append(names, g.Name)
-	}
-	if !slices.Equal(names, []string{GateSynced, component.GateRollout, GateHealthy, "answers"}) {
-		t.Errorf("gates %q", names)
+	var w plan.Want
+	for _, own := range []plan.Gate{component.Meets("an operator has made it", time.Second), component.Rollout(time.Second)} {
+		w = Want(classes().Want("classes", own, plan.Gate{Name: "answers"}))
+		var names []string
+		for _, g := range w.Gates {
+			names = append(names, g.Name)
+		}
+		if !slices.Equal(names, []string{GateSynced, own.Name, GateHealthy, "answers"}) {
+			t.Errorf("gates %q", names)
+		}
 	}
 	f := &fakeCluster{app: there(t, nil)}
 	p := fakePart(f)
