@@ -29,7 +29,7 @@ var suites = []struct{ folder, minutes string }{
 
 // long are the tests that only --all runs: each is a whole lab's life of many minutes,
 // on two cores, of what the others leave out.
-const long = "^(TestEncryptedLab|TestExistingLab|TestKindLab)$"
+const long = "^(TestEncryptedLab|TestExistingLab)$"
 
 func (r *rig) e2e() *cobra.Command {
 	var run string
@@ -40,10 +40,9 @@ func (r *rig) e2e() *cobra.Command {
 		Long: `e2e makes what is not there yet, as "all" does, and runs the tests that need a Docker
 engine: a second engine beside the one in use, clusters by k3d, by kind and plain, and
 the components of the stack together on one of them, and labs on k3d by Helm and by
-Argo CD. With --all, also an encrypted lab, one on kind, and one on a cluster that was
-there. It fails when the machine is not
-left as it was. When a test fails or is interrupted, every cluster of the rig is taken
-away.`,
+Argo CD and on kind. With --all, also an encrypted lab, and one on a cluster that was
+there. It fails when the machine is not left as it was. When a test fails or is
+interrupted, every cluster of the rig is taken away.`,
 		Example: "  rig e2e\n  rig e2e --all\n  rig e2e --run TestStack",
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
