@@ -59,15 +59,22 @@ type Lab struct {
 	StorageClass string
 }
 
-// As are the values of a program that logs in at Kafka as a user: with a new password
-// its pods are made anew, which take it from the Secret when they start.
-func (l Lab) As(user string) map[string]any {
-	values := map[string]any{"bootstrap": "${kafka.bootstrap.internal}", "user": user}
-	if n := l.Passwords[user]; n > 0 {
-		values["passwords"] = n
-	}
-	return values
+// Kafka are the values of a program that logs in at Kafka as a user, by certificate: with
+// another one its pods are made anew, which read it when they start. listener is the
+// output of kafka that has the address.
+func (l Lab) Kafka(p *profiles.Profile, user, listener string) map[string]any {
+	return map[string]any{"bootstrap": "${kafka." + listener + "}", "user": user, "cluster": p.Kafka.Cluster, "issued": CertificatesIssued}
 }
+
+// CertificatesIssued is another text when brokers and clients have other certificates.
+const CertificatesIssued = "${kafka-certificates.issued}"
+
+// Outputs of kafka with the addresses of the listeners inside the cluster, both of which
+// ask for a client's certificate (facts, environments.md, A3).
+const (
+	ListenerInternal = "bootstrap.internal" // 9092
+	ListenerTLS      = "bootstrap.tls"      // 9093
+)
 
 // Domain is the domain that the lab's own host names are in; nobody else's are
 // (RFC 6761: test).
