@@ -42,7 +42,9 @@ func (l *lab) byCertificate(k *kube.Client) {
 			// Brokers announce names of the cluster: each of them is at the forwarded port.
 			dialer := &tls.Dialer{Config: &tls.Config{RootCAs: trusted, Certificates: certificates, ServerName: "alert-broker-kafka-bootstrap.alert-stream-broker.svc"}}
 			client, err := kgo.NewClient(kgo.SeedBrokers(address), kgo.RetryTimeout(5*time.Second), kgo.RequestRetries(1),
-				kgo.Dialer(func(ctx context.Context, network, _ string) (net.Conn, error) { return dialer.DialContext(ctx, network, address) }))
+				kgo.Dialer(func(ctx context.Context, network, _ string) (net.Conn, error) {
+					return dialer.DialContext(ctx, network, address)
+				}))
 			if err != nil {
 				return nil, err
 			}
