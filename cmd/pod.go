@@ -1,9 +1,7 @@
 package cmd
 
 import (
-	"cmp"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -34,12 +32,12 @@ func (a *app) pod() *cobra.Command {
 
 // podFlags are flags that several programs have.
 type podFlags struct {
-	common          program.Common
-	listen          string
-	bootstrap, user string
-	ca, cert, key   string // files of a login by certificate
-	store, region   string
-	buckets         archive.Buckets
+	common        program.Common
+	listen        string
+	bootstrap     string
+	ca, cert, key string // files of a login to Kafka
+	store, region string
+	buckets       archive.Buckets
 }
 
 func (a *app) podVerb(name, short string) (*cobra.Command, *podFlags) {
@@ -56,9 +54,8 @@ func (f *podFlags) listens(c *cobra.Command, address string) {
 
 func (f *podFlags) kafka(c *cobra.Command) {
 	c.Flags().StringVar(&f.bootstrap, "bootstrap", "", "Kafka's bootstrap addresses, with commas between them")
-	c.Flags().StringVar(&f.user, "user", "", "Kafka user; its password is KAFKA_PASSWORD")
-	c.Flags().StringVar(&f.ca, "ca-file", "", "PEM of the authority of Kafka's certificates, instead of a password")
-	c.Flags().StringVar(&f.cert, "cert-file", "", "PEM of the Kafka user's certificate, with --key-file")
+	c.Flags().StringVar(&f.ca, "ca-file", "", "PEM of the authority of Kafka's certificates")
+	c.Flags().StringVar(&f.cert, "cert-file", "", "PEM of the Kafka user's certificate")
 	c.Flags().StringVar(&f.key, "key-file", "", "PEM of its private key")
 }
 
@@ -70,18 +67,14 @@ func (f *podFlags) s3(c *cobra.Command) {
 }
 
 func (a *app) podLogin(f *podFlags) (kafka.Login, error) {
-	if f.cert != "" {
-		config, err := kafka.TLS(f.ca, f.cert, f.key)
-		if err != nil || f.bootstrap == "" || f.ca == "" {
-			return kafka.Login{}, fault.Wrap(fault.BadInput, "the program has no login to Kafka", cmp.Or(err, errors.New("it needs --bootstrap, --ca-file, --cert-file and --key-file")), "alertlab pod --help")
-		}
-		return kafka.Login{Bootstrap: strings.Split(f.bootstrap, ","), TLS: config}, nil
+	if f.bootstrap == "" || f.ca == "" || f.cert == "" || f.key == "" {
+		return kafka.Login{}, fault.New(fault.BadInput, "the program has no login to Kafka", "it needs --bootstrap, --ca-file, --cert-file and --key-file", "alertlab pod --help")
 	}
-	l := kafka.Login{Bootstrap: strings.Split(f.bootstrap, ","), User: f.user, Password: a.getenv("KAFKA_PASSWORD")}
-	if f.bootstrap == "" || l.User == "" || l.Password == "" {
-		return l, fault.New(fault.BadInput, "the program has no login to Kafka", "it needs --bootstrap, --user and KAFKA_PASSWORD in its environment", "alertlab pod --help")
+	config, err := kafka.TLS(f.ca, f.cert, f.key)
+	if err != nil {
+		return kafka.Login{}, fault.Wrap(fault.BadInput, "the program cannot log in to Kafka", err, "alertlab pod --help")
 	}
-	return l, nil
+	return kafka.Login{Bootstrap: strings.Split(f.bootstrap, ","), TLS: config}, nil
 }
 
 func (a *app) podObjects(f *podFlags) (objectstore.ClientConfig, error) {

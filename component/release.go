@@ -58,25 +58,34 @@ type Lab struct {
 	// StorageClass is the class of volumes for which the profile names none; empty: the
 	// cluster's default.
 	StorageClass string
-	// Operators says that Kafka is an operator's, which makes services the certificates
-	// by which they log in; else they log in with passwords.
+	// Operators says that Kafka is an operator's, which also makes the certificates by
+	// which services log in; else component kafkacertificates does.
 	Operators bool
 	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
 	Kubernetes string
 }
 
-// As are the values of a program that logs in at Kafka as a user: by the certificate that
-// the operator made for it, or with its password. With a new password its pods are made
-// anew, which take it from the Secret when they start.
-func (l Lab) As(p *profiles.Profile, user string) map[string]any {
-	values := map[string]any{"bootstrap": "${kafka.bootstrap.internal}", "user": user}
-	if l.Operators {
-		values["tls"], values["cluster"] = true, p.Kafka.Cluster
-	} else if n := l.Passwords[user]; n > 0 {
-		values["passwords"] = n
+// Kafka are the values of a program that logs in at Kafka as a user, by certificate.
+// listener is the output of kafka that has the address. Where the lab makes the
+// certificates, pods are made anew with another one, which they read when they start;
+// what an operator makes it renews itself.
+func (l Lab) Kafka(p *profiles.Profile, user, listener string) map[string]any {
+	values := map[string]any{"bootstrap": "${kafka." + listener + "}", "user": user, "cluster": p.Kafka.Cluster}
+	if !l.Operators {
+		values["issued"] = CertificatesIssued
 	}
 	return values
 }
+
+// CertificatesIssued is another text when brokers and clients have other certificates.
+const CertificatesIssued = "${kafka-certificates.issued}"
+
+// Outputs of kafka with the addresses of the listeners inside the cluster, both of which
+// ask for a client's certificate (facts, environments.md, A3).
+const (
+	ListenerInternal = "bootstrap.internal" // 9092
+	ListenerTLS      = "bootstrap.tls"      // 9093
+)
 
 // Domain is the domain that the lab's own host names are in; nobody else's are
 // (RFC 6761: test).

@@ -23,7 +23,7 @@ func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "alert-database-ingester", Namespace: component.Namespace, Chart: "alert-database",
 		Values: lab.Values(map[string]any{
 			"objectStore": objects(p),
-			"kafka":       lab.As(p, profiles.IngesterUser),
+			"kafka":       lab.Kafka(p, profiles.IngesterUser, component.ListenerInternal),
 			"registry":    "${schema-registry.url.internal}", "group": p.AlertDatabase.Group, "topics": p.AlertDatabase.Topics,
 			"ingester": map[string]any{"enabled": true, "replicas": max(1, p.AlertDatabase.Ingesters)},
 			"server":   map[string]any{"enabled": false},

@@ -20,6 +20,7 @@ import (
 	kafkaclient "github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/kafkacertificates"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -37,12 +38,11 @@ const (
 // runs the one that was tried.
 func Image(p *profiles.Profile) string { return repository + ":" + cmp.Or(p.Kafka.Version, Tested) }
 
-// internalPort is the port of the listener for what runs in the cluster.
-const internalPort = 9092
-
-// Internal is where Kafka answers inside the cluster.
-func Internal(p *profiles.Profile) string {
-	return fmt.Sprintf("%s-kafka-bootstrap.%s.svc:%d", p.Kafka.Cluster, component.Namespace, internalPort)
+// Inside gives where the listeners for what runs in the cluster answer: internal at port
+// 9092, tls at 9093 (facts, environments.md, A3).
+func Inside(p *profiles.Profile) map[string]string {
+	host := fmt.Sprintf("%s-kafka-bootstrap.%s.svc", p.Kafka.Cluster, component.Namespace)
+	return map[string]string{component.ListenerInternal: host + ":9092", component.ListenerTLS: host + ":9093"}
 }
 
 // Controllers says how many of a profile's brokers are controllers too: three, or one
@@ -60,7 +60,8 @@ const GateAnswer = "brokers-answer"
 // Want describes the brokers of a profile.
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	k := p.Kafka
-	outputs := map[string]string{"bootstrap": "${addresses.bootstrap}", "bootstrap.internal": Internal(p)}
+	outputs := Inside(p)
+	outputs["bootstrap"] = "${addresses.bootstrap}"
 	var brokers []any
 	for i := range k.Brokers.Count {
 		id := int(k.Brokers.FirstID) + i
@@ -83,6 +84,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"superuser": k.Superuser, "nodesUser": component.NodesUser,
 		"brokers": brokers, "controllers": Controllers(p),
 		"listener":     listener(p),
+		"certificates": map[string]any{"brokers": kafkacertificates.Brokers(p), "clients": kafkacertificates.Clients(p), "issued": component.CertificatesIssued},
 		"config":       config,
 		"storage":      map[string]any{"size": Quantity(max(k.Brokers.Storage.Size, LeastStorage)), "class": cmp.Or(k.Brokers.Storage.Class, lab.StorageClass)},
 		"antiAffinity": k.Brokers.AntiAffinity,

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/component"
-	"github.com/alertlab/alertlab/component/authority"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/upstream"
@@ -55,7 +54,8 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	r.Outputs = map[string]string{"port": strconv.Itoa(nodeports.KafkaUI)}
 	if certmanager.Wanted(p) {
 		const volume = "authority"
-		r.Values["volumes"] = []any{map[string]any{"name": volume, "secret": map[string]any{"secretName": authority.Trust(p, lab)}}}
+		r.Values["volumes"] = []any{map[string]any{"name": volume, "secret": map[string]any{
+			"secretName": "${certificates.external}", "items": []any{map[string]any{"key": "ca.crt", "path": "ca.crt"}}}}}
 		r.Values["volumeMounts"] = []any{map[string]any{"name": volume, "mountPath": trusted, "readOnly": true}}
 	}
 	return r.Want("user interface of Kafka, kafbat's chart "+r.Version, component.Meets("it runs", 5*time.Minute))

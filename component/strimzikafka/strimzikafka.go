@@ -60,7 +60,8 @@ func WantBalanced(p *profiles.Profile, lab component.Lab) plan.Want {
 func want(p *profiles.Profile, lab component.Lab, listener map[string]any) plan.Want {
 	k := p.Kafka
 	listener["port"], listener["tls"], listener["bootstrap"] = k.Listener.Port, k.Listener.TLS, "${addresses.bootstrap}"
-	outputs := map[string]string{"bootstrap": "${addresses.bootstrap}", "bootstrap.internal": kafka.Internal(p)}
+	outputs := kafka.Inside(p)
+	outputs["bootstrap"] = "${addresses.bootstrap}"
 	var brokers []any
 	for i := range k.Brokers.Count {
 		id := int(k.Brokers.FirstID) + i

@@ -8,6 +8,7 @@ import (
 	"github.com/alertlab/alertlab/component/authority"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/kafka"
+	"github.com/alertlab/alertlab/component/kafkacertificates"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
@@ -22,10 +23,13 @@ func certificateEntries() map[string]entry {
 				return authority.Want(p, labOf(desc), desc.Cluster.AddressPool)
 			},
 			inCluster: func(c *cluster) plan.Part {
-				return authority.New(c.Dir.TLS(), func() (authority.API, error) { return c.api() })
+				return authority.New(c.Dir.TLS(), func() (component.SecretsAPI, error) { return c.api() })
 			},
 			choose: withCertificates("secrets"),
 		},
+		"kafka-certificates/secrets": {want: released(kafkacertificates.Want), inCluster: func(c *cluster) plan.Part {
+			return kafkacertificates.New(c.Dir.TLS(), c.Secrets, func() (component.SecretsAPI, error) { return c.api() })
+		}},
 		"cert-manager/helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager", nil), choose: withCertificates("helm")},
 		"certificates/helm": {want: released(certmanager.WantCertificates), inCluster: watched("certificates", certmanager.Watched()), choose: withCertificates("helm")},
 		"kafka/apache-kafka": {want: released(kafka.Want), inCluster: func(c *cluster) plan.Part {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/alertlab/alertlab/component/confluentregistry"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/component/kafka"
+	"github.com/alertlab/alertlab/component/kafkacertificates"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/minio"
 	"github.com/alertlab/alertlab/component/nodeports"
@@ -287,7 +289,7 @@ func fit(p *profiles.Profile, desc state.Description) error {
 			return err
 		}
 	}
-	return credentials.Fit(p)
+	return errors.Join(credentials.Fit(p), kafkacertificates.Fit(p))
 }
 
 // Check looks, before anything is begun, at what a lab on Kubernetes needs of this
@@ -342,8 +344,7 @@ func Left(ctx context.Context, desc state.Description) ([]string, error) {
 func absentInCluster(p *profiles.Profile, provider string) []string {
 	k := p.Kafka
 	out := []string{
-		"services log in with SCRAM at the internal listener 9092, not with client certificates, and there is no listener 9093",
-		"nodes log in at each other with a password, and nothing inside the cluster is encrypted",
+		"certificates inside the cluster are the lab's own, last as long as the lab, and are renewed by nobody; nodes log in at each other with a password, in plain text",
 	}
 	add := func(when bool, format string, args ...any) {
 		if when {

@@ -27,6 +27,7 @@ import (
 	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/kafkacertificates"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	argo "github.com/alertlab/alertlab/deployer/argocd"
@@ -117,6 +118,8 @@ func allReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 			}
 		case want.Key == "authority":
 			outputs[want.Key] = map[string]string{"ca": "-----BEGIN CERTIFICATE-----\n", "ca-file": "/labs/default/tls/ca.pem"}
+		case want.Key == "kafka-certificates":
+			outputs[want.Key] = map[string]string{kafkacertificates.Issued: "0123456789abcdef"}
 		case err == nil && r.Chart != "":
 			outputs[want.Key], releases[want.Key] = r.Outputs, input
 		}

@@ -106,6 +106,7 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.validate(client, plain)
+	l.byCertificate(client)
 	// A broker is killed: Kubernetes starts it again, and up waits until it answers.
 	now := int64(0)
 	pods := client.Clientset.CoreV1().Pods("alert-stream-broker")
