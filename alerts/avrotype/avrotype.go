@@ -64,6 +64,9 @@ func (r *reader) read(v any, namespace string, depth int) (*Type, error) {
 		if t := r.find(v, namespace); t != nil {
 			return t, nil
 		}
+		if v == "array" || v == "map" {
+			return nil, fmt.Errorf("it is not said what the %s is of", v)
+		}
 		return &Type{Kind: v, Name: v}, nil
 	case []any:
 		t := &Type{Kind: "union", Name: "union"}

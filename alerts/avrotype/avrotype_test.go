@@ -73,7 +73,8 @@ func TestRefuses(t *testing.T) {
 	t.Parallel()
 	for schema, want := range map[string]string{
 		`{`: "it is not JSON", `"int" "int"`: "more text", `7`: "a type is 7", `{}`: "a type is null",
-		`{"type":"record","name":"a","fields":[{"name":"b","type":["int",false]}]}`:        "field b of a: a type is false",
+		`{"type":"record","name":"a","fields":[{"name":"b","type":["int",false]}]}`: "field b of a: a type is false",
+		`["null","array"]`: "what the array is of", `{"type":{"type":["map"]}}`: "what the map is of",
 		`{"type":"record","name":"a","fields":["b"]}`:                                      `record a has a field that is "b"`,
 		strings.Repeat(`{"type":"array","items":`, 65) + `"int"` + strings.Repeat("}", 65): "more than 64",
 	} {
