@@ -185,13 +185,8 @@ func scalar(v any) string {
 
 // note says a number in another way.
 func note(n *Node, v any) string {
-	var f float64
-	switch v := v.(type) {
-	case float64:
-		f = v
-	case float32:
-		f = float64(v)
-	default:
+	f, ok := float(v)
+	if !ok {
 		return ""
 	}
 	switch {
