@@ -99,7 +99,7 @@ func Rules(ours func(string) bool) []Rule {
 			Why: "an environment is a file; what implements it is the catalog's to know"},
 		{Name: "imports make profiles", From: in("profiles/phalanx"), May: onlyOurs(exactly("profiles", "internal/strictyaml")), Deep: true,
 			Why: "what reads another format knows that format and ours"},
-		{Name: "leaves", From: exactly("lab/event", "lab/fault", "lab/authority", "endpoints", "internal/strictyaml", "internal/ports", "internal/kube", "internal/node", "internal/ownimage", "charts"), May: onlyOurs(nobody),
+		{Name: "leaves", From: exactly("lab/event", "lab/fault", "lab/authority", "endpoints", "internal/strictyaml", "internal/ports", "internal/poll", "internal/kube", "internal/node", "internal/ownimage", "charts"), May: onlyOurs(nobody),
 			Why: "everybody may import them, so they import nothing of ours"},
 		{Name: "the state is a leaf but for data", From: exactly("lab/state"), May: onlyOurs(exactly("endpoints", "profiles")),
 			Why: "it knows where things lie, not what they mean"},
