@@ -277,6 +277,35 @@ func TestSilent(t *testing.T) {
 	}
 }
 
+// A cluster can be used when it answers, knows the user and lets them look.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error // of the question for the namespace
+		want string
+	}{
+		"there":       {nil, ""},
+		"not there":   {apierrors.NewNotFound(corev1.Resource("namespaces"), "ns"), ""},
+		"unknown":     {apierrors.NewUnauthorized("token expired"), "token expired"},
+		"not allowed": {apierrors.NewForbidden(corev1.Resource("namespaces"), "ns", errors.New("no right")), "no right"},
+	} {
+		c := client(anything)
+		c.Clientset.(*fake.Clientset).PrependReactor("get", "namespaces", func(k8stesting.Action) (bool, runtime.Object, error) { return true, namespace("ns", "t"), tc.err })
+		err := reach(t.Context(), c, "site", "ns")
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	text, err := Source{"site", file(t)}.Kubeconfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Reach(t.Context(), []byte(strings.Replace(string(text), "192.0.2.1:6443", "127.0.0.1:1", 1)), "site", "ns")
+	if err == nil || !strings.Contains(err.Error(), "the cluster of context site does not answer") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A lab through its life: claimed, looked at, scaled to zero, scaled back.
 func TestLife(t *testing.T) {
 	t.Parallel()
