@@ -193,15 +193,18 @@ func TestPorts(t *testing.T) {
 		objects []runtime.Object
 		said    string   // of the survey
 		against []string // nil: nothing
+		code    fault.Code
 	}{
-		"free":                 {[]runtime.Object{node("a", "192.0.2.7"), service("x", "", 30000)}, "the lab takes 31090 to 31092, 31200, which are free or its own", nil},
-		"its own":              {[]runtime.Object{node("a", "192.0.2.7"), service("x", "t", 31090, 31200)}, "free or its own", nil},
-		"in its own namespace": {[]runtime.Object{node("a", "192.0.2.7"), namespace("alert-stream-broker", "t"), service("alert-stream-broker", "", 31200)}, "free or its own", nil},
-		"wide range":           {[]runtime.Object{node("a", "192.0.2.7"), server}, "free or its own", nil},
+		"another lab's place, which is said once": {[]runtime.Object{node("a", "192.0.2.7"), namespace("alert-stream-broker", "other"), service("alert-stream-broker", "other", 31200)},
+			"1 of them it cannot have", []string{"is lab other's"}, fault.BadInput},
+		"free":                 {[]runtime.Object{node("a", "192.0.2.7"), service("x", "", 30000)}, "the lab takes 31090 to 31092, 31200, which are free or its own", nil, 0},
+		"its own":              {[]runtime.Object{node("a", "192.0.2.7"), service("x", "t", 31090, 31200)}, "free or its own", nil, 0},
+		"in its own namespace": {[]runtime.Object{node("a", "192.0.2.7"), namespace("alert-stream-broker", "t"), service("alert-stream-broker", "", 31200)}, "free or its own", nil, 0},
+		"wide range":           {[]runtime.Object{node("a", "192.0.2.7"), server}, "free or its own", nil, 0},
 		"taken": {[]runtime.Object{node("a", "192.0.2.7"), service("x", "", 31091), service("y", "other", 31200)}, "2 of them it cannot have",
-			[]string{"node ports that the lab takes are somebody's: 31091 (brokers) is that of the Service some in namespace x", "31200 (bootstrap) is that of the Service some in namespace y, lab other's", "kafka.listener.nodePort"}},
+			[]string{"node ports that the lab takes are somebody's: 31091 (brokers) is that of the Service some in namespace x", "31200 (bootstrap) is that of the Service some in namespace y, lab other's", "kafka.listener.nodePort"}, fault.StepFailed},
 		"out of range": {[]runtime.Object{node("a", "192.0.2.7", k3s)}, "1 of them it cannot have",
-			[]string{"gives out the node ports 30000-31100 (k3s on node a), and the lab takes 31200 (bootstrap)", "--service-node-port-range=30000-32767"}},
+			[]string{"gives out the node ports 30000-31100 (k3s on node a), and the lab takes 31200 (bootstrap)", "--service-node-port-range=30000-32767"}, fault.StepFailed},
 	} {
 		n := need
 		n.Ports = map[int]string{31090: "brokers", 31091: "brokers", 31092: "brokers", 31200: "bootstrap"}
@@ -214,7 +217,7 @@ func TestPorts(t *testing.T) {
 			t.Errorf("%s: %q is not in\n%s", name, tc.said, s.Text())
 		}
 		err = s.Err()
-		if (err == nil) != (tc.against == nil) {
+		if (err == nil) != (tc.against == nil) || tc.code != 0 && fault.CodeOf(err) != tc.code || tc.code == fault.BadInput && strings.Contains(err.Error(), "node ports") {
 			t.Errorf("%s: %v", name, err)
 		}
 		for _, want := range tc.against {

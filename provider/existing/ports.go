@@ -48,16 +48,18 @@ func (s *Survey) ports(ctx context.Context, client *kube.Client, nodes *corev1.N
 	} else if err != nil {
 		return err
 	}
-	owner := map[int]string{}
+	owner, said := map[int]string{}, map[string]bool{}
 	for i := range services.Items {
 		v := &services.Items[i]
-		if v.Labels[LabelLab] == need.Lab || slices.Contains(s.Namespaces, Namespace{Name: v.Namespace, There: true, Owner: need.Lab}) {
+		home := s.owner(v.Namespace)
+		if v.Labels[LabelLab] == need.Lab || home == need.Lab {
 			continue
 		}
 		name := "the Service " + v.Name + " in namespace " + v.Namespace
 		if lab := v.Labels[LabelLab]; lab != "" {
 			name += ", lab " + lab + "'s"
 		}
+		said[name] = home != "" // that the namespace is another lab's was said already
 		owner[int(v.Spec.HealthCheckNodePort)] = name
 		for _, port := range v.Spec.Ports {
 			owner[int(port.NodePort)] = name
@@ -67,13 +69,16 @@ func (s *Survey) ports(ctx context.Context, client *kube.Client, nodes *corev1.N
 	for _, port := range p.Wanted {
 		what := fmt.Sprintf("%d (%s)", port, need.Ports[port])
 		if name := owner[port]; name != "" {
-			taken = append(taken, what+" is that of "+name)
+			p.bad++
+			if !said[name] {
+				taken = append(taken, what+" is that of "+name)
+			}
 		}
 		if !given.Contains(port) {
+			p.bad++
 			outside = append(outside, what)
 		}
 	}
-	p.bad = len(taken) + len(outside)
 	if len(taken) > 0 {
 		s.against(fault.StepFailed, "node ports that the lab takes are somebody's: "+strings.Join(taken, "; "),
 			"see to these Services, or let the brokers have other ports, by kafka.listener.nodePort in a copy of the profile: alertlab profile show > mine.yaml")
@@ -83,6 +88,16 @@ func (s *Survey) ports(ctx context.Context, client *kube.Client, nodes *corev1.N
 			"have the API server give them out: --service-node-port-range="+usual.String())
 	}
 	return nil
+}
+
+// owner is the lab that made a namespace which the lab wants; "" for none.
+func (s *Survey) owner(namespace string) string {
+	for _, n := range s.Namespaces {
+		if n.Name == namespace {
+			return n.Owner
+		}
+	}
+	return ""
 }
 
 // String says it for people.
