@@ -73,11 +73,7 @@ because the machine has no room for the lab.`,
 
 // planFor is what would bring the lab to a description.
 func (a *app) planFor(ctx context.Context, dir state.Dir, desc state.Description) (*plan.Plan, error) {
-	wanted, err := catalog.Wanted(desc)
-	if err != nil {
-		return nil, err
-	}
-	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	wanted, seen, err := a.observed(ctx, dir, desc)
 	if err != nil {
 		return nil, err
 	}
@@ -90,15 +86,21 @@ func (a *app) planDown(ctx context.Context, dir state.Dir, goal plan.Goal) (*pla
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := catalog.Wanted(desc)
-	if err != nil {
-		return nil, err
-	}
-	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	wanted, seen, err := a.observed(ctx, dir, desc)
 	if err != nil {
 		return nil, err
 	}
 	return plan.MakeDown(wanted, seen, goal)
+}
+
+// observed gives what a description wants, and what is there of it.
+func (a *app) observed(ctx context.Context, dir state.Dir, desc state.Description) (plan.Wanted, plan.Snapshot, error) {
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return plan.Wanted{}, nil, err
+	}
+	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	return wanted, seen, err
 }
 
 // snapshot asks the runner what it sees, or looks at what a lab that does not run

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -132,7 +133,7 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 		return nil, err
 	} else {
 		s := p.Kafka.Brokers.Storage
-		need.Class, need.Reclaim = s.Class, s.ReclaimPolicy
+		need.Class, need.Reclaim, need.Ports = s.Class, s.ReclaimPolicy, nodeports.Taken(p)
 		if p.Kafka.Brokers.AntiAffinity {
 			need.Apart = p.Kafka.Brokers.Count
 		}
