@@ -202,7 +202,7 @@ func TestFullMissing(t *testing.T) {
 	}
 }
 
-// The bound is 50 ms for usdfdev (docs/benchmarks.md).
+// The bound is 50 ms for usdfdev (docs/verification.md has what was seen).
 func BenchmarkFit(b *testing.B) {
 	desc := on(b, K3d, "usdfdev")
 	desc.Stack = FullStack
