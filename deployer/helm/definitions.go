@@ -38,7 +38,7 @@ func definitions(c *chart.Chart, lab string) (*chart.Chart, error) {
 			if labels == nil {
 				labels = map[string]string{}
 			}
-			labels[labelLab], labels["app.kubernetes.io/part-of"] = lab, "alertlab"
+			labels[kube.LabelLab], labels["app.kubernetes.io/part-of"] = lab, "alertlab"
 			o.SetLabels(labels)
 			text, err := yaml.Marshal(o.Object)
 			if err != nil {

@@ -69,7 +69,7 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 	last, err := cfg.Releases.Last(r.Name)
 	labels := map[string]string{}
 	if r.Lab != "" {
-		labels[labelLab] = r.Lab
+		labels[kube.LabelLab] = r.Lab
 	}
 	switch {
 	case err == nil && r.Lab != "" && owner(last) != r.Lab:
@@ -101,13 +101,9 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 	return nil
 }
 
-// labelLab says whose a record is. What all labels of objects are stands in
-// charts/common.
-const labelLab = "alertlab.dev/lab"
-
 // owner gives the lab of a record; every chart of ours has it among its values too.
 func owner(r *release.Release) string {
-	if lab := r.Labels[labelLab]; lab != "" {
+	if lab := r.Labels[kube.LabelLab]; lab != "" {
 		return lab
 	}
 	lab, _ := r.Config["lab"].(string)

@@ -301,7 +301,14 @@ func refused(desc state.Description, f Fitting, silent string) ([]string, error)
 	}
 	next := "alertlab profile show " + desc.Profile + "   # the machine is too small for it; a larger one has room"
 	if len(f.Settings) > 0 {
-		next = "alertlab up --provider " + desc.Provider + " --profile " + desc.Profile + " " + strings.Join(f.Settings, " ")
+		next = "alertlab up --provider " + desc.Provider + " --profile " + desc.Profile
+		if p, err := inprocess.Resolved(desc); err == nil && p.Stack != desc.Stack {
+			next += " --stack " + desc.Stack
+		}
+		if desc.Cluster.Context != "" {
+			next += " --context " + desc.Cluster.Context
+		}
+		next += " " + strings.Join(f.Settings, " ")
 	}
 	return said, fault.New(fault.BadInput, "the lab does not fit on this machine, nothing was begun", strings.Join(said, "; "), next)
 }
