@@ -362,7 +362,6 @@ func absentInCluster(p *profiles.Profile, provider string) []string {
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
-	add(p.AlertDatabase.PurgeAfterDays > 0, "stored alerts are not deleted after %d days: alertlab down --purge deletes them", p.AlertDatabase.PurgeAfterDays)
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")
 	return out

@@ -19,12 +19,14 @@ import (
 	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/component/strimzikafka"
 	"github.com/alertlab/alertlab/component/upstream"
+	"github.com/alertlab/alertlab/content/buckets"
 	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/embedded"
 )
 
 // FullStack is the stack with operators.
@@ -62,6 +64,7 @@ func fullEntries() map[string]entry {
 			}}
 		}},
 		"object-store/minio":                        {want: released(minio.Want), inCluster: deployed("object-store", asks(minio.Probes))},
+		"buckets/s3-lifecycle":                      {want: profile(buckets.WantExpiring), part: func(h *embedded.Host) plan.Part { return buckets.New(h.Secrets) }},
 		"registry-operator-crds/chart":              {want: released(confluentregistry.WantDefinitions), inCluster: byHelm("registry-operator", confluentregistry.Definitions())},
 		"registry-operator/chart":                   {want: released(confluentregistry.WantOperator), inCluster: byHelm("registry-operator", confluentregistry.Operator())},
 		"schema-registry/strimzi-registry-operator": {want: released(confluentregistry.Want), inCluster: gated("schema-registry", asks(schemaregistry.Probes), confluentregistry.Watched())},
@@ -109,7 +112,6 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity, "the pool of nodes is one node: all nodes are this machine")
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
-	add(p.AlertDatabase.PurgeAfterDays > 0, "stored alerts are not deleted after %d days: alertlab down --purge deletes them", p.AlertDatabase.PurgeAfterDays)
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")
 	return out
