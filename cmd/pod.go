@@ -139,6 +139,7 @@ func (a *app) podIngester() *cobra.Command {
 	group := c.Flags().String("group", "alertdb-ingester", "consumer group")
 	topics := c.Flags().StringSlice("topics", nil, "topics to archive")
 	registry := c.Flags().String("registry", "", "URL of the schema registry")
+	days := c.Flags().Int("purge-after-days", 0, "delete alerts that are as old; 0: none")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		login, err := a.podLogin(f)
 		if err != nil {
@@ -148,7 +149,8 @@ func (a *app) podIngester() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return program.Ingester{Common: f.common, Login: login, Group: *group, Topics: *topics, Registry: *registry, Objects: objects, Buckets: f.buckets}.Run(c.Context())
+		return program.Ingester{Common: f.common, Login: login, Group: *group, Topics: *topics, Registry: *registry, Objects: objects, Buckets: f.buckets,
+			PurgeAfter: time.Duration(*days) * 24 * time.Hour}.Run(c.Context())
 	}
 	return c
 }

@@ -26,7 +26,7 @@ type Contents struct {
 // a request for each thousand objects. The error is the store's.
 func Look(ctx context.Context, objects *objectstore.Client, bucket string, latest int) (Contents, error) {
 	out := Contents{Latest: []DeadLetter{}}
-	for _, prefix := range alertPrefixes() {
+	for _, prefix := range AlertPrefixes() {
 		for o, err := range objects.List(ctx, bucket, prefix) {
 			if err != nil {
 				return out, fmt.Errorf("alerts in %s: %w", bucket, err)

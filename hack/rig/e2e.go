@@ -40,10 +40,11 @@ func (r *rig) e2e() *cobra.Command {
 		Short: "Test the rig on itself: engines, clusters of every maker, the stack's components",
 		Long: `e2e makes what is not there yet, as "all" does, and runs the tests that need a Docker
 engine: a second engine beside the one in use, clusters by k3d, by kind and plain, and
-the components of the stack together on one of them, and labs on k3d by Argo CD and on
-kind by Helm. With --all, also labs on k3d by Helm, an encrypted one, and one on a cluster
-that was there. It fails when the machine is not left as it was. When a test fails or is
-interrupted, every cluster of the rig is taken away.`,
+the components of the stack together on one of them, every object of the full stack in a
+dry run, and labs on k3d by Argo CD and on kind by Helm. With --all, also labs on k3d by
+Helm, an encrypted one, and one on a cluster that was there. It fails when the machine is
+not left as it was. When a test fails or is interrupted, every cluster of the rig is taken
+away.`,
 		Example: "  rig e2e\n  rig e2e --all\n  rig e2e --run TestStack",
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()

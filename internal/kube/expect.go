@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,9 +31,50 @@ func Object(apiVersion, kind, namespace, name string) Ref {
 	return Ref{Kind: schema.FromAPIVersionAndKind(apiVersion, kind), Namespace: namespace, Name: name}
 }
 
+// Behind chooses the pods that operators make of objects; of no selector there are none.
+type Behind struct{ Namespace, Selector string }
+
 // WaitAll waits for objects, one after the other; seen is told what is there instead.
-// The error is a *WaitError with Kubernetes' newest warnings about the object.
-func (c *Client) WaitAll(ctx context.Context, objects []Expected, seen func(string)) error {
+// The error is a *WaitError with Kubernetes' newest warnings about the object. Where a
+// pod behind them waits for what will not come, the wait ends with that, whatever their
+// operator still hopes for.
+func (c *Client) WaitAll(ctx context.Context, objects []Expected, behind Behind, seen func(string)) error {
+	if behind.Selector == "" {
+		return c.waitEach(ctx, objects, seen)
+	}
+	var mu sync.Mutex
+	say := func(s string) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen(s)
+	}
+	both, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	ails := make(chan podsSeen, 1)
+	go func() {
+		p := c.watchAiling(both, behind, say)
+		if p.terminal != "" {
+			giveUp()
+		}
+		ails <- p
+	}()
+	err := c.waitEach(both, objects, say)
+	giveUp()
+	p := <-ails
+	if err == nil {
+		return nil
+	}
+	if p.terminal != "" {
+		return &WaitError{What: fmt.Sprintf("pods of %s in namespace %s", behind.Selector, behind.Namespace), Seen: p.terminal}
+	}
+	var wait *WaitError
+	if errors.As(err, &wait) && p.seen != "" {
+		wait.Seen += "; " + p.seen
+	}
+	return err
+}
+
+func (c *Client) waitEach(ctx context.Context, objects []Expected, seen func(string)) error {
 	for i, e := range objects {
 		last := ""
 		err := c.Wait(ctx, e.Ref, func(u *unstructured.Unstructured) Verdict {
@@ -68,14 +110,7 @@ func (c *Client) withWarnings(ctx context.Context, ref Ref, err error) error {
 func (c *Client) Look(ctx context.Context, objects []Expected) (string, error) {
 	var not []string
 	for _, e := range objects {
-		r, err := c.resource(e.Ref.Kind, "", e.Ref.Namespace)
-		if err != nil {
-			return "", err
-		}
-		u, err := r.Get(ctx, e.Ref.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			u, err = nil, nil
-		}
+		u, err := c.Get(ctx, e.Ref)
 		if err != nil {
 			return "", err
 		}

@@ -156,6 +156,8 @@ func Rules(ours func(string) bool) []Rule {
 		{Name: "what others import reaches no Kubernetes", From: in("alerts", "content", "endpoints", "profiles", "smoke", "stacks", "lab/plan", "lab/run", "lab/runner", "lab/inprocess", "render", "tui"), Deep: true,
 			May: not(kubernetes),
 			Why: "a module that reaches these libraries inherits our replacements of them"},
+		{Name: "what is decided on paper is pure", From: exactly("lab/fit", "lab/versions"), May: onlyOurs(exactly("charts")), Deep: true,
+			Why: "whether a lab fits, and by which versions, is the same on every machine"},
 		{Name: "tests of other projects reach no Kubernetes", From: in("labtest"), Deep: true,
 			May: not(in("k8s.io", "sigs.k8s.io", "github.com/k3d-io", "github.com/argoproj", "helm.sh")),
 			Why: "as above; a lab in a container needs the engine's API, which needs no replacement"},

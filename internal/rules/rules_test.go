@@ -213,6 +213,7 @@ func TestPlanted(t *testing.T) {
 		{"programs of nodes are small", "hack/rig/programs/node", "github.com/spf13/cobra"},
 		{"programs of nodes are small", "hack/rig/node", "hack/rig/cluster"},
 		{"leaves", "charts", "lab/plan"},
+		{"what is decided on paper is pure", "lab/fit", "lab/plan"},
 		{"components know no deployer", "component/kafka", "deployer/helm"},
 		{"deployers know no provider", "deployer/helm", "provider/k3d"},
 		{"one place for Argo CD's client", "lab/catalog", "github.com/argoproj/argo-cd/v2/pkg/apiclient"},

@@ -57,6 +57,21 @@ type Docker struct {
 	Bundle string
 }
 
+// Machine gives what the engine's machine has: processors in thousandths, memory in
+// bytes.
+func (d *Docker) Machine(ctx context.Context) (cpu, memory int64, err error) {
+	api, err := d.Client(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer api.Close()
+	info, err := api.Info(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	return int64(info.NCPU) * 1000, info.MemTotal, nil
+}
+
 // ofCluster chooses by k3d's own label.
 func ofCluster(name string) filters.Args {
 	return filters.NewArgs(filters.Arg("label", k3dtypes.LabelClusterName+"="+name))
