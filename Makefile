@@ -68,7 +68,7 @@ rig-down: ## take every cluster of the rig away
 e2e: ## test clusters of every maker, the stack's components, and labs on the rig
 	$(GO) run ./hack/rig e2e
 
-e2e-all: ## the same with the long tests: an encrypted lab, labs on kind and on a cluster that was there
+e2e-all: ## the same with the long tests: labs on k3d by Helm, encrypted, on a cluster that was there
 	$(GO) run ./hack/rig e2e --all
 
 bench: ## measure for a quarter of an hour, and write docs/benchmarks.md

@@ -19,7 +19,7 @@ import (
 
 // Files whose names begin with an underscore are embedded by "all:" only.
 //
-//go:embed all:address-pool all:common all:alert-database all:applications all:certificates all:chart-registry all:kafka all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes
+//go:embed all:address-pool all:common all:alert-database all:applications all:certificates all:chart-registry all:ingresses all:kafka all:kafka-topics all:kafka-users all:minio all:object-store all:registry-front all:schema-registry all:simulator all:storage-classes all:strimzi-kafka all:strimzi-schema-registry
 var files embed.FS
 
 // common is the folder of the templates that every chart gets.

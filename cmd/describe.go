@@ -189,7 +189,7 @@ func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, c
 	if err := catalog.CheckDeployer(c.Deployer, provider); err != nil {
 		return c, err
 	}
-	if c.Charts, err = catalog.BundledCharts(c.Deployer, c.Bundle); err != nil {
+	if c.Charts, err = catalog.BundledCharts(desc.Stack, c.Deployer, c.Bundle); err != nil {
 		return c, err
 	}
 	if known && c.Deployer != was {

@@ -21,22 +21,31 @@ import (
 )
 
 func (a *app) down() *cobra.Command {
-	var purge, verify bool
+	var purge, verify, forget bool
 	c := &cobra.Command{
 		Use:   "down",
 		Short: "Stop the lab and keep its data, or delete it",
 		Long: `down stops everything in the opposite order of its making, the simulator first,
 the brokers last. The data stays and the next up goes on with it; alerts that were
 published and not archived yet are archived then. With --purge the lab is deleted;
---verify then looks whether anything is left and exits with 1 and a list if so.`,
+--verify then looks whether anything is left and exits with 1 and a list if so.
+
+A lab on Kubernetes whose cluster cannot be reached is not deleted. Where the cluster
+is gone for good, --purge --forget deletes what this machine has of the lab, and says
+what it could not look at.`,
 		Example: `  alertlab down
-  alertlab down --purge --verify`,
+  alertlab down --purge --verify
+  alertlab down --purge --forget   # the cluster is gone for good`,
 		Args: cobra.NoArgs,
 	}
 	c.Flags().BoolVar(&purge, "purge", false, "delete the lab with everything that it stored")
 	c.Flags().BoolVar(&verify, "verify", false, "with --purge: prove that nothing is left")
+	c.Flags().BoolVar(&forget, "forget", false, "with --purge: delete the lab here, where its cluster cannot be reached any more")
 	progress := progressFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if forget && !purge {
+			return fault.New(fault.BadInput, "--forget goes with --purge", "without it everything stored is kept", "alertlab down --purge --forget")
+		}
 		if verify && !purge {
 			return fault.New(fault.BadInput, "--verify goes with --purge", "without it everything stored is kept", "alertlab down   # or, to delete the lab: --purge")
 		}
@@ -53,6 +62,13 @@ published and not archived yet are archived then. With --purge the lab is delete
 			}
 			fmt.Fprintf(a.err, "lab %s is not there: nothing to do (%s)\n", dir.Lab(), there)
 			return nil
+		}
+		if forget {
+			left, err := a.forgetLab(c.Context(), dir)
+			if err != nil || !verify {
+				return err
+			}
+			return a.verifyGone(dir, left)
 		}
 		had, err := a.endLab(c.Context(), dir, purge, func(walk walking) error { return a.follow(c.Context(), *progress, walk) })
 		if err != nil {
@@ -102,8 +118,11 @@ func (a *app) endLab(ctx context.Context, dir state.Dir, purge bool, show func(w
 	e.description = desc
 	if purge {
 		stays, commands, err := catalog.Retained(ctx, desc)
+		if err == nil && (desc.Provider == catalog.K3d || desc.Provider == catalog.Kind) {
+			err = unreachable(ctx, dir, desc)
+		}
 		if err != nil {
-			return e, err
+			return e, unlooked(dir, desc, err)
 		}
 		for i := range stays {
 			e.retained = append(e.retained, retained{stays[i], commands[i]})

@@ -24,7 +24,8 @@ func (a *app) plan() *cobra.Command {
 		Long: `plan compares what the profile says with what is there, and prints the steps that
 up would take, in their order, each with its cause, and what is kept as it is. It
 changes nothing and needs no lab. The exit code is 2 when up would refuse the plan,
-because it destroys what the lab holds; --allow-destroy shows it as up would do it.`,
+because it destroys what the lab holds (--allow-destroy shows it as up would do it), or
+because the machine has no room for the lab.`,
 		Example: `  alertlab plan
   alertlab plan --profile my-profile.yaml
   alertlab plan -o json | jq '.steps[].key'`,
@@ -49,6 +50,10 @@ because it destroys what the lab holds; --allow-destroy shows it as up would do 
 		if err != nil {
 			return err
 		}
+		var crowded error
+		if p.Fit, crowded = catalog.CheckFit(c.Context(), desc); crowded != nil && p.Fit == nil {
+			return crowded
+		}
 		if *output == "json" {
 			err = a.printJSON(p)
 		} else {
@@ -61,18 +66,14 @@ because it destroys what the lab holds; --allow-destroy shows it as up would do 
 			refused.Next = ch.again(c, "up", "--allow-destroy") + "   # deletes it, for good"
 			return refused
 		}
-		return nil
+		return crowded
 	}
 	return c
 }
 
 // planFor is what would bring the lab to a description.
 func (a *app) planFor(ctx context.Context, dir state.Dir, desc state.Description) (*plan.Plan, error) {
-	wanted, err := catalog.Wanted(desc)
-	if err != nil {
-		return nil, err
-	}
-	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	wanted, seen, err := a.observed(ctx, dir, desc)
 	if err != nil {
 		return nil, err
 	}
@@ -85,15 +86,21 @@ func (a *app) planDown(ctx context.Context, dir state.Dir, goal plan.Goal) (*pla
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := catalog.Wanted(desc)
-	if err != nil {
-		return nil, err
-	}
-	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	wanted, seen, err := a.observed(ctx, dir, desc)
 	if err != nil {
 		return nil, err
 	}
 	return plan.MakeDown(wanted, seen, goal)
+}
+
+// observed gives what a description wants, and what is there of it.
+func (a *app) observed(ctx context.Context, dir state.Dir, desc state.Description) (plan.Wanted, plan.Snapshot, error) {
+	wanted, err := catalog.Wanted(desc)
+	if err != nil {
+		return plan.Wanted{}, nil, err
+	}
+	seen, err := a.snapshot(ctx, dir, desc, wanted)
+	return wanted, seen, err
 }
 
 // snapshot asks the runner what it sees, or looks at what a lab that does not run

@@ -32,11 +32,12 @@ func (a *app) pod() *cobra.Command {
 
 // podFlags are flags that several programs have.
 type podFlags struct {
-	common          program.Common
-	listen          string
-	bootstrap, user string
-	store, region   string
-	buckets         archive.Buckets
+	common        program.Common
+	listen        string
+	bootstrap     string
+	ca, cert, key string // files of a login to Kafka
+	store, region string
+	buckets       archive.Buckets
 }
 
 func (a *app) podVerb(name, short string) (*cobra.Command, *podFlags) {
@@ -53,7 +54,9 @@ func (f *podFlags) listens(c *cobra.Command, address string) {
 
 func (f *podFlags) kafka(c *cobra.Command) {
 	c.Flags().StringVar(&f.bootstrap, "bootstrap", "", "Kafka's bootstrap addresses, with commas between them")
-	c.Flags().StringVar(&f.user, "user", "", "Kafka user; its password is KAFKA_PASSWORD")
+	c.Flags().StringVar(&f.ca, "ca-file", "", "PEM of the authority of Kafka's certificates")
+	c.Flags().StringVar(&f.cert, "cert-file", "", "PEM of the Kafka user's certificate")
+	c.Flags().StringVar(&f.key, "key-file", "", "PEM of its private key")
 }
 
 func (f *podFlags) s3(c *cobra.Command) {
@@ -64,11 +67,14 @@ func (f *podFlags) s3(c *cobra.Command) {
 }
 
 func (a *app) podLogin(f *podFlags) (kafka.Login, error) {
-	l := kafka.Login{Bootstrap: strings.Split(f.bootstrap, ","), User: f.user, Password: a.getenv("KAFKA_PASSWORD")}
-	if f.bootstrap == "" || l.User == "" || l.Password == "" {
-		return l, fault.New(fault.BadInput, "the program has no login to Kafka", "it needs --bootstrap, --user and KAFKA_PASSWORD in its environment", "alertlab pod --help")
+	if f.bootstrap == "" || f.ca == "" || f.cert == "" || f.key == "" {
+		return kafka.Login{}, fault.New(fault.BadInput, "the program has no login to Kafka", "it needs --bootstrap, --ca-file, --cert-file and --key-file", "alertlab pod --help")
 	}
-	return l, nil
+	config, err := kafka.TLS(f.ca, f.cert, f.key)
+	if err != nil {
+		return kafka.Login{}, fault.Wrap(fault.BadInput, "the program cannot log in to Kafka", err, "alertlab pod --help")
+	}
+	return kafka.Login{Bootstrap: strings.Split(f.bootstrap, ","), TLS: config}, nil
 }
 
 func (a *app) podObjects(f *podFlags) (objectstore.ClientConfig, error) {
@@ -133,6 +139,7 @@ func (a *app) podIngester() *cobra.Command {
 	group := c.Flags().String("group", "alertdb-ingester", "consumer group")
 	topics := c.Flags().StringSlice("topics", nil, "topics to archive")
 	registry := c.Flags().String("registry", "", "URL of the schema registry")
+	days := c.Flags().Int("purge-after-days", 0, "delete alerts that are as old; 0: none")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		login, err := a.podLogin(f)
 		if err != nil {
@@ -142,7 +149,8 @@ func (a *app) podIngester() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return program.Ingester{Common: f.common, Login: login, Group: *group, Topics: *topics, Registry: *registry, Objects: objects, Buckets: f.buckets}.Run(c.Context())
+		return program.Ingester{Common: f.common, Login: login, Group: *group, Topics: *topics, Registry: *registry, Objects: objects, Buckets: f.buckets,
+			PurgeAfter: time.Duration(*days) * 24 * time.Hour}.Run(c.Context())
 	}
 	return c
 }

@@ -156,7 +156,7 @@ func (a *app) schemaList() *cobra.Command {
 		}
 		lines := []registered{}
 		for _, s := range held {
-			lines = append(lines, registered{ID: s.ID, Subject: s.Subject, Version: s.Version, Name: recordName(s.Schema.Schema)})
+			lines = append(lines, registered{ID: s.ID, Subject: s.Subject, Version: s.Version, Name: registry.RecordName(s.Schema.Schema)})
 		}
 		slices.SortFunc(lines, func(x, y registered) int {
 			if x.ID != y.ID {
@@ -177,18 +177,6 @@ func (a *app) schemaList() *cobra.Command {
 		return table.Flush()
 	}
 	return c
-}
-
-// recordName gives the full name of a schema that has one, else "".
-func recordName(text string) string {
-	var named struct{ Namespace, Name string }
-	if json.Unmarshal([]byte(text), &named) != nil {
-		return ""
-	}
-	if named.Namespace != "" && !strings.Contains(named.Name, ".") {
-		return named.Namespace + "." + named.Name
-	}
-	return named.Name
 }
 
 func (a *app) schemaShow() *cobra.Command {

@@ -21,30 +21,6 @@ import (
 // runsKept is how many runs of smoke a lab remembers.
 const runsKept = 50
 
-// keptRun is a run of smoke as it was kept: the report of smoke -o json.
-type keptRun struct {
-	Started time.Time   `json:"started"`
-	Seconds float64     `json:"seconds"`
-	Seed    uint64      `json:"seed"`
-	OK      bool        `json:"ok"`
-	Passed  int         `json:"passed"`
-	Failed  int         `json:"failed"`
-	Skipped int         `json:"skipped"`
-	Checks  []keptCheck `json:"checks"`
-}
-
-type keptCheck struct {
-	Name     string       `json:"name"`
-	Sentence string       `json:"sentence"`
-	Status   smoke.Status `json:"status"`
-	Reason   string       `json:"reason,omitempty"`
-	Expected string       `json:"expected,omitempty"`
-	Seen     string       `json:"seen,omitempty"`
-	Next     string       `json:"next,omitempty"`
-	Evidence string       `json:"evidence,omitempty"`
-	Seconds  float64      `json:"seconds"`
-}
-
 // keepSmoke remembers a run in the lab's directory, and forgets the oldest.
 func keepSmoke(dir state.Dir, r smoke.Report) error {
 	if len(r.Results) == 0 || !dir.Exists() {
@@ -79,12 +55,12 @@ func runPaths(dir state.Dir) ([]string, error) {
 
 // smokeHistory reads the runs that the lab remembers, the newest first. One that was
 // cut short by a crash is left out.
-func smokeHistory(ctx context.Context, dir state.Dir) ([]keptRun, error) {
+func smokeHistory(ctx context.Context, dir state.Dir) ([]smoke.Document, error) {
 	paths, err := runPaths(dir)
 	if err != nil {
 		return nil, err
 	}
-	runs := []keptRun{}
+	runs := []smoke.Document{}
 	for _, path := range paths {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -96,7 +72,7 @@ func smokeHistory(ctx context.Context, dir state.Dir) ([]keptRun, error) {
 		if err != nil {
 			return nil, err
 		}
-		var run keptRun
+		var run smoke.Document
 		if json.Unmarshal(text, &run) == nil {
 			runs = append(runs, run)
 		}
@@ -105,7 +81,7 @@ func smokeHistory(ctx context.Context, dir state.Dir) ([]keptRun, error) {
 }
 
 // printSmokeHistory lists runs.
-func (a *app) printSmokeHistory(runs []keptRun, output string) error {
+func (a *app) printSmokeHistory(runs []smoke.Document, output string) error {
 	if output == "json" {
 		return a.printJSON(runs)
 	}

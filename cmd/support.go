@@ -14,7 +14,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/runner"
@@ -202,15 +201,7 @@ func (a *app) planned(ctx context.Context, dir state.Dir) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	wanted, err := catalog.Wanted(desc)
-	if err != nil {
-		return nil, err
-	}
-	seen, err := a.snapshot(ctx, dir, desc, wanted)
-	if err != nil {
-		return nil, err
-	}
-	return plan.Make(wanted, seen)
+	return a.planFor(ctx, dir, desc)
 }
 
 // ownEnvironment lists the variables that alertlab looks at; others are nobody's

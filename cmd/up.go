@@ -137,6 +137,9 @@ func (a *app) wish(ctx context.Context, dir state.Dir, ch choice) (runner.Change
 	if err := catalog.CheckPool(dir.Root(), wish.Description); err != nil {
 		return wish, err
 	}
+	if _, err := catalog.CheckFit(ctx, wish.Description); err != nil {
+		return wish, err
+	}
 	if at := wish.Description.Advertise; at != "" {
 		if err := loopback.CheckAdvertised(ctx, at, wish.Description.Published); err != nil {
 			return wish, err

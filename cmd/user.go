@@ -79,11 +79,7 @@ func readerNames(p *profiles.Profile) []string {
 // wantedProfile gives the profile of the lab as it was last applied, without and
 // with what was changed on the lab.
 func (a *app) wantedProfile() (source, applied *profiles.Profile, err error) {
-	dir, err := a.needLab()
-	if err != nil {
-		return nil, nil, err
-	}
-	desc, err := dir.Describe()
+	desc, err := a.describedLab()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -57,17 +58,34 @@ type Lab struct {
 	// StorageClass is the class of volumes for which the profile names none; empty: the
 	// cluster's default.
 	StorageClass string
+	// Operators says that Kafka is an operator's, which also makes the certificates by
+	// which services log in; else component kafkacertificates does.
+	Operators bool
+	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
+	Kubernetes string
 }
 
-// As are the values of a program that logs in at Kafka as a user: with a new password
-// its pods are made anew, which take it from the Secret when they start.
-func (l Lab) As(user string) map[string]any {
-	values := map[string]any{"bootstrap": "${kafka.bootstrap.internal}", "user": user}
-	if n := l.Passwords[user]; n > 0 {
-		values["passwords"] = n
+// Kafka are the values of a program that logs in at Kafka as a user, by certificate.
+// listener is the output of kafka that has the address. Where the lab makes the
+// certificates, pods are made anew with another one, which they read when they start;
+// what an operator makes it renews itself.
+func (l Lab) Kafka(p *profiles.Profile, user, listener string) map[string]any {
+	values := map[string]any{"bootstrap": "${kafka." + listener + "}", "user": user, "cluster": p.Kafka.Cluster}
+	if !l.Operators {
+		values["issued"] = CertificatesIssued
 	}
 	return values
 }
+
+// CertificatesIssued is another text when brokers and clients have other certificates.
+const CertificatesIssued = "${kafka-certificates.issued}"
+
+// Outputs of kafka with the addresses of the listeners inside the cluster, both of which
+// ask for a client's certificate (facts, environments.md, A3).
+const (
+	ListenerInternal = "bootstrap.internal" // 9092
+	ListenerTLS      = "bootstrap.tls"      // 9093
+)
 
 // Domain is the domain that the lab's own host names are in; nobody else's are
 // (RFC 6761: test).
@@ -104,12 +122,50 @@ type Release struct {
 	// Repository is the URL where a chart of others comes from; empty: it is ours.
 	Repository string         `json:"repository,omitempty"`
 	Values     map[string]any `json:"values"`
+	// Definitions says what becomes of a chart's definitions of custom resources, those in
+	// its folder crds.
+	Definitions Definitions `json:"definitions,omitempty"`
+	// Workloads are the pods that a chart of others makes, for who counts them without
+	// having it.
+	Workloads []Workload `json:"workloads,omitempty"`
+	// Pods chooses, by a label selector, the pods that operators make of its objects, where
+	// they have labels of their own: what ails them is why a condition does not come.
+	Pods string `json:"pods,omitempty"`
 	// Outputs are what other parts may use of it, by name; they may hold references.
 	Outputs map[string]string `json:"outputs,omitempty"`
 }
 
+// Definitions is what becomes of a chart's definitions of custom resources.
+type Definitions string
+
+// What becomes of them. As Helm has it (the zero value) they are made with the first
+// revision, and neither upgraded nor labelled afterwards.
+const (
+	DefinitionsOnly      Definitions = "only"      // the release is of them alone, as of any other object
+	DefinitionsElsewhere Definitions = "elsewhere" // another release is of them
+)
+
+// Workload is equal pods of a chart that is not ours.
+type Workload struct {
+	Name     string `json:"name"`
+	Replicas int    `json:"replicas"`
+	CPU      string `json:"cpu"`    // requests, as Kubernetes writes them
+	Memory   string `json:"memory"` // requests
+}
+
+// GateConditions opens when every object that is watched for it has its condition.
+const GateConditions = "conditions"
+
+// Meets is that gate; what completes a sentence, as "Kafka and its nodes are Ready".
+func Meets(what string, deadline time.Duration) plan.Gate {
+	return plan.Gate{Name: GateConditions, What: what, Deadline: deadline}
+}
+
 // Selector finds the objects of a release by the label that every chart sets.
 func (r Release) Selector() string { return "app.kubernetes.io/instance=" + r.Name }
+
+// PodSelector finds its pods.
+func (r Release) PodSelector() string { return cmp.Or(r.Pods, r.Selector()) }
 
 // GateRollout opens when every workload of a release runs as its chart now says.
 const GateRollout = "rollout"

@@ -20,10 +20,20 @@ type Variable struct {
 // Variables gives every variable that Override knows, sorted by name.
 func Variables() []Variable {
 	return []Variable{
+		{"ALERTLAB_ALERTDB_INGESTERS", "alertDatabase.ingesters", "number of ingesters", func(p *Profile, text string) error {
+			n, err := strictyaml.ParseInt(text, 32)
+			p.AlertDatabase.Ingesters = int(n)
+			return atLeastOne(n, err)
+		}},
 		{"ALERTLAB_KAFKA_BROKERS", "kafka.brokers.count", "number of brokers", func(p *Profile, text string) error {
 			n, err := strictyaml.ParseInt(text, 32)
 			p.Kafka.Brokers.Count = int(n)
 			return err
+		}},
+		{"ALERTLAB_KAFKA_CONTROLLERS", "kafka.controllers.count", "number of controllers, on Kubernetes", func(p *Profile, text string) error {
+			n, err := strictyaml.ParseInt(text, 32)
+			p.Kafka.Controllers.Count = int(n)
+			return atLeastOne(n, err)
 		}},
 		{"ALERTLAB_KAFKA_LISTENER", "kafka.listener.type", "on Kubernetes: loadbalancer, an address for each broker, or nodeport, a port of the node for each", func(p *Profile, text string) error {
 			p.Kafka.Listener.Type = text
@@ -66,6 +76,14 @@ func Variables() []Variable {
 	}
 }
 
+// atLeastOne refuses a number that a profile would take for a key that was left out.
+func atLeastOne(n int64, err error) error {
+	if err == nil && n < 1 {
+		return fmt.Errorf("must be at least 1, but is %d", n)
+	}
+	return err
+}
+
 // Override gives a copy of p with the values that environ and then settings set.
 // environ has the form of os.Environ, where a later entry wins over an earlier
 // one and an empty value counts as not set; a setting is path=value with one of
@@ -73,7 +91,7 @@ func Variables() []Variable {
 // not changed.
 //
 // Only the variables of Variables are read. Any other whose name begins with
-// ALERTLAB_KAFKA_ or ALERTLAB_SIMULATOR_ is a problem. The error is a *Problems
+// ALERTLAB_ALERTDB_, ALERTLAB_KAFKA_ or ALERTLAB_SIMULATOR_ is a problem. The error is a *Problems
 // with everything that is wrong, each naming its variable or setting.
 func Override(p *Profile, environ []string, settings ...string) (*Profile, error) {
 	out := p.clone()
@@ -131,7 +149,7 @@ func given(environ, settings []string, report *strictyaml.Report) map[string]ove
 	values := map[string]string{}
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "ALERTLAB_KAFKA_") && !strings.HasPrefix(name, "ALERTLAB_SIMULATOR_") {
+		if !strings.HasPrefix(name, "ALERTLAB_ALERTDB_") && !strings.HasPrefix(name, "ALERTLAB_KAFKA_") && !strings.HasPrefix(name, "ALERTLAB_SIMULATOR_") {
 			continue
 		}
 		if _, earlier := values[name]; !earlier || text != "" {

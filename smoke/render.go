@@ -246,21 +246,23 @@ func (r Report) junit() junitSuite {
 	return suite
 }
 
-type jsonReport struct {
-	Lab      string       `json:"lab"`
-	Profile  string       `json:"profile"`
-	Provider string       `json:"provider"`
-	Started  time.Time    `json:"started"`
-	Seconds  float64      `json:"seconds"`
-	Seed     uint64       `json:"seed"`
-	OK       bool         `json:"ok"`
-	Passed   int          `json:"passed"`
-	Failed   int          `json:"failed"`
-	Skipped  int          `json:"skipped"`
-	Checks   []jsonResult `json:"checks"`
+// Document is a report as JSON, for whoever reads it later too: times in UTC, seconds.
+type Document struct {
+	Lab      string          `json:"lab"`
+	Profile  string          `json:"profile"`
+	Provider string          `json:"provider"`
+	Started  time.Time       `json:"started"`
+	Seconds  float64         `json:"seconds"`
+	Seed     uint64          `json:"seed"`
+	OK       bool            `json:"ok"`
+	Passed   int             `json:"passed"`
+	Failed   int             `json:"failed"`
+	Skipped  int             `json:"skipped"`
+	Checks   []DocumentCheck `json:"checks"`
 }
 
-type jsonResult struct {
+// DocumentCheck is what came of one check.
+type DocumentCheck struct {
 	Name     string    `json:"name"`
 	Sentence string    `json:"sentence"`
 	Status   Status    `json:"status"`
@@ -276,15 +278,15 @@ type jsonResult struct {
 // JSON writes the report as one JSON document, times in UTC and seconds.
 func (r Report) JSON(w io.Writer) error { return writeJSON(w, r.json()) }
 
-func (r Report) json() jsonReport {
-	out := jsonReport{
+func (r Report) json() Document {
+	out := Document{
 		Lab: r.Lab, Profile: r.Profile, Provider: r.Provider,
 		Started: r.Started.UTC(), Seconds: r.Duration.Seconds(), Seed: r.Seed, OK: r.OK(),
 		Passed: r.Count(Passed), Failed: r.Count(Failed), Skipped: r.Count(Skipped),
-		Checks: make([]jsonResult, 0, len(r.Results)),
+		Checks: make([]DocumentCheck, 0, len(r.Results)),
 	}
 	for _, res := range r.Results {
-		out.Checks = append(out.Checks, jsonResult{
+		out.Checks = append(out.Checks, DocumentCheck{
 			Name: res.Check, Sentence: res.Sentence, Status: res.Status, Reason: res.Reason,
 			Expected: res.Expected, Seen: res.Seen, Next: res.Next,
 			Evidence: string(res.Evidence), Started: res.Started.UTC(), Seconds: res.Duration.Seconds(),

@@ -176,7 +176,7 @@ func TestDocumentedReports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{jsonReport{}, jsonResult{}, jsonSeries{}, junitSuite{}, junitCase{}, junitFailure{}, junitSkipped{}} {
+	for _, v := range []any{Document{}, DocumentCheck{}, jsonSeries{}, junitSuite{}, junitCase{}, junitFailure{}, junitSkipped{}} {
 		shape := reflect.TypeOf(v)
 		for i := range shape.NumField() {
 			tag := shape.Field(i).Tag

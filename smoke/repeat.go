@@ -77,16 +77,16 @@ func (s Series) JUnit(w io.Writer) error {
 }
 
 type jsonSeries struct {
-	Wanted  int          `json:"wanted"`
-	Started time.Time    `json:"started"`
-	OK      bool         `json:"ok"`
-	Failed  int          `json:"failed"`
-	Runs    []jsonReport `json:"runs"`
+	Wanted  int        `json:"wanted"`
+	Started time.Time  `json:"started"`
+	OK      bool       `json:"ok"`
+	Failed  int        `json:"failed"`
+	Runs    []Document `json:"runs"`
 }
 
 // JSON writes all runs as one JSON document.
 func (s Series) JSON(w io.Writer) error {
-	out := jsonSeries{Wanted: s.Wanted, Started: s.Started.UTC(), OK: s.OK(), Failed: s.Failed(), Runs: make([]jsonReport, 0, len(s.Runs))}
+	out := jsonSeries{Wanted: s.Wanted, Started: s.Started.UTC(), OK: s.OK(), Failed: s.Failed(), Runs: make([]Document, 0, len(s.Runs))}
 	for _, r := range s.Runs {
 		out.Runs = append(out.Runs, r.json())
 	}

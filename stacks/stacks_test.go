@@ -36,7 +36,7 @@ func TestAlertsOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var b strings.Builder
-	for _, c := range s.Order() {
+	for _, c := range s.On("embedded") {
 		b.WriteString(c.Name + " = " + c.Implementations["embedded"] + " <- " + strings.Join(c.Needs, " ") + "\n")
 	}
 	want := `addresses = loopback <- 
@@ -69,7 +69,7 @@ func TestOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.On("embedded"); !reflect.DeepEqual(names(got), names(alerts.Components)) {
+	if got := s.On("embedded"); !reflect.DeepEqual(names(got), names(alerts.On("embedded"))) {
 		t.Errorf("embedded: %q, and not those of the stack alerts", names(got))
 	}
 	for _, c := range s.On("embedded") {
@@ -80,7 +80,7 @@ func TestOn(t *testing.T) {
 	if got := s.On("k3d"); len(got) != len(s.Components)-2 || slices.Contains(names(got), "host-names") || slices.Contains(names(got), "volumes") {
 		t.Errorf("k3d has %q", names(got))
 	}
-	if !s.Runs("k3d") || alerts.Runs("k3d") || !alerts.Runs("embedded") || s.Runs("nowhere") {
+	if !s.Runs("k3d") || !alerts.Runs("k3d") || !alerts.Runs("embedded") || s.Runs("nowhere") {
 		t.Error("a stack does not know where it runs")
 	}
 	// Who needs a component that a provider has none of needs what that one needs.

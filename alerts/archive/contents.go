@@ -62,7 +62,7 @@ const newestKept = 50
 func Look(ctx context.Context, objects *objectstore.Client, bucket string, latest int) (Contents, error) {
 	out := Contents{Latest: []DeadLetter{}}
 	last := newest{most: newestKept}
-	for _, prefix := range alertPrefixes() {
+	for _, prefix := range AlertPrefixes() {
 		for o, err := range objects.List(ctx, bucket, prefix) {
 			if err != nil {
 				return out, fmt.Errorf("alerts in %s: %w", bucket, err)

@@ -45,8 +45,8 @@ type Purged struct {
 	Seen, Deleted, Bytes int64
 }
 
-// alertPrefixes are where alerts lie, in both layouts.
-func alertPrefixes() []string { return []string{"v2/alerts/", "v1/alerts/"} }
+// AlertPrefixes are where alerts lie, in both layouts; no schema and no dead letter does.
+func AlertPrefixes() []string { return []string{"v2/alerts/", "v1/alerts/"} }
 
 // purgeWorkers is how many objects are deleted at a time.
 const purgeWorkers = 8
@@ -70,7 +70,7 @@ func (p Purge) Run(ctx context.Context) (Purged, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(purgeWorkers)
 	list := func() error {
-		for _, prefix := range alertPrefixes() {
+		for _, prefix := range AlertPrefixes() {
 			for o, err := range p.Objects.List(ctx, p.Bucket, prefix) {
 				if err != nil {
 					return err

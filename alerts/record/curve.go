@@ -119,20 +119,22 @@ func band(row map[string]any) string {
 // the versions.
 func number(row map[string]any, names ...string) (float64, bool) {
 	for _, name := range names {
-		var f float64
-		switch v := row[name].(type) {
-		case float64:
-			f = v
-		case float32:
-			f = float64(v)
-		default:
-			continue
-		}
-		if !math.IsNaN(f) && !math.IsInf(f, 0) {
+		if f, ok := float(row[name]); ok && !math.IsNaN(f) && !math.IsInf(f, 0) {
 			return f, true
 		}
 	}
 	return math.NaN(), false
+}
+
+// float gives a value of Avro's float or double.
+func float(v any) (float64, bool) {
+	switch v := v.(type) {
+	case float64:
+		return v, true
+	case float32:
+		return float64(v), true
+	}
+	return 0, false
 }
 
 func firstWhole(row map[string]any, names ...string) (int64, bool) {

@@ -3,5 +3,5 @@
 // curve that it carries; its place on the sky; its cutouts.
 //
 // It is values in, values out, for views and verbs alike: it imports nothing of
-// alertlab but the reading of cutouts, decodes no bytes and draws nothing.
+// alertlab but the reading of cutouts and schemas, decodes no bytes and draws nothing.
 package record

@@ -1,13 +1,14 @@
 package record
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/alertlab/alertlab/alerts/avrotype"
 )
 
 // Node is a field of a record, an item of an array, or the record itself.
@@ -52,131 +53,36 @@ func (n *Node) Child(name string) *Node {
 	return nil
 }
 
-// avroType is a type of a schema as far as a tree needs it.
-type avroType struct {
-	name     string // simple name of a record, or of the kind
-	kind     string // record, array, map, union or anything else
-	fields   []avroField
-	item     *avroType
-	branches []*avroType
-}
-
-type avroField struct {
-	name, doc string
-	of        *avroType
-}
-
-// text says a type in words, without null, which a value says itself.
-func (t *avroType) text() string {
-	switch t.kind {
+// typeText says a type in words, without null, which a value says itself.
+func typeText(t *avrotype.Type) string {
+	switch t.Kind {
 	case "array", "map":
-		return t.kind + " of " + t.item.text()
+		return t.Kind + " of " + typeText(t.Item)
 	case "union":
 		var names []string
-		for _, b := range t.branches {
-			if b.kind != "null" {
-				names = append(names, b.text())
+		for _, b := range t.Branches {
+			if b.Kind != "null" {
+				names = append(names, typeText(b))
 			}
 		}
 		return strings.Join(names, " or ")
 	}
-	return t.name
-}
-
-// types reads a schema's JSON.
-type types struct{ named map[string]*avroType }
-
-const maxDepth = 64 // of nested types; the published schemas have nine levels
-
-func (r *types) read(v any, namespace string, depth int) (*avroType, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("more than %d types within each other", maxDepth)
-	}
-	switch v := v.(type) {
-	case string:
-		for _, name := range []string{namespace + "." + v, v} {
-			if t := r.named[name]; t != nil {
-				return t, nil
-			}
-		}
-		return &avroType{name: v, kind: v}, nil
-	case []any:
-		t := &avroType{kind: "union", name: "union"}
-		for _, b := range v {
-			bt, err := r.read(b, namespace, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			t.branches = append(t.branches, bt)
-		}
-		return t, nil
-	case map[string]any:
-		return r.object(v, namespace, depth)
-	}
-	return nil, fmt.Errorf("%T where a type is wanted", v)
-}
-
-func (r *types) object(v map[string]any, namespace string, depth int) (*avroType, error) {
-	kind, ok := v["type"].(string)
-	if !ok {
-		return r.read(v["type"], namespace, depth+1)
-	}
-	t := &avroType{kind: kind, name: kind}
-	var err error
-	switch kind {
-	case "array":
-		t.item, err = r.read(v["items"], namespace, depth+1)
-		return t, err
-	case "map":
-		t.item, err = r.read(v["values"], namespace, depth+1)
-		return t, err
-	case "record", "enum", "fixed", "error":
-	default: // a primitive with attributes, or a name
-		return r.read(kind, namespace, depth+1)
-	}
-	name, _ := v["name"].(string)
-	if ns, ok := v["namespace"].(string); ok {
-		namespace = ns
-	}
-	full := name
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		namespace, name = name[:i], name[i+1:]
-	} else if namespace != "" {
-		full = namespace + "." + name
-	}
-	t.name = name
-	r.named[full] = t
-	fields, _ := v["fields"].([]any)
-	for _, f := range fields {
-		m, _ := f.(map[string]any)
-		field := avroField{}
-		field.name, _ = m["name"].(string)
-		field.doc, _ = m["doc"].(string)
-		if field.of, err = r.read(m["type"], namespace, depth+1); err != nil {
-			return nil, fmt.Errorf("field %s: %w", field.name, err)
-		}
-		t.fields = append(t.fields, field)
-	}
-	return t, nil
+	return t.Name
 }
 
 // TreeOf makes the tree of a decoded datum. The schema's text may have words on its
 // fields, as in files, or none, as in a registry. The error is one of the text.
 func TreeOf(schema string, alert map[string]any) (*Node, error) {
-	var v any
-	if err := json.Unmarshal([]byte(schema), &v); err != nil {
-		return nil, fmt.Errorf("the schema is not JSON: %w", err)
-	}
-	t, err := (&types{named: map[string]*avroType{}}).read(v, "", 0)
+	t, err := avrotype.Read(schema)
 	if err != nil {
 		return nil, fmt.Errorf("the schema cannot be read: %w", err)
 	}
-	return node(t.name, "", t, alert), nil
+	return node(t.Name, "", t, alert), nil
 }
 
 // node makes one node of a value.
-func node(name, doc string, t *avroType, value any) *Node {
-	n := &Node{Name: name, Type: t.text(), Doc: strings.TrimSpace(doc)}
+func node(name, doc string, t *avrotype.Type, value any) *Node {
+	n := &Node{Name: name, Type: typeText(t), Doc: strings.TrimSpace(doc)}
 	n.Unit = unitOf(name, n.Doc)
 	if n.Doc == "" {
 		n.Doc = meaning(name)
@@ -185,22 +91,22 @@ func node(name, doc string, t *avroType, value any) *Node {
 		n.Null, n.Value = true, "null"
 		return n
 	}
-	t = t.of(value)
+	t = branchOf(t, value)
 	switch v := value.(type) {
 	case map[string]any:
 		n.Unit = ""
 		n.Value = plural(len(v), "field")
 		n.kids = func() []*Node {
-			if t.kind == "record" {
-				out := make([]*Node, 0, len(t.fields))
-				for _, f := range t.fields {
-					out = append(out, node(f.name, f.doc, f.of, v[f.name]))
+			if t.Kind == "record" {
+				out := make([]*Node, 0, len(t.Fields))
+				for _, f := range t.Fields {
+					out = append(out, node(f.Name, f.Doc, f.Of, v[f.Name]))
 				}
 				return out
 			}
 			item := t
-			if t.kind == "map" {
-				item = t.item
+			if t.Kind == "map" {
+				item = t.Item
 			}
 			out := make([]*Node, 0, len(v))
 			for _, key := range slices.Sorted(maps.Keys(v)) {
@@ -215,8 +121,8 @@ func node(name, doc string, t *avroType, value any) *Node {
 			return n
 		}
 		item := t
-		if t.kind == "array" {
-			item = t.item
+		if t.Kind == "array" {
+			item = t.Item
 		}
 		n.kids = func() []*Node {
 			out := make([]*Node, len(v))
@@ -237,14 +143,14 @@ func node(name, doc string, t *avroType, value any) *Node {
 	return n
 }
 
-// of chooses the branch of a union that a value is of.
-func (t *avroType) of(value any) *avroType {
-	if t.kind != "union" {
+// branchOf chooses the branch of a union that a value is of.
+func branchOf(t *avrotype.Type, value any) *avrotype.Type {
+	if t.Kind != "union" {
 		return t
 	}
-	var only *avroType
-	for _, b := range t.branches {
-		if b.kind == "null" {
+	var only *avrotype.Type
+	for _, b := range t.Branches {
+		if b.Kind == "null" {
 			continue
 		}
 		if only == nil {
@@ -252,11 +158,11 @@ func (t *avroType) of(value any) *avroType {
 		}
 		switch value.(type) {
 		case map[string]any:
-			if b.kind == "record" || b.kind == "map" {
+			if b.Kind == "record" || b.Kind == "map" {
 				return b
 			}
 		case []any:
-			if b.kind == "array" {
+			if b.Kind == "array" {
 				return b
 			}
 		}
@@ -279,13 +185,8 @@ func scalar(v any) string {
 
 // note says a number in another way.
 func note(n *Node, v any) string {
-	var f float64
-	switch v := v.(type) {
-	case float64:
-		f = v
-	case float32:
-		f = float64(v)
-	default:
+	f, ok := float(v)
+	if !ok {
 		return ""
 	}
 	switch {

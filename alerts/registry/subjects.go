@@ -46,7 +46,7 @@ func Subjects(ctx context.Context, client *sr.Client) ([]Subject, error) {
 			at[s.Subject] = i
 			out = append(out, Subject{Name: s.Subject})
 		}
-		out[i].Versions = append(out[i].Versions, SubjectVersion{Version: s.Version, ID: s.ID, Name: fullName(s.Schema.Schema), Bytes: len(s.Schema.Schema)})
+		out[i].Versions = append(out[i].Versions, SubjectVersion{Version: s.Version, ID: s.ID, Name: RecordName(s.Schema.Schema), Bytes: len(s.Schema.Schema)})
 	}
 	slices.SortFunc(out, func(a, b Subject) int { return strings.Compare(a.Name, b.Name) })
 	names := make([]string, len(out))
@@ -103,8 +103,8 @@ func hasCode(err error, code int) bool {
 	return errors.As(err, &answer) && answer.ErrorCode == code
 }
 
-// fullName gives the full name of a schema that has one, else "".
-func fullName(text string) string {
+// RecordName gives the full name of a schema that has one, else "".
+func RecordName(text string) string {
 	var named struct{ Namespace, Name string }
 	if json.Unmarshal([]byte(text), &named) != nil {
 		return ""

@@ -2,5 +2,6 @@
 // removed, or changed in its type, default, words or order, by the path of the
 // field.
 //
-// It is text in, values out: it imports nothing of alertlab and knows no registry.
+// It is text in, values out: it imports nothing of alertlab but the reading of
+// schemas, and knows no registry.
 package schemadiff

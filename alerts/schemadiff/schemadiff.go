@@ -1,13 +1,11 @@
 package schemadiff
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+
+	"github.com/alertlab/alertlab/alerts/avrotype"
 )
 
 // What says what happened to a field.
@@ -62,17 +60,17 @@ func (e *Error) Unwrap() error { return e.Err }
 // same when the same path leads to them: every version of an alert schema has names
 // of its own. Errors are *Error.
 func Compare(before, after string) ([]Change, error) {
-	a, err := parse(before)
+	a, err := avrotype.Read(before)
 	if err != nil {
 		return nil, &Error{"first", err}
 	}
-	b, err := parse(after)
+	b, err := avrotype.Read(after)
 	if err != nil {
 		return nil, &Error{"second", err}
 	}
 	c := &comparison{seen: map[pair]string{}, changes: []Change{}}
-	if a.text() != b.text() {
-		c.add(Change{What: Type, Before: a.text(), After: b.text()})
+	if text(a) != text(b) {
+		c.add(Change{What: Type, Before: text(a), After: text(b)})
 	}
 	c.types("", a, b)
 	for i := range c.changes {
@@ -100,7 +98,7 @@ func cutLast(path string) (record, field string) {
 	return path[:i], path[i+1:]
 }
 
-type pair struct{ before, after *schemaType }
+type pair struct{ before, after *avrotype.Type }
 
 type comparison struct {
 	changes []Change
@@ -111,9 +109,9 @@ type comparison struct {
 func (c *comparison) add(change Change) { c.changes = append(c.changes, change) }
 
 // types compares what two types hold; what they are called was compared before.
-func (c *comparison) types(path string, a, b *schemaType) {
+func (c *comparison) types(path string, a, b *avrotype.Type) {
 	switch {
-	case a.kind == "record" && b.kind == "record":
+	case a.Kind == "record" && b.Kind == "record":
 		if first, ok := c.seen[pair{a, b}]; ok {
 			if c.also == nil {
 				c.also = map[string][]string{}
@@ -123,13 +121,13 @@ func (c *comparison) types(path string, a, b *schemaType) {
 		}
 		c.seen[pair{a, b}] = path
 		c.records(path, a, b)
-	case (a.kind == "array" || a.kind == "map") && a.kind == b.kind:
-		c.types(path+"[]", a.item, b.item)
-	case a.kind == "union" || b.kind == "union":
+	case (a.Kind == "array" || a.Kind == "map") && a.Kind == b.Kind:
+		c.types(path+"[]", a.Item, b.Item)
+	case a.Kind == "union" || b.Kind == "union":
 		// The branches that hold something are compared where each has one of the
 		// kind.
 		for _, kind := range []string{"record", "array", "map"} {
-			x, y := a.branch(kind), b.branch(kind)
+			x, y := branch(a, kind), branch(b, kind)
 			if x != nil && y != nil {
 				c.types(path, x, y)
 			}
@@ -137,53 +135,53 @@ func (c *comparison) types(path string, a, b *schemaType) {
 	}
 }
 
-func (c *comparison) records(path string, a, b *schemaType) {
+func (c *comparison) records(path string, a, b *avrotype.Type) {
 	at := func(field string) string {
 		if path == "" {
 			return field
 		}
 		return path + "." + field
 	}
-	find := func(t *schemaType, name string) int {
-		return slices.IndexFunc(t.fields, func(f schemaField) bool { return f.name == name })
+	find := func(t *avrotype.Type, name string) int {
+		return slices.IndexFunc(t.Fields, func(f avrotype.Field) bool { return f.Name == name })
 	}
 	// The order is that of the fields that both have.
 	var inA, inB []string
-	for _, f := range a.fields {
-		if find(b, f.name) >= 0 {
-			inA = append(inA, f.name)
+	for _, f := range a.Fields {
+		if find(b, f.Name) >= 0 {
+			inA = append(inA, f.Name)
 		}
 	}
-	for _, f := range b.fields {
-		if find(a, f.name) >= 0 {
-			inB = append(inB, f.name)
+	for _, f := range b.Fields {
+		if find(a, f.Name) >= 0 {
+			inB = append(inB, f.Name)
 		}
 	}
 	moved := outOfOrder(inA, inB)
-	for i, old := range a.fields {
-		j := find(b, old.name)
+	for i, old := range a.Fields {
+		j := find(b, old.Name)
 		if j < 0 {
-			c.add(Change{What: Removed, Path: at(old.name), Before: old.of.text()})
+			c.add(Change{What: Removed, Path: at(old.Name), Before: text(old.Of)})
 			continue
 		}
-		now := b.fields[j]
-		if x, y := old.of.text(), now.of.text(); x != y {
-			c.add(Change{What: Type, Path: at(old.name), Before: x, After: y})
+		now := b.Fields[j]
+		if x, y := text(old.Of), text(now.Of); x != y {
+			c.add(Change{What: Type, Path: at(old.Name), Before: x, After: y})
 		}
-		if old.def != now.def {
-			c.add(Change{What: Default, Path: at(old.name), Before: old.def, After: now.def})
+		if old.Default != now.Default {
+			c.add(Change{What: Default, Path: at(old.Name), Before: old.Default, After: now.Default})
 		}
-		if old.doc != now.doc {
-			c.add(Change{What: Doc, Path: at(old.name), Before: old.doc, After: now.doc})
+		if old.Doc != now.Doc {
+			c.add(Change{What: Doc, Path: at(old.Name), Before: old.Doc, After: now.Doc})
 		}
-		if moved[old.name] {
-			c.add(Change{What: Order, Path: at(old.name), Before: fmt.Sprint(i + 1), After: fmt.Sprint(j + 1)})
+		if moved[old.Name] {
+			c.add(Change{What: Order, Path: at(old.Name), Before: fmt.Sprint(i + 1), After: fmt.Sprint(j + 1)})
 		}
-		c.types(at(old.name), old.of, now.of)
+		c.types(at(old.Name), old.Of, now.Of)
 	}
-	for _, now := range b.fields {
-		if find(a, now.name) < 0 {
-			c.add(Change{What: Added, Path: at(now.name), After: now.of.text()})
+	for _, now := range b.Fields {
+		if find(a, now.Name) < 0 {
+			c.add(Change{What: Added, Path: at(now.Name), After: text(now.Of)})
 		}
 	}
 }
@@ -221,28 +219,13 @@ func outOfOrder(a, b []string) map[string]bool {
 	return moved
 }
 
-// schemaType is a type with what is compared of it.
-type schemaType struct {
-	kind     string
-	name     string // simple name, or the kind's
-	detail   string // of an enum or fixed; the logical type
-	fields   []schemaField
-	item     *schemaType
-	branches []*schemaType
-}
-
-type schemaField struct {
-	name, doc string
-	def       string // JSON; "" for none
-	of        *schemaType
-}
-
-func (t *schemaType) branch(kind string) *schemaType {
-	if t.kind == kind {
+// branch gives the type itself or the branch of a union that is of a kind; nil for none.
+func branch(t *avrotype.Type, kind string) *avrotype.Type {
+	if t.Kind == kind {
 		return t
 	}
-	for _, b := range t.branches {
-		if b.kind == kind {
+	for _, b := range t.Branches {
+		if b.Kind == kind {
 			return b
 		}
 	}
@@ -250,140 +233,16 @@ func (t *schemaType) branch(kind string) *schemaType {
 }
 
 // text says a type in words, the names without their namespace.
-func (t *schemaType) text() string {
-	switch t.kind {
+func text(t *avrotype.Type) string {
+	switch t.Kind {
 	case "array", "map":
-		return t.kind + " of " + t.item.text()
+		return t.Kind + " of " + text(t.Item)
 	case "union":
 		var names []string
-		for _, b := range t.branches {
-			names = append(names, b.text())
+		for _, b := range t.Branches {
+			names = append(names, text(b))
 		}
 		return strings.Join(names, " or ")
 	}
-	return t.name + t.detail
-}
-
-const maxDepth = 64
-
-type reader struct{ named map[string]*schemaType }
-
-func parse(text string) (*schemaType, error) {
-	dec := json.NewDecoder(strings.NewReader(text))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, fmt.Errorf("it is not JSON: %w", err)
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more text after it")
-	}
-	return (&reader{named: map[string]*schemaType{}}).read(v, "", 0)
-}
-
-func (r *reader) read(v any, namespace string, depth int) (*schemaType, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("more than %d types are within each other", maxDepth)
-	}
-	switch v := v.(type) {
-	case string:
-		for _, name := range []string{namespace + "." + v, v} {
-			if t := r.named[name]; t != nil {
-				return t, nil
-			}
-		}
-		return &schemaType{kind: v, name: v}, nil
-	case []any:
-		t := &schemaType{kind: "union"}
-		for _, b := range v {
-			of, err := r.read(b, namespace, depth+1)
-			if err != nil {
-				return nil, err
-			}
-			t.branches = append(t.branches, of)
-		}
-		return t, nil
-	case map[string]any:
-		return r.object(v, namespace, depth)
-	}
-	return nil, fmt.Errorf("a type is %s", JSON(v))
-}
-
-func (r *reader) object(v map[string]any, namespace string, depth int) (*schemaType, error) {
-	kind, ok := v["type"].(string)
-	if !ok {
-		return r.read(v["type"], namespace, depth+1)
-	}
-	t := &schemaType{kind: kind, name: kind}
-	var err error
-	switch kind {
-	case "array":
-		t.item, err = r.read(v["items"], namespace, depth+1)
-		return t, err
-	case "map":
-		t.item, err = r.read(v["values"], namespace, depth+1)
-		return t, err
-	case "record", "error", "enum", "fixed":
-		return r.namedType(t, v, namespace, depth)
-	}
-	if logical, ok := v["logicalType"].(string); ok {
-		t.detail = " (" + logical + ")"
-		return t, nil
-	}
-	return r.read(kind, namespace, depth+1)
-}
-
-func (r *reader) namedType(t *schemaType, v map[string]any, namespace string, depth int) (*schemaType, error) {
-	if t.kind == "error" {
-		t.kind = "record"
-	}
-	name, _ := v["name"].(string)
-	if ns, ok := v["namespace"].(string); ok {
-		namespace = ns
-	}
-	full := name
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		namespace, name = name[:i], name[i+1:]
-	} else if namespace != "" {
-		full = namespace + "." + name
-	}
-	t.name = name
-	r.named[full] = t
-	switch t.kind {
-	case "enum":
-		t.detail = " of " + JSON(v["symbols"])
-	case "fixed":
-		t.detail = " of " + JSON(v["size"]) + " bytes"
-	}
-	fields, _ := v["fields"].([]any)
-	for _, f := range fields {
-		m, ok := f.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("record %s has a field that is %s", name, JSON(f))
-		}
-		var field schemaField
-		field.name, _ = m["name"].(string)
-		field.doc, _ = m["doc"].(string)
-		if def, ok := m["default"]; ok {
-			field.def = JSON(def)
-		}
-		var err error
-		if field.of, err = r.read(m["type"], namespace, depth+1); err != nil {
-			return nil, fmt.Errorf("field %s of %s: %w", field.name, name, err)
-		}
-		t.fields = append(t.fields, field)
-	}
-	return t, nil
-}
-
-// JSON writes a value of a schema, such as a default or a name, as one line of JSON in
-// which "<", ">" and "&" stand as they are and the members of objects are sorted.
-func JSON(v any) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if enc.Encode(v) != nil {
-		return fmt.Sprint(v)
-	}
-	return strings.TrimSpace(b.String())
+	return t.Name + t.Detail
 }

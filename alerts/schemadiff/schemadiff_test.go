@@ -131,6 +131,7 @@ func TestRefuses(t *testing.T) {
 func FuzzCompare(f *testing.F) {
 	f.Add(before, after)
 	f.Add(`{"type":"record","name":"a","fields":[{"name":"b","type":["null","a"]}]}`, `"a"`)
+	f.Add(`["map"]`, `"array"`)
 	f.Fuzz(func(t *testing.T, a, b string) {
 		_, _ = schemadiff.Compare(a, b)
 		if changes, err := schemadiff.Compare(a, a); err == nil {

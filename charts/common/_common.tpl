@@ -46,15 +46,9 @@ livenessProbe:
   timeoutSeconds: 5
 {{- end }}
 
-{{- /* The password of a Kafka user, from the lab's Secret. */ -}}
-{{- define "alertlab.kafkaPassword" -}}
-- name: KAFKA_PASSWORD
-  valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: {{ .Values.kafka.user }}-password}}
-{{- end }}
-
-{{- /* How often the Kafka user was given another password; nothing for never. */ -}}
-{{- define "alertlab.renewed" -}}
-{{- with .Values.kafka.passwords }}{{ . }}{{ end -}}
+{{- /* How a program of ours logs in to Kafka: by the certificate of its user. */ -}}
+{{- define "alertlab.kafkaArgs" -}}
+{{- toJson (list (printf "--bootstrap=%s" .Values.kafka.bootstrap) "--ca-file=/etc/kafka-server-ca-cert/ca.crt" "--cert-file=/etc/kafka-client-secret/user.crt" "--key-file=/etc/kafka-client-secret/user.key") }}
 {{- end }}
 
 {{- /* The object store's keys, from the lab's Secret. */ -}}
@@ -68,8 +62,8 @@ livenessProbe:
 {{- /*
 A Deployment of one of our programs. It takes a dict: root (the chart's context),
 name, component, replicas, args (a list), env (text of a list, may be empty), port
-(of its own service, 0 for none), and renewed, which is another text when the Secret's
-values are others.
+(of its own service, 0 for none), kafka (whether it logs in there), and renewed, which
+is another text when what it reads from Secrets is another.
 */ -}}
 {{- define "alertlab.deployment" -}}
 apiVersion: apps/v1
@@ -93,7 +87,7 @@ spec:
         app.kubernetes.io/name: {{ .component }}
       {{- with .renewed }}
       annotations:
-        # What pods take from the Secret when they start was changed so often, or so.
+        # What pods read from Secrets when they start was changed so often, or so.
         alertlab.dev/credentials: {{ . | quote }}
       {{- end }}
     spec:
@@ -125,6 +119,16 @@ spec:
           {{- toYaml .root.Values.resources | nindent 10 }}
         securityContext:
           {{- include "alertlab.confined" .root | nindent 10 }}
+        {{- if .kafka }}
+        volumeMounts:
+        - {name: client, mountPath: /etc/kafka-client-secret, readOnly: true}
+        - {name: authority, mountPath: /etc/kafka-server-ca-cert, readOnly: true}
+      volumes:
+      - name: client
+        secret: {secretName: {{ .root.Values.kafka.user }}, defaultMode: 0440}
+      - name: authority
+        secret: {secretName: {{ .root.Values.kafka.cluster }}-cluster-ca-cert}
+        {{- end }}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget

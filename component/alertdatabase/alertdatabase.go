@@ -3,6 +3,7 @@
 package alertdatabase
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -20,15 +21,22 @@ func objects(p *profiles.Profile) map[string]any {
 // WantIngester describes a profile's ingesters. Their rollout is done when each is a
 // member of the group.
 func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
+	ingester := map[string]any{"enabled": true, "replicas": max(1, p.AlertDatabase.Ingesters)}
+	title := "archive every alert of " + strings.Join(p.AlertDatabase.Topics, ", ")
+	// MinIO, beside the operators, deletes by a rule of its own.
+	if days := p.AlertDatabase.PurgeAfterDays; days > 0 && !lab.Operators {
+		ingester["purgeAfterDays"] = days
+		title += fmt.Sprintf(", delete it after %d days", days)
+	}
 	r := component.Release{Name: "alert-database-ingester", Namespace: component.Namespace, Chart: "alert-database",
 		Values: lab.Values(map[string]any{
 			"objectStore": objects(p),
-			"kafka":       lab.As(profiles.IngesterUser),
+			"kafka":       lab.Kafka(p, profiles.IngesterUser, component.ListenerInternal),
 			"registry":    "${schema-registry.url.internal}", "group": p.AlertDatabase.Group, "topics": p.AlertDatabase.Topics,
-			"ingester": map[string]any{"enabled": true, "replicas": max(1, p.AlertDatabase.Ingesters)},
+			"ingester": ingester,
 			"server":   map[string]any{"enabled": false},
 		})}
-	return r.Want("archive every alert of "+strings.Join(p.AlertDatabase.Topics, ", "), component.Rollout(2*time.Minute))
+	return r.Want(title, component.Rollout(2*time.Minute))
 }
 
 // server is the values of the HTTP server: with a scope it asks for a token, and is

@@ -1,11 +1,8 @@
-// Package authority brings a lab's own certificate authority to a cluster: as the
-// Secret of cert-manager's issuer, and as the Secret from which clients of Strimzi's
-// clusters read what to trust. Its key goes from the lab's folder to the API server,
-// and into no plan, value or record of Helm.
+// Package authority brings a lab's own certificate authority to a cluster, as the Secret
+// of cert-manager's issuer.
 package authority
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -22,10 +19,8 @@ import (
 )
 
 type input struct {
-	Lab       string `json:"lab"`
-	Namespace string `json:"namespace"` // of the application
-	// Trust is the Secret with the authority's certificate, Issuer that with its key.
-	Trust  string `json:"trust"`
+	Lab string `json:"lab"`
+	// Issuer is the Secret with its certificate and its key.
 	Issuer string `json:"issuer"`
 	// Domains and Networks are all that the authority may sign for.
 	Domains  []string `json:"domains"`
@@ -41,7 +36,7 @@ var networks = []string{"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.
 func Want(p *profiles.Profile, lab component.Lab, given string) plan.Want {
 	in := inputOf(p, lab, given)
 	return plan.Want{
-		Title: fmt.Sprintf("the lab's own authority, for its names and private addresses only, as Secrets %s and %s", in.Trust, in.Issuer),
+		Title: fmt.Sprintf("the lab's own authority, for its names and private addresses only, as Secret %s", in.Issuer),
 		Input: plan.Input(in), Outputs: []string{"ca", "ca-file"}, Behind: "cluster",
 	}
 }
@@ -53,7 +48,7 @@ func Open(folder string, p *profiles.Profile, lab component.Lab, given string, o
 }
 
 func inputOf(p *profiles.Profile, lab component.Lab, given string) input {
-	in := input{Lab: lab.Name, Namespace: component.Namespace, Trust: p.Kafka.Cluster + "-cluster-ca-cert", Issuer: certmanager.Authority,
+	in := input{Lab: lab.Name, Issuer: certmanager.Authority,
 		Domains: []string{lab.Domain(), "localhost", "svc", "svc.cluster.local"}, Networks: slices.Clone(networks)}
 	for _, h := range p.HostNames() {
 		in.Domains = append(in.Domains, h.Name)
@@ -80,19 +75,23 @@ func beyond(given string) []string {
 	return out
 }
 
-// API is what is asked of a cluster.
-type API interface {
-	ApplySecrets(ctx context.Context, secrets []kube.Secret) error
-	Look(ctx context.Context, objects []kube.Expected) (string, error)
-}
-
-// New makes the part. folder is where the lab keeps its authority, open gives the
+// New makes the part. folder is where the lab keeps its authority, api gives the
 // cluster's API.
-func New(folder string, open func() (API, error)) plan.Part { return &part{folder, open} }
-
-type part struct {
-	folder string
-	open   func() (API, error)
+func New(folder string, api func() (component.SecretsAPI, error)) plan.Part {
+	return component.Secrets(api, func(text json.RawMessage) (component.Made, error) {
+		var in input
+		if err := json.Unmarshal(text, &in); err != nil {
+			return component.Made{}, err
+		}
+		a, err := open(folder, in)
+		if err != nil {
+			return component.Made{}, err
+		}
+		cert, key, err := a.Pair()
+		labels := map[string]string{kube.LabelLab: in.Lab, "app.kubernetes.io/part-of": "alertlab"}
+		issuer := kube.Secret{Namespace: certmanager.Namespace, Name: in.Issuer, Type: "kubernetes.io/tls", Labels: labels, Data: map[string][]byte{"tls.crt": cert, "tls.key": key, "ca.crt": cert}}
+		return component.Made{Secrets: []kube.Secret{issuer}, Outputs: map[string]string{"ca": string(a.PEM()), "ca-file": a.File()}, Why: "the Secret " + in.Issuer + " holds it"}, err
+	}, nil)
 }
 
 func open(folder string, in input, options ...authority.Option) (*authority.Authority, error) {
@@ -105,67 +104,4 @@ func open(folder string, in input, options ...authority.Option) (*authority.Auth
 		nets = append(nets, n)
 	}
 	return authority.Open(folder, "alertlab "+in.Lab, append(options, authority.Only(in.Domains, nets))...)
-}
-
-func secrets(in input, a *authority.Authority) ([]kube.Secret, error) {
-	cert, key, err := a.Pair()
-	if err != nil {
-		return nil, err
-	}
-	labels := map[string]string{"alertlab.dev/lab": in.Lab, "app.kubernetes.io/part-of": "alertlab"}
-	return []kube.Secret{
-		{Namespace: certmanager.Namespace, Name: in.Issuer, Type: "kubernetes.io/tls", Labels: labels, Data: map[string][]byte{"tls.crt": cert, "tls.key": key, "ca.crt": cert}},
-		{Namespace: in.Namespace, Name: in.Trust, Labels: labels, Data: map[string][]byte{"ca.crt": cert}},
-	}, nil
-}
-
-// Observe implements plan.Part.
-func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	if look.Last == nil {
-		return plan.Observation{State: plan.Absent, Why: "this lab has not brought it yet"}, nil
-	}
-	var in input
-	if err := json.Unmarshal(look.Last, &in); err != nil {
-		return plan.Observation{}, err
-	}
-	a, err := open(p.folder, in)
-	if err != nil {
-		return plan.Observation{}, err
-	}
-	all, err := secrets(in, a)
-	if err != nil {
-		return plan.Observation{}, err
-	}
-	api, err := p.open()
-	if err != nil {
-		return plan.Observation{}, err
-	}
-	var expected []kube.Expected
-	for _, s := range all {
-		expected = append(expected, kube.Expected{Ref: s.Ref(), Cond: kube.SecretHolds(s.Data)})
-	}
-	o := plan.Observation{State: plan.Present, Why: "the Secrets " + in.Trust + " and " + in.Issuer + " hold it"}
-	o.Drift, err = api.Look(ctx, expected)
-	return o, err
-}
-
-// Apply implements plan.Part.
-func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
-	var in input
-	if err := json.Unmarshal(order.Input, &in); err != nil {
-		return nil, err
-	}
-	a, err := open(p.folder, in)
-	if err != nil {
-		return nil, err
-	}
-	all, err := secrets(in, a)
-	if err != nil {
-		return nil, err
-	}
-	api, err := p.open()
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"ca": string(a.PEM()), "ca-file": a.File()}, api.ApplySecrets(ctx, all)
 }

@@ -29,6 +29,8 @@ func (f *fakeCluster) ApplySecrets(_ context.Context, secrets []kube.Secret) err
 	return f.fails
 }
 
+func (f *fakeCluster) DeleteSecrets(context.Context, []kube.Secret) error { return f.fails }
+
 func (f *fakeCluster) Look(context.Context, []kube.Expected) (string, error) { return f.drift, f.fails }
 
 func TestAuthority(t *testing.T) {
@@ -38,7 +40,7 @@ func TestAuthority(t *testing.T) {
 		t.Fatal(err)
 	}
 	cluster := &fakeCluster{}
-	part := authority.New(t.TempDir(), func() (authority.API, error) { return cluster, nil })
+	part := authority.New(t.TempDir(), func() (component.SecretsAPI, error) { return cluster, nil })
 	w := authority.Want(p, component.Lab{Name: "mine"}, "203.0.113.10-203.0.113.20")
 	if o, err := part.Observe(t.Context(), plan.Look{Want: w}); err != nil || o.State != plan.Absent {
 		t.Errorf("%+v, %v", o, err)
@@ -67,8 +69,8 @@ func TestAuthority(t *testing.T) {
 		t.Errorf("it may sign for %v", cert.PermittedIPRanges)
 	}
 	// The key is in the issuer's Secret alone, and in no plan and no output.
-	if len(cluster.secrets) != 2 || cluster.secrets[0].Namespace != "cert-manager" || !strings.Contains(string(cluster.secrets[0].Data["tls.key"]), "PRIVATE KEY") ||
-		cluster.secrets[1].Name != "alert-broker-cluster-ca-cert" || string(cluster.secrets[1].Data["ca.crt"]) != out["ca"] || len(cluster.secrets[1].Data) != 1 {
+	if len(cluster.secrets) != 1 || cluster.secrets[0].Namespace != "cert-manager" || !strings.Contains(string(cluster.secrets[0].Data["tls.key"]), "PRIVATE KEY") ||
+		string(cluster.secrets[0].Data["ca.crt"]) != out["ca"] {
 		t.Errorf("%+v", cluster.secrets)
 	}
 	if strings.Contains(string(w.Input), "PRIVATE") {
@@ -78,7 +80,7 @@ func TestAuthority(t *testing.T) {
 	if o, err := part.Observe(t.Context(), look); err != nil || o.State != plan.Present || o.Drift != "" {
 		t.Errorf("%+v, %v", o, err)
 	}
-	cluster.drift = "Secret alert-stream-broker/alert-broker-cluster-ca-cert: other values stand for ca.crt"
+	cluster.drift = "Secret cert-manager/alertlab-authority: other values stand for ca.crt"
 	if o, err := part.Observe(t.Context(), look); err != nil || !strings.Contains(o.Drift, "other values stand for ca.crt") {
 		t.Errorf("%+v, %v", o, err)
 	}

@@ -27,9 +27,6 @@ import (
 	"github.com/alertlab/alertlab/profiles"
 )
 
-// labelLab says whose an object is.
-const labelLab = "alertlab.dev/lab"
-
 type input struct {
 	Lab       string   `json:"lab"`
 	Namespace string   `json:"namespace"`
@@ -169,7 +166,7 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	labels := map[string]string{labelLab: in.Lab, "app.kubernetes.io/part-of": "alertlab"}
+	labels := map[string]string{kube.LabelLab: in.Lab, "app.kubernetes.io/part-of": "alertlab"}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: in.Namespace, Labels: labels}}
 	if _, err := api.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		return nil, err
@@ -180,7 +177,7 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, err
 	}
-	if err == nil && before.Labels[labelLab] != in.Lab {
+	if err == nil && before.Labels[kube.LabelLab] != in.Lab {
 		return nil, fmt.Errorf("a Secret %s is in namespace %s that lab %s did not make", in.Secret, in.Namespace, in.Lab)
 	}
 	// Pods that were made before and do not get on may have started with other values.

@@ -20,6 +20,7 @@ import (
 	kafkaclient "github.com/alertlab/alertlab/alerts/kafka"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/kafkacertificates"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -37,12 +38,11 @@ const (
 // runs the one that was tried.
 func Image(p *profiles.Profile) string { return repository + ":" + cmp.Or(p.Kafka.Version, Tested) }
 
-// internalPort is the port of the listener for what runs in the cluster.
-const internalPort = 9092
-
-// Internal is where Kafka answers inside the cluster.
-func Internal(p *profiles.Profile) string {
-	return fmt.Sprintf("%s-kafka-bootstrap.%s.svc:%d", p.Kafka.Cluster, component.Namespace, internalPort)
+// Inside gives where the listeners for what runs in the cluster answer: internal at port
+// 9092, tls at 9093 (facts, environments.md, A3).
+func Inside(p *profiles.Profile) map[string]string {
+	host := fmt.Sprintf("%s-kafka-bootstrap.%s.svc", p.Kafka.Cluster, component.Namespace)
+	return map[string]string{component.ListenerInternal: host + ":9092", component.ListenerTLS: host + ":9093"}
 }
 
 // Controllers says how many of a profile's brokers are controllers too: three, or one
@@ -54,13 +54,14 @@ func Controllers(p *profiles.Profile) int {
 	return 3
 }
 
-// gateAnswer opens when every broker answers at its own address.
-const gateAnswer = "brokers-answer"
+// GateAnswer opens when every broker answers at its own address.
+const GateAnswer = "brokers-answer"
 
 // Want describes the brokers of a profile.
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	k := p.Kafka
-	outputs := map[string]string{"bootstrap": "${addresses.bootstrap}", "bootstrap.internal": Internal(p)}
+	outputs := Inside(p)
+	outputs["bootstrap"] = "${addresses.bootstrap}"
 	var brokers []any
 	for i := range k.Brokers.Count {
 		id := int(k.Brokers.FirstID) + i
@@ -83,10 +84,11 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"superuser": k.Superuser, "nodesUser": component.NodesUser,
 		"brokers": brokers, "controllers": Controllers(p),
 		"listener":     listener(p),
+		"certificates": map[string]any{"brokers": kafkacertificates.Brokers(p), "clients": kafkacertificates.Clients(p), "issued": component.CertificatesIssued},
 		"config":       config,
-		"storage":      map[string]any{"size": quantity(max(k.Brokers.Storage.Size, leastStorage)), "class": cmp.Or(k.Brokers.Storage.Class, lab.StorageClass)},
+		"storage":      map[string]any{"size": Quantity(max(k.Brokers.Storage.Size, LeastStorage)), "class": cmp.Or(k.Brokers.Storage.Class, lab.StorageClass)},
 		"antiAffinity": k.Brokers.AntiAffinity,
-		"nodePool":     pool(k.Brokers.NodePool),
+		"nodePool":     Pool(k.Brokers.NodePool),
 	}}
 	if certmanager.Wanted(p) {
 		r.Values["tls"] = map[string]any{"secret": "${certificates.external}", "names": certmanager.Names(p, lab)}
@@ -98,7 +100,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	}
 	return r.Want(title,
 		component.Rollout(5*time.Minute),
-		plan.Gate{Name: gateAnswer, What: "every broker answers at its own address", Deadline: time.Minute})
+		plan.Gate{Name: GateAnswer, What: "every broker answers at its own address", Deadline: time.Minute})
 }
 
 // listener is how the external listener is reached.
@@ -112,11 +114,11 @@ func listener(p *profiles.Profile) map[string]any {
 	return l
 }
 
-// leastStorage is what a broker is given where the profile says nothing: 1 GiB.
-const leastStorage = 1 << 30
+// LeastStorage is what a broker is given where the profile says nothing: 1 GiB.
+const LeastStorage = 1 << 30
 
-// quantity writes bytes as Kubernetes does: in the largest unit that they are whole in.
-func quantity(bytes int64) string {
+// Quantity writes bytes as Kubernetes does: in the largest unit that they are whole in.
+func Quantity(bytes int64) string {
 	for _, unit := range []struct {
 		name  string
 		bytes int64
@@ -128,8 +130,8 @@ func quantity(bytes int64) string {
 	return strconv.FormatInt(bytes, 10)
 }
 
-// pool reads key=value and key=value:effect.
-func pool(n profiles.NodePool) map[string]any {
+// Pool reads key=value and key=value:effect.
+func Pool(n profiles.NodePool) map[string]any {
 	out := map[string]any{"label": map[string]any{}, "taint": map[string]any{}}
 	if key, value, ok := strings.Cut(n.Label, "="); ok {
 		out["label"] = map[string]any{"key": key, "value": value}
@@ -143,7 +145,7 @@ func pool(n profiles.NodePool) map[string]any {
 
 // Probes gives the probes of the gates, as the superuser.
 func Probes(s *secrets.Store) map[string]component.Probe {
-	return map[string]component.Probe{gateAnswer: func(ctx context.Context, r component.Release) (bool, string, error) {
+	return map[string]component.Probe{GateAnswer: func(ctx context.Context, r component.Release) (bool, string, error) {
 		superuser, _ := r.Values["superuser"].(string)
 		var all []string
 		for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {

@@ -28,6 +28,10 @@ const (
 	AlertDB     = 31230
 	ObjectStore = 31290
 	ArgoCD      = 31443 // its API and pages; the port behind it is that without TLS
+	KafkaUI     = 31282
+	// HTTP and HTTPS are the ingress controller's.
+	HTTP  = 30080
+	HTTPS = 30443
 	// FirstBroker is the port of the first broker where the profile names none; it is
 	// the summit's.
 	FirstBroker = 31090
@@ -55,7 +59,7 @@ func Fit(p *profiles.Profile) error {
 	if first < lowest || last > highest {
 		return fmt.Errorf("the brokers would have the ports %d to %d of the nodes, and Kubernetes gives out %d to %d", first, last, lowest, highest)
 	}
-	for _, port := range []int{Bootstrap, Front, Registry, AlertDB, ObjectStore, ArgoCD, ArgoCD + 1} {
+	for _, port := range []int{Bootstrap, Front, Registry, AlertDB, ObjectStore, ArgoCD, ArgoCD + 1, KafkaUI, HTTP, HTTPS} {
 		if port >= first && port <= last {
 			return fmt.Errorf("the brokers would have the ports %d to %d of the nodes, and %d is another service's", first, last, port)
 		}

@@ -2,7 +2,9 @@ package nodeports_test
 
 import (
 	"encoding/json"
+	"net"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/alertlab/alertlab/component/nodeports"
@@ -71,6 +73,40 @@ func TestFit(t *testing.T) {
 		p.Kafka.Listener.NodePort, p.Kafka.Brokers.Count = tc.first, tc.count
 		if err := nodeports.Fit(p); (err == nil) != tc.fits {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What a lab takes is what it gives its addresses at.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"summit", "ci"} {
+		p := load(t, name)
+		p.Kafka.Listener.Type = "nodeport"
+		input, err := plan.Resolve(nodeports.Want(p).Input, map[string]map[string]string{"cluster": {"address": "192.0.2.7"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := nodeports.New().Apply(t.Context(), plan.Order{Input: input})
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken := nodeports.Taken(p)
+		for what, address := range out {
+			_, text, err := net.SplitHostPort(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if port, err := strconv.Atoi(text); err != nil || taken[port] == "" {
+				t.Errorf("%s: %s is at %s, and that port is not among %v", name, what, address, taken)
+			}
+		}
+		if len(taken) != len(out) {
+			t.Errorf("%s: %d addresses, %d ports", name, len(out), len(taken))
+		}
+		p.Kafka.Listener.Type = "loadbalancer"
+		if n := len(nodeports.Taken(p)); n != 4 {
+			t.Errorf("%s, with addresses for the brokers: %d ports", name, n)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -119,6 +120,8 @@ type Ingester struct {
 	Registry string // URL
 	Objects  objectstore.ClientConfig
 	Buckets  archive.Buckets
+	// PurgeAfter is how old alerts get before they are deleted; 0: they are not.
+	PurgeAfter time.Duration
 }
 
 // Run ingests until ctx ends.
@@ -143,6 +146,15 @@ func (p Ingester) Run(ctx context.Context) error {
 			}
 			return st.Ready, seen
 		})
+		if p.PurgeAfter == 0 {
+			return ingester.Run(ctx)
+		}
+		purger := &archive.Purger{Objects: objects, Bucket: p.Buckets.Alerts, Age: p.PurgeAfter, Log: p.Log}
+		purging, stop := context.WithCancel(ctx)
+		var beside sync.WaitGroup
+		beside.Go(func() { _ = purger.Run(purging) }) // it logs what fails, and goes on
+		defer beside.Wait()
+		defer stop()
 		return ingester.Run(ctx)
 	})
 }

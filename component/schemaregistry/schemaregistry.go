@@ -18,7 +18,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "schema-registry", Namespace: component.Namespace, Chart: "schema-registry",
 		Outputs: map[string]string{"url": "http://${addresses.registry}", "url.internal": Internal},
 		Values: lab.Values(map[string]any{
-			"kafka": lab.As(profiles.RegistryUser),
+			"kafka": lab.Kafka(p, profiles.RegistryUser, component.ListenerTLS),
 			"topic": p.Registry.Topic, "compatibility": p.Registry.Compatibility,
 			"service": component.NodePort(nodeports.Registry),
 		})}

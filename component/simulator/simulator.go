@@ -15,7 +15,7 @@ import (
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "simulator", Namespace: component.Namespace, Chart: "simulator",
 		Values: lab.Values(map[string]any{
-			"kafka":  lab.As(profiles.SimulatorUser),
+			"kafka":  lab.Kafka(p, profiles.SimulatorUser, component.ListenerInternal),
 			"source": p.Simulator.StaticTopic, "topic": p.Simulator.Topic, "interval": p.Simulator.Interval.String(),
 		})}
 	return r.Want(fmt.Sprintf("play a visit of %d alerts into %s every %s", p.Simulator.Alerts, p.Simulator.Topic, p.Simulator.Interval), component.Rollout(2*time.Minute))

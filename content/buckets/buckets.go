@@ -4,11 +4,13 @@ package buckets
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/objectstore"
 	"github.com/alertlab/alertlab/content"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -20,6 +22,10 @@ type input struct {
 	URL     string   `json:"url"`
 	Region  string   `json:"region"`
 	Buckets []string `json:"buckets"`
+	// Alerts is the bucket of the alerts, which the store deletes when they are ExpireDays
+	// old; 0: it deletes nothing.
+	Alerts     string `json:"alerts,omitempty"`
+	ExpireDays int    `json:"expireDays,omitempty"`
 }
 
 // Want describes a profile's buckets: two, or one for both.
@@ -40,6 +46,34 @@ func Want(p *profiles.Profile) plan.Want {
 		{Name: "bucket " + p.AlertDatabase.SchemaBucket + " of the schemas", Loss: "every schema in it"},
 	}
 	return w
+}
+
+// WantExpiring describes them for a store that deletes alerts itself when they are as old
+// as the profile says. Schemas, also those in the same bucket, stay (facts,
+// environments.md, A9: the rule is of the packets bucket alone).
+func WantExpiring(p *profiles.Profile) plan.Want {
+	w := Want(p)
+	days := p.AlertDatabase.PurgeAfterDays
+	if days == 0 {
+		return w
+	}
+	var in input
+	if err := json.Unmarshal(w.Input, &in); err != nil {
+		panic(err) // Want wrote it
+	}
+	in.Alerts, in.ExpireDays = p.AlertDatabase.AlertBucket, days
+	w.Title += fmt.Sprintf(", alerts deleted after %d days", days)
+	w.Input = plan.Input(in)
+	return w
+}
+
+// expiries are the rules of the bucket of the alerts.
+func (in input) expiries() []objectstore.Expiry {
+	var out []objectstore.Expiry
+	for _, prefix := range slices.Sorted(slices.Values(archive.AlertPrefixes())) {
+		out = append(out, objectstore.Expiry{Prefix: prefix, Days: int32(in.ExpireDays)})
+	}
+	return out
 }
 
 // New makes the part.
@@ -73,6 +107,15 @@ func (p *part) look(ctx context.Context, in input, _ plan.Look) (plan.Observatio
 			break // that it can be listed is enough
 		}
 	}
+	if in.ExpireDays > 0 && o.Drift == "" {
+		rules, err := client.Expiries(ctx, in.Alerts)
+		if err != nil {
+			return plan.Observation{}, err
+		}
+		if !slices.Equal(rules, in.expiries()) {
+			o.Drift = fmt.Sprintf("bucket %s has other rules than to delete alerts after %d days", in.Alerts, in.ExpireDays)
+		}
+	}
 	return o, nil
 }
 
@@ -86,6 +129,19 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 	for _, b := range in.Buckets {
 		if err := client.EnsureBucket(ctx, b); err != nil {
 			return nil, err
+		}
+	}
+	if in.ExpireDays > 0 {
+		if err := client.SetExpiries(ctx, in.Alerts, in.expiries()); err != nil {
+			return nil, err
+		}
+	}
+	for _, was := range content.Earlier[input](order) {
+		// A rule that is not wanted any more must not go on deleting.
+		if was.ExpireDays > 0 && (in.ExpireDays == 0 || was.Alerts != in.Alerts) {
+			if err := client.SetExpiries(ctx, was.Alerts, nil); err != nil && !errors.Is(err, objectstore.ErrNoBucket) {
+				return nil, err
+			}
 		}
 	}
 	if !order.Destroy {

@@ -105,6 +105,18 @@ func WantLoaded(p *profiles.Profile, file, schema, loaded string, drafts ...prof
 	return w
 }
 
+// By is what Want or WantLoaded describe, loaded by another user than the simulator's:
+// where that one logs in by a certificate that only the cluster has.
+func By(user string, w plan.Want) plan.Want {
+	var in input
+	if err := json.Unmarshal(w.Input, &in); err != nil {
+		panic(err) // it was written here
+	}
+	in.User = user
+	w.Input = plan.Input(in)
+	return w
+}
+
 // New makes the part. dir is the lab's directory, where its drafts lie.
 func New(s *secrets.Store, dir string) plan.Part {
 	p := &part{secrets: s, dir: dir}

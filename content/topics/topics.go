@@ -19,43 +19,56 @@ import (
 type input struct {
 	Bootstrap string  `json:"bootstrap"` // host:port
 	As        string  `json:"as"`
-	Topics    []topic `json:"topics"`
+	Topics    []Topic `json:"topics"`
 }
 
-type topic struct {
+// Topic is a topic as it should be.
+type Topic struct {
 	Name       string            `json:"name"`
 	Partitions int32             `json:"partitions"`
 	Replicas   int16             `json:"replicas"`
 	Config     map[string]string `json:"config,omitempty"`
 }
 
-// Want describes a profile's topics, and the reservoir's: one partition, so that
+// Wanted gives a profile's topics, and the reservoir's: one partition, so that
 // alerts keep their order, one copy, kept for ever, as the reference's load job
 // makes it.
-func Want(p *profiles.Profile) plan.Want {
-	in := input{Bootstrap: "${kafka.bootstrap}", As: p.Kafka.Superuser}
+func Wanted(p *profiles.Profile) []Topic {
+	var list []Topic
 	for _, t := range p.Kafka.Topics {
-		in.Topics = append(in.Topics, topic(t))
+		list = append(list, Topic(t))
 	}
-	if !slices.ContainsFunc(in.Topics, func(t topic) bool { return t.Name == p.Simulator.StaticTopic }) {
+	if !slices.ContainsFunc(list, func(t Topic) bool { return t.Name == p.Simulator.StaticTopic }) {
 		config := map[string]string{"retention.ms": "-1", "retention.bytes": "-1"}
 		if _, given := p.Kafka.Config["min.insync.replicas"]; given {
 			config["min.insync.replicas"] = "1" // there is one copy
 		}
-		in.Topics = append(in.Topics, topic{Name: p.Simulator.StaticTopic, Partitions: 1, Replicas: 1, Config: config})
+		list = append(list, Topic{Name: p.Simulator.StaticTopic, Partitions: 1, Replicas: 1, Config: config})
 	}
 	// Their order says nothing: where a profile takes over a topic that was added to
 	// the lab, nothing changes.
-	slices.SortFunc(in.Topics, func(a, b topic) int { return strings.Compare(a.Name, b.Name) })
-	w := plan.Want{
+	slices.SortFunc(list, func(a, b Topic) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// Holds are what topics store.
+func Holds(list []Topic) []plan.Hold {
+	var holds []plan.Hold
+	for _, t := range list {
+		holds = append(holds, plan.Hold{Name: "topic " + t.Name, Amount: int64(t.Partitions), Unit: "partitions", Loss: "every record in it"})
+	}
+	return holds
+}
+
+// Want describes a profile's topics.
+func Want(p *profiles.Profile) plan.Want {
+	in := input{Bootstrap: "${kafka.bootstrap}", As: p.Kafka.Superuser, Topics: Wanted(p)}
+	return plan.Want{
 		Title:  fmt.Sprintf("%d topics", len(in.Topics)),
 		Input:  plan.Input(in),
 		Behind: "kafka",
+		Holds:  Holds(in.Topics),
 	}
-	for _, t := range in.Topics {
-		w.Holds = append(w.Holds, plan.Hold{Name: "topic " + t.Name, Amount: int64(t.Partitions), Unit: "partitions", Loss: "every record in it"})
-	}
-	return w
 }
 
 // New makes the part.
@@ -113,7 +126,7 @@ func (p *part) apply(ctx context.Context, in input, order plan.Order) (map[strin
 
 // unset lists the settings that earlier steps gave a topic and that are not wanted
 // any more. Settings that others made are left alone.
-func unset(earlier []input, wanted topic) []string {
+func unset(earlier []input, wanted Topic) []string {
 	var out []string
 	for _, was := range earlier {
 		for _, t := range was.Topics {
@@ -136,7 +149,7 @@ func doomed(earlier []input, in input) []string {
 	var out []string
 	for _, was := range earlier {
 		for _, t := range was.Topics {
-			keep := slices.ContainsFunc(in.Topics, func(w topic) bool { return w.Name == t.Name && w.Partitions >= t.Partitions })
+			keep := slices.ContainsFunc(in.Topics, func(w Topic) bool { return w.Name == t.Name && w.Partitions >= t.Partitions })
 			if !keep && !slices.Contains(out, t.Name) {
 				out = append(out, t.Name)
 			}

@@ -17,19 +17,20 @@ import (
 type input struct {
 	Bootstrap string `json:"bootstrap"` // host:port
 	As        string `json:"as"`
-	Users     []user `json:"users"`
+	Users     []User `json:"users"`
 }
 
-type user struct {
+// User is a Kafka user as it should be.
+type User struct {
 	Name string `json:"name"`
-	ACLs []acl  `json:"acls"`
+	ACLs []ACL  `json:"acls"`
 	// Password counts how often a user was given another password, so that a
 	// plan sees it; the password itself is no part of a plan.
 	Password int `json:"password,omitempty"`
 }
 
-// acl is admin.ACL in the plan's own words.
-type acl struct {
+// ACL is admin.ACL in the plan's own words.
+type ACL struct {
 	Resource   string   `json:"resource"`
 	Name       string   `json:"resourceName"`
 	Pattern    string   `json:"pattern"`
@@ -39,26 +40,26 @@ type acl struct {
 // Names lists every user of a profile, the superuser first.
 func Names(p *profiles.Profile) []string {
 	names := []string{p.Kafka.Superuser}
-	for _, u := range wanted(p) {
+	for _, u := range Wanted(p) {
 		names = append(names, u.Name)
 	}
 	return names
 }
 
-// wanted gives the users with their ACLs: those of the services and of the
+// Wanted gives the users with their ACLs, but for the superuser: those of the services and of the
 // community brokers are the ones that Phalanx's alert-stream-broker sets up.
-func wanted(p *profiles.Profile) []user {
-	list := []user{
-		{Name: profiles.RegistryUser, ACLs: []acl{
+func Wanted(p *profiles.Profile) []User {
+	list := []User{
+		{Name: profiles.RegistryUser, ACLs: []ACL{
 			{"topic", p.Registry.Topic, "literal", []string{"Read", "Write", "DescribeConfigs"}},
 			{"group", "schema-registry", "prefix", []string{"All"}},
 			{"topic", "__consumer_offsets", "literal", []string{"Describe"}},
 		}},
-		{Name: profiles.IngesterUser, ACLs: []acl{
+		{Name: profiles.IngesterUser, ACLs: []ACL{
 			{"topic", "__consumer_offsets", "literal", []string{"All"}},
 			{"group", "*", "literal", []string{"Describe", "Read"}},
 		}},
-		{Name: profiles.SimulatorUser, ACLs: []acl{
+		{Name: profiles.SimulatorUser, ACLs: []ACL{
 			{"topic", p.Simulator.StaticTopic, "literal", []string{"All"}},
 			{"topic", p.Simulator.Topic, "literal", []string{"All"}},
 			{"topic", "__consumer_offsets", "literal", []string{"All"}},
@@ -66,12 +67,12 @@ func wanted(p *profiles.Profile) []user {
 		}},
 	}
 	for _, t := range p.AlertDatabase.Topics {
-		list[1].ACLs = append(list[1].ACLs, acl{"topic", t, "literal", []string{"Read", "Describe"}})
+		list[1].ACLs = append(list[1].ACLs, ACL{"topic", t, "literal", []string{"Read", "Describe"}})
 	}
 	for _, r := range p.Kafka.Readers {
-		u := user{Name: r.Name}
+		u := User{Name: r.Name}
 		for _, a := range admin.ReaderACLs(r.Name, r.Topics) {
-			u.ACLs = append(u.ACLs, acl(a))
+			u.ACLs = append(u.ACLs, ACL(a))
 		}
 		list = append(list, u)
 	}
@@ -81,7 +82,7 @@ func wanted(p *profiles.Profile) []user {
 // Want describes a profile's users. passwords counts, by user, how often one was
 // given another password.
 func Want(p *profiles.Profile, passwords map[string]int) plan.Want {
-	in := input{Bootstrap: "${kafka.bootstrap}", As: p.Kafka.Superuser, Users: wanted(p)}
+	in := input{Bootstrap: "${kafka.bootstrap}", As: p.Kafka.Superuser, Users: Wanted(p)}
 	for i := range in.Users {
 		in.Users[i].Password = passwords[in.Users[i].Name]
 	}
@@ -164,7 +165,7 @@ func dropped(earlier []input, in input) []string {
 	var gone []string
 	for _, was := range earlier {
 		for _, u := range was.Users {
-			wanted := slices.ContainsFunc(in.Users, func(w user) bool { return w.Name == u.Name })
+			wanted := slices.ContainsFunc(in.Users, func(w User) bool { return w.Name == u.Name })
 			if !wanted && !slices.Contains(gone, u.Name) {
 				gone = append(gone, u.Name)
 			}

@@ -23,13 +23,14 @@ const (
 
 // Want makes of what is wanted as a release what is wanted as an Application: the same
 // input, and gates for Argo CD's own words. That it is synced comes first, that it is
-// healthy after the rollout, which knows why it may never be.
+// healthy after the rollout, or after the conditions of what an operator makes of it: these
+// know why it may never be.
 func Want(w plan.Want) plan.Want {
 	synced := plan.Gate{Name: GateSynced, What: "its Application is Synced", Deadline: 2 * time.Minute}
 	healthy := plan.Gate{Name: GateHealthy, What: "its Application is Healthy", Deadline: time.Minute}
 	behind := 0
 	for i, g := range w.Gates {
-		if g.Name == component.GateRollout {
+		if g.Name == component.GateRollout || g.Name == component.GateConditions {
 			behind = i + 1
 		}
 	}

@@ -2,15 +2,11 @@ package argocd
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
 
-	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
@@ -19,6 +15,7 @@ import (
 
 // Target is a cluster with Argo CD as this deployer uses it.
 type Target interface {
+	helm.Workloads
 	// Application reads one from the cluster; nil when there is none.
 	Application(ctx context.Context, name string) (*v1alpha1.Application, error)
 	// Away says why Argo CD does not run at this moment; "" when it does.
@@ -34,64 +31,14 @@ type Target interface {
 	Sync(ctx context.Context, name string) error
 	Refresh(ctx context.Context, name string) error
 	Terminate(ctx context.Context, name string) error
-
-	// As package helm's.
-	Unstick(ctx context.Context, namespace, selector string) error
-	Kept(ctx context.Context, namespace, selector string) (bool, error)
-	Rollout(ctx context.Context, namespace, selector string) (kube.Verdict, error)
-	WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error
-	Pods(ctx context.Context, namespace, selector string) ([]kube.Pod, error)
-	WaitAll(ctx context.Context, objects []kube.Expected, seen func(string)) error
-	LookAt(ctx context.Context, objects []kube.Expected) (string, error)
-	Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string))
 }
 
 // Part carries out a component.Release as an Application.
-type Part struct {
-	// Open gives the cluster; it is called at each use, because a cluster may come
-	// and go while a lab is owned.
-	Open func() (Target, error)
-	// Probes are the component's own gates beside the rollout, by name.
-	Probes map[string]component.Probe
-	// Hear is told what the pods write, for as long as this process lives; nil: nobody.
-	Hear func(pod, line string)
-	// Watched are the gates that objects of the cluster open, and Since says from when on
-	// what pods wrote is news; as package helm's.
-	Watched map[string]component.Objects
-	Since   func() time.Time
-
-	helm.Attendance
-}
-
-// Attend follows what the pods of a release write that this process did not apply; as
-// package helm's.
-func (p *Part) Attend(input json.RawMessage) {
-	r, err := component.Read(input)
-	if err != nil {
-		return // of another version; its next step listens
-	}
-	if target, err := p.Open(); err == nil {
-		p.Listen(target, r, p.Since, p.Hear)
-	}
-}
-
-// rolls says whether a part has workloads.
-func rolls(gates []plan.Gate) bool {
-	for _, g := range gates {
-		if g.Name == component.GateRollout {
-			return true
-		}
-	}
-	return false
-}
+type Part struct{ helm.Deployed[Target] }
 
 // Observe implements plan.Part.
 func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	input := look.Last
-	if input == nil {
-		input = look.Want.Input // names hold no references
-	}
-	r, err := component.Read(input)
+	r, err := helm.Applied(look)
 	if err != nil {
 		return plan.Observation{}, err
 	}
@@ -108,8 +55,7 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 		return plan.Observation{}, err
 	}
 	if there == nil {
-		kept, err := target.Kept(ctx, r.Namespace, r.Selector())
-		return plan.Observation{State: plan.Absent, Kept: kept, Why: "no Application " + r.Name + " is there"}, err
+		return helm.Absent(ctx, target, r, "no Application "+r.Name+" is there")
 	}
 	o := plan.Observation{State: plan.Present, Why: "its Application is " + string(there.Status.Sync.Status) + " and " + string(there.Status.Health.Status)}
 	if look.Last == nil {
@@ -129,29 +75,10 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	if o.Drift = drift(wanted, there); o.Drift != "" {
 		return o, nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Watched)) {
-		if o.Drift, err = target.LookAt(ctx, p.Watched[name](r)); err != nil || o.Drift != "" {
-			return o, err
-		}
+	if o.Drift, err = p.Amiss(ctx, target, r); err != nil || o.Drift != "" {
+		return o, err
 	}
-	if !rolls(look.Want.Gates) {
-		return o, nil
-	}
-	v, err := target.Rollout(ctx, r.Namespace, r.Selector())
-	if err != nil {
-		return plan.Observation{}, err
-	}
-	pods := p.See(ctx, target, r)
-	if pods != "" {
-		o.Why += "; " + pods
-	}
-	if !v.Done {
-		o.Drift = "its pods are not all ready: " + v.Seen
-		if pods != "" {
-			o.Drift += "; " + pods
-		}
-	}
-	return o, nil
+	return p.Rolled(ctx, target, look.Want, r, o)
 }
 
 // Apply implements plan.Part.
@@ -160,12 +87,8 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	// A plan that was made by another version of this program is not carried out with
-	// other charts than it says.
-	if c, err := charts.Load(r.Chart); err != nil {
+	if _, err := helm.Ours(r); err != nil {
 		return nil, err
-	} else if c.Version != r.Version {
-		return nil, fmt.Errorf("the step is for chart %s %s, and this program has %s", r.Chart, r.Version, c.Version)
 	}
 	wanted, err := manifest(r)
 	if err != nil {
@@ -178,13 +101,7 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err := p.bring(ctx, target, wanted, order.Action); err != nil {
 		return nil, fmt.Errorf("application %s: %w", r.Name, err)
 	}
-	if order.Action != plan.Create {
-		if err := target.Unstick(ctx, r.Namespace, r.Selector()); err != nil {
-			return nil, err
-		}
-	}
-	p.Listen(target, r, p.Since, p.Hear)
-	return r.Outputs, nil
+	return p.Brought(ctx, target, r, order.Action)
 }
 
 // bring makes the Application what is wanted, and has it synced. Who only makes sure
@@ -236,6 +153,11 @@ func ended(app *v1alpha1.Application, _ time.Duration) kube.Verdict {
 
 // Wait implements plan.Waiter.
 func (p *Part) Wait(ctx context.Context, gate plan.Gate, order plan.Order, seen func(string)) error {
+	judges := map[string]judge{GateSynced: synced, GateHealthy: healthy}
+	becomes, ok := judges[gate.Name]
+	if !ok {
+		return p.Deployed.Wait(ctx, gate, order, seen)
+	}
 	r, err := component.Read(order.Input)
 	if err != nil {
 		return err
@@ -244,22 +166,7 @@ func (p *Part) Wait(ctx context.Context, gate plan.Gate, order plan.Order, seen 
 	if err != nil {
 		return err
 	}
-	switch gate.Name {
-	case GateSynced:
-		return target.Wait(ctx, r.Name, synced, seen)
-	case GateHealthy:
-		return target.Wait(ctx, r.Name, healthy, seen)
-	case component.GateRollout:
-		return target.WaitRollout(ctx, r.Namespace, r.Selector(), seen)
-	}
-	if objects, ok := p.Watched[gate.Name]; ok {
-		return target.WaitAll(ctx, objects(r), seen)
-	}
-	probe, ok := p.Probes[gate.Name]
-	if !ok {
-		return fmt.Errorf("gate %s: nobody can look at it", gate.Name)
-	}
-	return probe.Wait(ctx, r, seen)
+	return target.Wait(ctx, r.Name, becomes, seen)
 }
 
 var _ interface {

@@ -94,7 +94,7 @@ func (f *fakeCluster) Pods(context.Context, string, string) ([]kube.Pod, error) 
 	return f.pods, nil
 }
 
-func (f *fakeCluster) WaitAll(_ context.Context, objects []kube.Expected, seen func(string)) error {
+func (f *fakeCluster) WaitAll(_ context.Context, objects []kube.Expected, _ kube.Behind, seen func(string)) error {
 	seen(objects[0].Ref.Name)
 	return f.fails
 }
@@ -139,6 +139,12 @@ func good(app *v1alpha1.Application) {
 	app.Status.Sync = v1alpha1.SyncStatus{Status: v1alpha1.SyncStatusCodeSynced,
 		ComparedTo: v1alpha1.ComparedTo{Source: *app.Spec.Source, Destination: app.Spec.Destination}}
 	app.Status.Health.Status = health.HealthStatusHealthy
+}
+
+func fakePart(f *fakeCluster) *Part {
+	p := &Part{}
+	p.Open = func() (Target, error) { return f, nil }
+	return p
 }
 
 // there is the Application of want when all is well, changed.
@@ -192,7 +198,7 @@ func TestObserve(t *testing.T) {
 			a.Spec.SyncPolicy.Automated = &v1alpha1.SyncPolicyAutomated{}
 		}), rollout: kube.Verdict{Done: true}}, state: plan.Present},
 	} {
-		p := &Part{Open: func() (Target, error) { return &tc.cluster, nil }}
+		p := fakePart(&tc.cluster)
 		o, err := p.Observe(t.Context(), plan.Look{Want: want(), Last: want().Input})
 		if err != nil {
 			t.Fatal(err)
@@ -205,7 +211,7 @@ func TestObserve(t *testing.T) {
 		}
 	}
 	silent := errors.New("it does not answer")
-	p := &Part{Open: func() (Target, error) { return &fakeCluster{fails: silent}, nil }}
+	p := fakePart(&fakeCluster{fails: silent})
 	if _, err := p.Observe(t.Context(), plan.Look{Want: want()}); !errors.Is(err, silent) {
 		t.Errorf("a cluster that does not answer: %v", err)
 	}
@@ -230,7 +236,7 @@ func TestApply(t *testing.T) {
 		"after a stop, and never finished": {nil, plan.Ensure, good, "put sync unstick"},
 	} {
 		f := &fakeCluster{app: tc.app, after: tc.after}
-		p := &Part{Open: func() (Target, error) { return f, nil }}
+		p := fakePart(f)
 		out, err := p.Apply(t.Context(), plan.Order{Action: tc.action, Input: want().Input})
 		if err != nil || out["class"] != "fast" {
 			t.Errorf("%s: %v, %v", name, out, err)
@@ -240,7 +246,7 @@ func TestApply(t *testing.T) {
 		}
 	}
 	f := &fakeCluster{fails: errors.New("no room")}
-	p := &Part{Open: func() (Target, error) { return f, nil }}
+	p := fakePart(f)
 	if _, err := p.Apply(t.Context(), plan.Order{Action: plan.Create, Input: want().Input}); !errors.Is(err, f.fails) {
 		t.Errorf("refused: %v", err)
 	}
@@ -258,16 +264,20 @@ func TestApply(t *testing.T) {
 // causes, Argo CD's health, the component's own.
 func TestWait(t *testing.T) {
 	t.Parallel()
-	w := Want(classes().Want("classes", component.Rollout(time.Second), plan.Gate{Name: "answers"}))
-	var names []string
-	for _, g := range w.Gates {
-		names = append(names, g.Name)
-	}
-	if !slices.Equal(names, []string{GateSynced, component.GateRollout, GateHealthy, "answers"}) {
-		t.Errorf("gates %q", names)
+	var w plan.Want
+	for _, own := range []plan.Gate{component.Meets("an operator has made it", time.Second), component.Rollout(time.Second)} {
+		w = Want(classes().Want("classes", own, plan.Gate{Name: "answers"}))
+		var names []string
+		for _, g := range w.Gates {
+			names = append(names, g.Name)
+		}
+		if !slices.Equal(names, []string{GateSynced, own.Name, GateHealthy, "answers"}) {
+			t.Errorf("gates %q", names)
+		}
 	}
 	f := &fakeCluster{app: there(t, nil)}
-	p := &Part{Open: func() (Target, error) { return f, nil }, Probes: map[string]component.Probe{"answers": func(context.Context, component.Release) (bool, string, error) { return true, "", nil }}}
+	p := fakePart(f)
+	p.Probes = map[string]component.Probe{"answers": func(context.Context, component.Release) (bool, string, error) { return true, "", nil }}
 	order := plan.Order{Input: w.Input}
 	for _, g := range w.Gates {
 		if err := p.Wait(t.Context(), g, order, func(string) {}); err != nil {
@@ -327,9 +337,10 @@ func TestJudges(t *testing.T) {
 func TestWatched(t *testing.T) {
 	t.Parallel()
 	f := &fakeCluster{app: there(t, nil), rollout: kube.Verdict{Done: true}, pods: []kube.Pod{{Name: "p", Ready: true, Node: "n"}}}
-	p := &Part{Open: func() (Target, error) { return f, nil }, Watched: map[string]component.Objects{"issued": func(r component.Release) []kube.Expected {
+	p := fakePart(f)
+	p.Watched = map[string]component.Objects{"issued": func(r component.Release) []kube.Expected {
 		return []kube.Expected{{Ref: kube.Ref{Name: r.Name + "-certificate"}}}
-	}}}
+	}}
 	look := plan.Look{Want: want(), Last: want().Input}
 	o, err := p.Observe(t.Context(), look)
 	if err != nil || o.Drift != "" || !strings.HasSuffix(o.Why, "1 of 1 pods ready on n") || len(p.Activity().Detail) == 0 {

@@ -38,27 +38,15 @@ func (a *Attendance) Listen(target interface {
 		if since != nil {
 			from = since()
 		}
-		go target.Follow(context.Background(), r.Namespace, r.Selector(), from, hear)
+		go target.Follow(context.Background(), r.Namespace, r.PodSelector(), from, hear)
 	})
-}
-
-// Attend follows what the pods of a release write that this process did not apply, given
-// its input as it was last applied: a runner that found nothing to do listens too.
-func (p *Part) Attend(input json.RawMessage) {
-	r, err := component.Read(input)
-	if err != nil {
-		return // of another version; its next step listens
-	}
-	if target, err := p.Open(); err == nil {
-		p.Listen(target, r, p.Since, p.Hear)
-	}
 }
 
 // See remembers the pods of a release, and gives them as a sentence, "" for none.
 func (a *Attendance) See(ctx context.Context, target interface {
 	Pods(ctx context.Context, namespace, selector string) ([]kube.Pod, error)
 }, r component.Release) string {
-	pods, err := target.Pods(ctx, r.Namespace, r.Selector())
+	pods, err := target.Pods(ctx, r.Namespace, r.PodSelector())
 	if err != nil {
 		pods = nil // the observation itself says what is wrong
 	}

@@ -13,6 +13,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/getter"
+	"helm.sh/helm/v3/pkg/registry"
 	"helm.sh/helm/v3/pkg/repo"
 
 	"github.com/alertlab/alertlab/bundle"
@@ -22,8 +23,9 @@ import (
 // Fetch gets a chart of others from where it is kept: a bundle, or its repository.
 type Fetch func(ctx context.Context, repository, name, version string) (*chart.Chart, error)
 
-// InBundle lists those of the pinned charts of others that a bundle has, with the
-// version that it has: the pinned one, else the last that it lists.
+// InBundle lists those of the charts of others that a bundle has: of a pinned one the
+// pinned version, else the last that the bundle lists; of an operator, whose version is
+// solved for, every one.
 func InBundle(file string) ([]charts.Upstream, error) {
 	b, err := bundle.Open(file)
 	if err != nil {
@@ -38,23 +40,24 @@ func InBundle(file string) ([]charts.Upstream, error) {
 				versions = append(versions, c.Version)
 			}
 		}
-		if len(versions) == 0 {
-			continue
+		switch {
+		case slices.Contains(versions, pin.Version):
+			versions = []string{pin.Version}
+		case pin.Version != "" && len(versions) > 0:
+			versions = versions[len(versions)-1:]
 		}
-		version := versions[len(versions)-1]
-		pinned := slices.Contains(versions, pin.Version)
-		if pinned {
-			version = pin.Version
+		for _, version := range versions {
+			c, err := fromBundle(b, pin.Name, version)
+			if err != nil {
+				return nil, err
+			}
+			has := pin
+			if c.Metadata.AppVersion != "" && version != pin.Version {
+				has.AppVersion = c.Metadata.AppVersion
+			}
+			has.Version = version
+			found = append(found, has)
 		}
-		c, err := fromBundle(b, pin.Name, version)
-		if err != nil {
-			return nil, err
-		}
-		pin.Version = version
-		if c.Metadata.AppVersion != "" && !pinned {
-			pin.AppVersion = c.Metadata.AppVersion
-		}
-		found = append(found, pin)
 	}
 	return found, nil
 }
@@ -103,7 +106,7 @@ func FromBundle(file func() (string, error)) Fetch {
 // repositoryTime bounds one request to a repository.
 const repositoryTime = time.Minute
 
-// FromRepository fetches from a repository by HTTP.
+// FromRepository fetches from a repository by HTTP, or from a registry (oci://).
 func FromRepository(ctx context.Context, repository, name, version string) (*chart.Chart, error) {
 	providers := getter.Providers{{Schemes: []string{"http", "https"}, New: func(options ...getter.Option) (getter.Getter, error) {
 		return getter.NewHTTPGetter(append(options, getter.WithTimeout(repositoryTime))...)
@@ -115,6 +118,11 @@ func FromRepository(ctx context.Context, repository, name, version string) (*cha
 	// The library takes no context; whoever gives up does not wait for it.
 	answered := make(chan answer, 1)
 	go func() {
+		if at, oci := strings.CutPrefix(repository, registry.OCIScheme+"://"); oci {
+			c, err := fromRegistry(at, name, version)
+			answered <- answer{c, err}
+			return
+		}
 		c, err := fetch(providers, repository, name, version)
 		answered <- answer{c, err}
 	}()
@@ -124,6 +132,19 @@ func FromRepository(ctx context.Context, repository, name, version string) (*cha
 	case <-ctx.Done():
 		return nil, errors.Join(context.Cause(ctx), fmt.Errorf("chart %s %s of %s did not come", name, version, repository))
 	}
+}
+
+// fromRegistry pulls a chart, as nobody in particular: those of upstream are for everybody.
+func fromRegistry(at, name, version string, options ...registry.ClientOption) (*chart.Chart, error) {
+	client, err := registry.NewClient(append(options, registry.ClientOptWriter(io.Discard))...)
+	if err != nil {
+		return nil, fmt.Errorf("chart %s %s: %w", name, version, err)
+	}
+	pulled, err := client.Pull(at + "/" + name + ":" + version)
+	if err != nil {
+		return nil, fmt.Errorf("chart %s %s: %w", name, version, err)
+	}
+	return checked(bytes.NewReader(pulled.Chart.Data), name, version)
 }
 
 func fetch(providers getter.Providers, repository, name, version string) (*chart.Chart, error) {

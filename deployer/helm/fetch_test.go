@@ -2,17 +2,23 @@ package helm
 
 import (
 	"context"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	images "github.com/google/go-containerregistry/pkg/registry"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/registry"
 
 	"github.com/alertlab/alertlab/bundle"
+	"github.com/alertlab/alertlab/charts"
 )
 
 // archiveOf writes a chart without templates to a folder.
@@ -55,6 +61,35 @@ func TestFromRepository(t *testing.T) {
 	}
 }
 
+// A chart of a registry is pulled as nobody in particular.
+func TestFromRegistry(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(images.New(images.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	at := strings.TrimPrefix(server.URL, "http://") + "/charts"
+	client, err := registry.NewClient(registry.ClientOptPlainHTTP(), registry.ClientOptWriter(io.Discard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive, err := os.ReadFile(archiveOf(t, t.TempDir(), "operator", "1.2.3+a", "1.2.3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Push(archive, at+"/operator:1.2.3+a"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := fromRegistry(at, "operator", "1.2.3+a", registry.ClientOptPlainHTTP())
+	if err != nil || c.Metadata.AppVersion != "1.2.3" {
+		t.Errorf("%v, %v", c, err)
+	}
+	if _, err := fromRegistry(at, "operator", "1.2.4", registry.ClientOptPlainHTTP()); err == nil || !strings.Contains(err.Error(), "chart operator 1.2.4") {
+		t.Errorf("a version that there is not: %v", err)
+	}
+	if _, err := FromRepository(t.Context(), "oci://127.0.0.1:1/charts", "operator", "1.2.3"); err == nil {
+		t.Error("a registry that there is not")
+	}
+}
+
 // A bundle's own version of a chart counts, with the version of its images.
 func TestFromBundle(t *testing.T) {
 	t.Parallel()
@@ -62,10 +97,17 @@ func TestFromBundle(t *testing.T) {
 	file := filepath.Join(folder, "a.bundle")
 	other := archiveOf(t, folder, "other", "1.0.0", "v1")
 	stand := archiveOf(t, folder, "metallb", "0.1.0", "v9.9.9")
-	if _, err := bundle.Save(t.Context(), file, bundle.Contents{Sources: []bundle.Source{bundle.Charts{other, stand}}}, nil); err != nil {
+	older, newer := archiveOf(t, folder, "strimzi-kafka-operator", "1.0.1", "1.0.1"), archiveOf(t, folder, "strimzi-kafka-operator", "1.2.0", "1.2.0")
+	if _, err := bundle.Save(t.Context(), file, bundle.Contents{Sources: []bundle.Source{bundle.Charts{other, stand, older, newer}}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	found, err := InBundle(file)
+	// Which version of an operator is run, is solved for: every one is told of.
+	operators := slices.DeleteFunc(slices.Clone(found), func(u charts.Upstream) bool { return u.Name != "strimzi-kafka-operator" })
+	if len(operators) != 2 || operators[0].Version != "1.0.1" || operators[1].AppVersion != "1.2.0" {
+		t.Errorf("operators %+v", operators)
+	}
+	found = slices.DeleteFunc(found, func(u charts.Upstream) bool { return u.Name == "strimzi-kafka-operator" })
 	if err != nil || len(found) != 1 || found[0].Name != "metallb" || found[0].Version != "0.1.0" || found[0].AppVersion != "v9.9.9" || found[0].Repository == "" {
 		t.Errorf("%+v, %v", found, err)
 	}

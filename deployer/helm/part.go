@@ -4,15 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	"helm.sh/helm/v3/pkg/chart"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -20,28 +17,13 @@ import (
 
 // Target is a cluster as this deployer uses it.
 type Target interface {
+	Workloads
 	// Install installs or upgrades; it returns when the objects are there.
 	Install(ctx context.Context, r Release) error
 	// Look reads the record of a release; false when there is none.
 	Look(ctx context.Context, name, namespace string) (Record, bool, error)
-	// Unstick has pods made anew that would wait for minutes before they try again.
-	Unstick(ctx context.Context, namespace, selector string) error
 	// Missing lists objects of a release that are not there.
 	Missing(ctx context.Context, name, namespace string) ([]string, error)
-	// Kept says whether volumes of a selector are there.
-	Kept(ctx context.Context, namespace, selector string) (bool, error)
-	// Rollout looks once at the workloads of a selector.
-	Rollout(ctx context.Context, namespace, selector string) (kube.Verdict, error)
-	// Pods lists the pods of a selector.
-	Pods(ctx context.Context, namespace, selector string) ([]kube.Pod, error)
-	// WaitRollout waits for them; see kube.Client.WaitRollout.
-	WaitRollout(ctx context.Context, namespace, selector string, seen func(string)) error
-	// WaitAll waits for objects, LookAt says which are not as they should be; see
-	// kube.Client.
-	WaitAll(ctx context.Context, objects []kube.Expected, seen func(string)) error
-	LookAt(ctx context.Context, objects []kube.Expected) (string, error)
-	// Follow passes on what pods write; see kube.Client.Follow.
-	Follow(ctx context.Context, namespace, selector string, since time.Time, line func(pod, text string))
 }
 
 // Cluster is a Target by its API.
@@ -93,8 +75,8 @@ func (c Cluster) WaitRollout(ctx context.Context, namespace, selector string, se
 }
 
 // WaitAll implements Target.
-func (c Cluster) WaitAll(ctx context.Context, objects []kube.Expected, seen func(string)) error {
-	return c.Client.WaitAll(ctx, objects, seen)
+func (c Cluster) WaitAll(ctx context.Context, objects []kube.Expected, behind kube.Behind, seen func(string)) error {
+	return c.Client.WaitAll(ctx, objects, behind, seen)
 }
 
 // LookAt implements Target.
@@ -109,34 +91,17 @@ func (c Cluster) Follow(ctx context.Context, namespace, selector string, since t
 
 // Part carries out a component.Release.
 type Part struct {
-	// Open gives the cluster; it is called at each use, because a cluster may come
-	// and go while a lab is owned.
-	Open func() (Target, error)
-	// Probes are the gates beside the rollout, by name.
-	Probes map[string]component.Probe
-	// Watched are the gates that objects of the cluster open, by name.
-	Watched map[string]component.Objects
+	Deployed[Target]
 	// Fetch gets a chart of others; nil: the release is of a chart of ours.
 	Fetch Fetch
 	// Say is told what Helm says; nil: nobody.
 	Say func(line string)
-	// Hear is told what the pods write, for as long as this process lives; nil: nobody.
-	Hear func(pod, line string)
-	// Since says from when on what they wrote is news; nil: from now on. The zero time is
-	// all that there is.
-	Since func() time.Time
-
-	Attendance
 }
 
 // Observe implements plan.Part. A release whose workloads do not run as they should
 // has drifted: applying it again costs nothing where nothing is wrong with it.
 func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
-	input := look.Last
-	if input == nil {
-		input = look.Want.Input // names hold no references
-	}
-	r, err := component.Read(input)
+	r, err := Applied(look)
 	if err != nil {
 		return plan.Observation{}, err
 	}
@@ -149,18 +114,15 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 		return plan.Observation{}, err
 	}
 	if !there {
-		kept, err := target.Kept(ctx, r.Namespace, r.Selector())
-		return plan.Observation{State: plan.Absent, Kept: kept, Why: "no release " + r.Name + " is there"}, err
+		return Absent(ctx, target, r, "no release "+r.Name+" is there")
 	}
 	o := plan.Observation{State: plan.Present, Why: fmt.Sprintf("release %s, revision %d, is as it was applied", r.Name, record.Revision)}
 	if !record.Deployed {
 		o.Drift = fmt.Sprintf("release %s is %s", r.Name, record.Status)
 		return o, nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(p.Watched)) {
-		if o.Drift, err = target.LookAt(ctx, p.Watched[name](r)); err != nil || o.Drift != "" {
-			return o, err
-		}
+	if o.Drift, err = p.Amiss(ctx, target, r); err != nil || o.Drift != "" {
+		return o, err
 	}
 	if look.Last != nil {
 		if o.Drift = changed(record, r); o.Drift != "" {
@@ -175,34 +137,7 @@ func (p *Part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 		o.Drift = "not there any more: " + strings.Join(missing, ", ")
 		return o, nil
 	}
-	if !rolls(look.Want.Gates) {
-		return o, nil
-	}
-	v, err := target.Rollout(ctx, r.Namespace, r.Selector())
-	if err != nil {
-		return plan.Observation{}, err
-	}
-	pods := p.See(ctx, target, r)
-	if pods != "" {
-		o.Why += "; " + pods
-	}
-	if !v.Done {
-		o.Drift = "its pods are not all ready: " + v.Seen
-		if pods != "" {
-			o.Drift += "; " + pods
-		}
-	}
-	return o, nil
-}
-
-// rolls says whether a part has workloads.
-func rolls(gates []plan.Gate) bool {
-	for _, g := range gates {
-		if g.Name == component.GateRollout {
-			return true
-		}
-	}
-	return false
+	return p.Rolled(ctx, target, look.Want, r, o)
 }
 
 // Apply implements plan.Part.
@@ -219,18 +154,13 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Lab: lab(r), Report: p.Say}); err != nil {
+	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Lab: lab(r), SkipDefinitions: r.Definitions != "", Report: p.Say}); err != nil {
 		return nil, err
 	}
-	if order.Action != plan.Create {
-		if err := target.Unstick(ctx, r.Namespace, r.Selector()); err != nil {
-			return nil, err
-		}
-	}
-	p.Listen(target, r, p.Since, p.Hear)
-	return r.Outputs, nil
+	return p.Brought(ctx, target, r, order.Action)
 }
 
+// load gives the chart that a step names, as it is installed.
 func (p *Part) load(ctx context.Context, r component.Release) (*chart.Chart, error) {
 	if r.Repository == "" {
 		return load(r)
@@ -238,53 +168,30 @@ func (p *Part) load(ctx context.Context, r component.Release) (*chart.Chart, err
 	if p.Fetch == nil {
 		return nil, fmt.Errorf("release %s: nobody can fetch the chart %s of %s", r.Name, r.Chart, r.Repository)
 	}
-	return p.Fetch(ctx, r.Repository, r.Chart, r.Version)
+	c, err := p.Fetch(ctx, r.Repository, r.Chart, r.Version)
+	if err != nil {
+		return nil, err
+	}
+	present(c)
+	if r.Definitions == component.DefinitionsOnly {
+		return definitions(c, lab(r))
+	}
+	return c, nil
 }
 
-// lab gives the lab of a release of our charts; "" for other people's.
+// lab gives the lab of a release that has it among its values; "" for charts of others.
 func lab(r component.Release) string {
 	name, _ := r.Values["lab"].(string)
 	return name
 }
 
-// load gives the chart that a step names. A plan that was made by another version of
-// this program is not carried out with other charts than it says.
+// load gives the chart of ours that a step names.
 func load(r component.Release) (*chart.Chart, error) {
-	files, err := charts.Load(r.Chart)
+	files, err := Ours(r)
 	if err != nil {
 		return nil, err
 	}
-	if files.Version != r.Version {
-		return nil, fmt.Errorf("the step is for chart %s %s, and this program has %s", r.Chart, r.Version, files.Version)
-	}
 	return FromFiles(files.Files)
-}
-
-// Wait implements plan.Waiter.
-func (p *Part) Wait(ctx context.Context, gate plan.Gate, order plan.Order, seen func(string)) error {
-	r, err := component.Read(order.Input)
-	if err != nil {
-		return err
-	}
-	if gate.Name == component.GateRollout {
-		target, err := p.Open()
-		if err != nil {
-			return err
-		}
-		return target.WaitRollout(ctx, r.Namespace, r.Selector(), seen)
-	}
-	if objects, ok := p.Watched[gate.Name]; ok {
-		target, err := p.Open()
-		if err != nil {
-			return err
-		}
-		return target.WaitAll(ctx, objects(r), seen)
-	}
-	probe, ok := p.Probes[gate.Name]
-	if !ok {
-		return fmt.Errorf("gate %s: nobody can look at it", gate.Name)
-	}
-	return probe.Wait(ctx, r, seen)
 }
 
 var _ interface {

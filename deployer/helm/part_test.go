@@ -66,9 +66,13 @@ func (f *fakeCluster) WaitRollout(_ context.Context, namespace, selector string,
 	return f.fails
 }
 
-func (f *fakeCluster) WaitAll(_ context.Context, objects []kube.Expected, seen func(string)) error {
+func (f *fakeCluster) WaitAll(_ context.Context, objects []kube.Expected, behind kube.Behind, seen func(string)) error {
 	for _, e := range objects {
-		seen(e.Ref.String() + " is watched")
+		text := e.Ref.String() + " is watched"
+		if behind.Selector != "" {
+			text += ", and " + behind.Selector
+		}
+		seen(text)
 	}
 	return f.fails
 }
@@ -84,7 +88,7 @@ func (f *fakeCluster) Follow(_ context.Context, namespace, selector string, sinc
 }
 
 func fakePart(f *fakeCluster, probes map[string]component.Probe) *Part {
-	return &Part{Open: func() (Target, error) { return f, nil }, Probes: probes}
+	return &Part{Deployed: Deployed[Target]{Open: func() (Target, error) { return f, nil }, Probes: probes}}
 }
 
 func want() plan.Want {

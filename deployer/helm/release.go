@@ -26,6 +26,8 @@ type Release struct {
 	// Lab, where it is named, is who owns the release: its records carry it as a label,
 	// and one that is there and is somebody else's is refused.
 	Lab string
+	// SkipDefinitions leaves out what lies in the chart's folder crds.
+	SkipDefinitions bool
 	// Report is told what helm says; nil: nobody.
 	Report func(line string)
 }
@@ -67,14 +69,14 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 	last, err := cfg.Releases.Last(r.Name)
 	labels := map[string]string{}
 	if r.Lab != "" {
-		labels[labelLab] = r.Lab
+		labels[kube.LabelLab] = r.Lab
 	}
 	switch {
 	case err == nil && r.Lab != "" && owner(last) != r.Lab:
 		return fmt.Errorf("a release %s is in namespace %s that lab %s did not make (it is %s)", r.Name, r.Namespace, r.Lab, whose(last))
 	case errors.Is(err, driver.ErrReleaseNotFound):
 		install := action.NewInstall(cfg)
-		install.Labels = labels
+		install.Labels, install.SkipCRDs = labels, r.SkipDefinitions
 		install.ReleaseName, install.Namespace, install.CreateNamespace, install.Timeout = r.Name, r.Namespace, true, hookTime
 		install.DisableOpenAPIValidation = true // the API server validates, and Helm would get its whole schema first
 		_, err = install.RunWithContext(ctx, r.Chart, r.Values)
@@ -99,13 +101,9 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 	return nil
 }
 
-// labelLab says whose a record is. What all labels of objects are stands in
-// charts/common.
-const labelLab = "alertlab.dev/lab"
-
 // owner gives the lab of a record; every chart of ours has it among its values too.
 func owner(r *release.Release) string {
-	if lab := r.Labels[labelLab]; lab != "" {
+	if lab := r.Labels[kube.LabelLab]; lab != "" {
 		return lab
 	}
 	lab, _ := r.Config["lab"].(string)

@@ -20,16 +20,15 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/alertlab/alertlab/hack/benchdoc"
+	"github.com/alertlab/alertlab/hack/ending"
 )
 
 const (
@@ -46,21 +45,7 @@ const (
 // groups are the names that -only takes, in the order in which they run.
 var groups = []string{"up", "play", "sync", "archive", "database", "steady", "tui"}
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	interrupted := ctx.Err() != nil
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-	}
-	switch {
-	case interrupted:
-		os.Exit(130)
-	case err != nil:
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(ending.Main(run)) }
 
 func run(ctx context.Context) (err error) {
 	out := flag.String("out", "", "file to write the document to (default: standard output)")

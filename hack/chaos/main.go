@@ -22,33 +22,18 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	docker "github.com/docker/docker/client"
 
 	"github.com/alertlab/alertlab/hack/benchdoc"
+	"github.com/alertlab/alertlab/hack/ending"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	interrupted := ctx.Err() != nil
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "chaos:", err)
-	}
-	switch {
-	case interrupted:
-		os.Exit(130)
-	case err != nil:
-		os.Exit(1)
-	}
-}
+func main() { os.Exit(ending.Main(run)) }
 
 // byDefault are the flags of up where none are given: a lab of the smallest profile,
 // whose visits leave room in its topics for what a producer outside publishes.

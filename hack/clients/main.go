@@ -8,15 +8,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/alertlab/alertlab/hack/ending"
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
@@ -24,27 +23,13 @@ import (
 const programLimit = 5 * time.Minute
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// A second Ctrl-C ends the process at once.
-	defer context.AfterFunc(ctx, stop)()
-	o, err := options(os.Args[1:], os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err == nil {
-		err = run(ctx, o)
-	}
-	interrupted := ctx.Err() != nil
-	stop()
-	switch {
-	case err == nil:
-		return
-	case interrupted:
-		fmt.Fprintln(os.Stderr, "error: interrupted")
-		os.Exit(int(fault.Interrupted))
-	}
-	fmt.Fprintln(os.Stderr, fault.Text(err))
-	os.Exit(int(fault.CodeOf(err)))
+	os.Exit(ending.Main(func(ctx context.Context) error {
+		o, err := options(os.Args[1:], os.Stderr)
+		if err != nil {
+			return err
+		}
+		return run(ctx, o)
+	}))
 }
 
 // choices are the flags.

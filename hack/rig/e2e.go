@@ -27,9 +27,10 @@ var suites = []struct{ folder, minutes string }{
 	{"./hack/rig/e2e", "60m"},
 }
 
-// long are the tests that only --all runs: each is a whole lab's life of many minutes,
-// on two cores, of what the others leave out.
-const long = "^(TestEncryptedLab|TestExistingLab|TestKindLab)$"
+// long are the tests that only --all runs: each is a whole lab's life of many minutes on
+// two cores. What the others prove by another provider or deployer, or of components
+// alone, these prove again together.
+const long = "^(TestEncryptedLab|TestExistingLab|TestLab)$"
 
 func (r *rig) e2e() *cobra.Command {
 	var run string
@@ -39,10 +40,10 @@ func (r *rig) e2e() *cobra.Command {
 		Short: "Test the rig on itself: engines, clusters of every maker, the stack's components",
 		Long: `e2e makes what is not there yet, as "all" does, and runs the tests that need a Docker
 engine: a second engine beside the one in use, clusters by k3d, by kind and plain, and
-the components of the stack together on one of them, and labs on k3d by Helm and by
-Argo CD. With --all, also an encrypted lab, one on kind, and one on a cluster that was
-there. It fails when the machine is not
-left as it was. When a test fails or is interrupted, every cluster of the rig is taken
+the components of the stack together on one of them, every object of the full stack in a
+dry run, and labs on k3d by Argo CD and on kind by Helm. With --all, also labs on k3d by
+Helm, an encrypted one, and one on a cluster that was there. It fails when the machine is
+not left as it was. When a test fails or is interrupted, every cluster of the rig is taken
 away.`,
 		Example: "  rig e2e\n  rig e2e --all\n  rig e2e --run TestStack",
 		RunE: func(c *cobra.Command, _ []string) error {

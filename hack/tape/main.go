@@ -16,12 +16,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/alertlab/alertlab/hack/ending"
 )
 
 // The size of the window that is drawn, in cells, and of one that has room for all of
@@ -65,13 +65,7 @@ var shots = []shot{
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:])
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "tape:", err)
-		os.Exit(1)
-	}
+	os.Exit(ending.Main(func(ctx context.Context) error { return run(ctx, os.Args[1:]) }))
 }
 
 func run(ctx context.Context, args []string) (err error) {

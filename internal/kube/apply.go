@@ -120,6 +120,11 @@ func (c *Client) Validate(ctx context.Context, namespace string, manifest []byte
 	var refused []error
 	for _, u := range objects {
 		r, err := c.resource(u.GroupVersionKind(), namespace, u.GetNamespace())
+		if meta.IsNoMatchError(err) {
+			// The cluster may have it since it was asked for its kinds.
+			c.mapper.Reset()
+			r, err = c.resource(u.GroupVersionKind(), namespace, u.GetNamespace())
+		}
 		if err == nil {
 			var body []byte
 			if body, err = u.MarshalJSON(); err == nil {

@@ -10,8 +10,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -29,9 +31,50 @@ func Object(apiVersion, kind, namespace, name string) Ref {
 	return Ref{Kind: schema.FromAPIVersionAndKind(apiVersion, kind), Namespace: namespace, Name: name}
 }
 
+// Behind chooses the pods that operators make of objects; of no selector there are none.
+type Behind struct{ Namespace, Selector string }
+
 // WaitAll waits for objects, one after the other; seen is told what is there instead.
-// The error is a *WaitError with Kubernetes' newest warnings about the object.
-func (c *Client) WaitAll(ctx context.Context, objects []Expected, seen func(string)) error {
+// The error is a *WaitError with Kubernetes' newest warnings about the object. Where a
+// pod behind them waits for what will not come, the wait ends with that, whatever their
+// operator still hopes for.
+func (c *Client) WaitAll(ctx context.Context, objects []Expected, behind Behind, seen func(string)) error {
+	if behind.Selector == "" {
+		return c.waitEach(ctx, objects, seen)
+	}
+	var mu sync.Mutex
+	say := func(s string) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen(s)
+	}
+	both, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	ails := make(chan podsSeen, 1)
+	go func() {
+		p := c.watchAiling(both, behind, say)
+		if p.terminal != "" {
+			giveUp()
+		}
+		ails <- p
+	}()
+	err := c.waitEach(both, objects, say)
+	giveUp()
+	p := <-ails
+	if err == nil {
+		return nil
+	}
+	if p.terminal != "" {
+		return &WaitError{What: fmt.Sprintf("pods of %s in namespace %s", behind.Selector, behind.Namespace), Seen: p.terminal}
+	}
+	var wait *WaitError
+	if errors.As(err, &wait) && p.seen != "" {
+		wait.Seen += "; " + p.seen
+	}
+	return err
+}
+
+func (c *Client) waitEach(ctx context.Context, objects []Expected, seen func(string)) error {
 	for i, e := range objects {
 		last := ""
 		err := c.Wait(ctx, e.Ref, func(u *unstructured.Unstructured) Verdict {
@@ -67,14 +110,7 @@ func (c *Client) withWarnings(ctx context.Context, ref Ref, err error) error {
 func (c *Client) Look(ctx context.Context, objects []Expected) (string, error) {
 	var not []string
 	for _, e := range objects {
-		r, err := c.resource(e.Ref.Kind, "", e.Ref.Namespace)
-		if err != nil {
-			return "", err
-		}
-		u, err := r.Get(ctx, e.Ref.Name, metav1.GetOptions{})
-		if apierrors.IsNotFound(err) {
-			u, err = nil, nil
-		}
+		u, err := c.Get(ctx, e.Ref)
 		if err != nil {
 			return "", err
 		}
@@ -159,6 +195,9 @@ func SecretHolds(data map[string][]byte) Condition {
 	}
 }
 
+// LabelLab says which lab made an object.
+const LabelLab = "alertlab.dev/lab"
+
 // Secret is a Secret to apply.
 type Secret struct {
 	Namespace, Name string
@@ -170,22 +209,44 @@ type Secret struct {
 // Ref names it.
 func (s Secret) Ref() Ref { return Object("v1", "Secret", s.Namespace, s.Name) }
 
-// ApplySecrets brings Secrets to the cluster, with the namespaces that they are in.
+// ApplySecrets brings Secrets to the cluster, with the namespaces that they are in where
+// there are none. A Secret of the name that somebody else made, as its label says, is
+// left as it is, and an error.
 func (c *Client) ApplySecrets(ctx context.Context, secrets []Secret) error {
-	var all []any
+	made := map[string]bool{}
 	for _, s := range secrets {
-		data := map[string]string{}
-		for key, value := range s.Data {
-			data[key] = base64.StdEncoding.EncodeToString(value)
+		if !made[s.Namespace] {
+			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.Namespace, Labels: s.Labels}}
+			if _, err := c.Clientset.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+				return err
+			}
+			made[s.Namespace] = true
 		}
-		namespaced := map[string]any{"name": s.Name, "namespace": s.Namespace, "labels": s.Labels}
-		all = append(all,
-			map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": s.Namespace, "labels": s.Labels}},
-			map[string]any{"apiVersion": "v1", "kind": "Secret", "type": cmp.Or(s.Type, "Opaque"), "metadata": namespaced, "data": data})
+		before, err := c.Clientset.CoreV1().Secrets(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+		if err == nil && before.Labels[LabelLab] != s.Labels[LabelLab] {
+			return fmt.Errorf("a Secret %s is in namespace %s that this lab did not make", s.Name, s.Namespace)
+		}
+		manifest, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "Secret", "type": cmp.Or(s.Type, "Opaque"), "data": s.Data,
+			"metadata": map[string]any{"name": s.Name, "namespace": s.Namespace, "labels": s.Labels}})
+		if err != nil {
+			return err
+		}
+		if err := c.Apply(ctx, "", manifest); err != nil {
+			return err
+		}
 	}
-	manifest, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": all})
-	if err != nil {
-		return err
+	return nil
+}
+
+// DeleteSecrets deletes Secrets by their names; what is not there is not missed.
+func (c *Client) DeleteSecrets(ctx context.Context, secrets []Secret) error {
+	for _, s := range secrets {
+		if err := c.Clientset.CoreV1().Secrets(s.Namespace).Delete(ctx, s.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
 	}
-	return c.Apply(ctx, "", manifest)
+	return nil
 }

@@ -142,13 +142,7 @@ func (a *Authority) covered(cert *x509.Certificate) bool {
 
 // Pair gives the certificate and the private key as PEM, for another issuer of the
 // same authority.
-func (a *Authority) Pair() (cert, key []byte, err error) {
-	der, err := x509.MarshalPKCS8PrivateKey(a.pair.key)
-	if err != nil {
-		return nil, nil, err
-	}
-	return a.PEM(), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-}
+func (a *Authority) Pair() (cert, key []byte, err error) { return a.pair.pem() }
 
 // publish writes the certificate that clients trust, unless it is there.
 func (a *Authority) publish() error {
@@ -238,19 +232,7 @@ func (s *server) current() (*tls.Certificate, error) {
 }
 
 func (s *server) renew(now time.Time) error {
-	template := &x509.Certificate{
-		Subject:   pkix.Name{Organization: []string{"alertlab"}, CommonName: s.name},
-		NotBefore: now.Add(-serverBefore), NotAfter: now.Add(serverLife),
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	for _, h := range s.hosts {
-		if ip := net.ParseIP(h); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-			continue
-		}
-		template.DNSNames = append(template.DNSNames, h)
-	}
+	template := s.template(now.Add(-serverBefore), now.Add(serverLife), x509.ExtKeyUsageServerAuth)
 	var fresh pair
 	if err := s.authority.make(template, &s.authority.pair, &fresh); err != nil {
 		return err
@@ -263,6 +245,47 @@ func (s *server) renew(now time.Time) error {
 	}
 	s.pair = fresh
 	return nil
+}
+
+// template is the certificate of the server before it is signed.
+func (s *server) template(from, until time.Time, usages ...x509.ExtKeyUsage) *x509.Certificate {
+	template := &x509.Certificate{
+		Subject:   pkix.Name{Organization: []string{"alertlab"}, CommonName: s.name},
+		NotBefore: from, NotAfter: until,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: usages,
+	}
+	for _, h := range s.hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+			continue
+		}
+		template.DNSNames = append(template.DNSNames, h)
+	}
+	return template
+}
+
+// Issue gives a certificate and its private key, as PEM, for who is known by hosts, and
+// who is name where it logs in as a client: that of an earlier call with the same name
+// and hosts, while it is this authority's, else a new one. It is valid for as long as the
+// authority, since whoever holds it is not given another one.
+func (a *Authority) Issue(name string, hosts ...string) (cert, key []byte, err error) {
+	s := &server{authority: a, name: name, hosts: slices.Sorted(slices.Values(hosts)), path: filepath.Join(a.folder, name+".key")}
+	s.hosts = slices.Compact(s.hosts)
+	issued, err := readPair(s.path)
+	if err != nil || !s.covers(issued.cert) || issued.cert.Subject.CommonName != name {
+		template := s.template(a.pair.cert.NotBefore, a.pair.cert.NotAfter, x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth)
+		// Kafka takes who a client is from the whole name.
+		template.Subject.Organization = nil
+		issued = &pair{}
+		if err := a.make(template, &a.pair, issued); err != nil {
+			return nil, nil, err
+		}
+		if err := issued.write(s.path); err != nil {
+			return nil, nil, err
+		}
+	}
+	return issued.pem()
 }
 
 // make signs a new key by parent, or by itself without one.
@@ -304,14 +327,21 @@ func readPair(path string) (*pair, error) {
 	return &pair{key, both.Leaf}, nil
 }
 
+// pem gives both as PEM, the key in PKCS #8.
+func (p pair) pem() (cert, key []byte, err error) {
+	der, err := x509.MarshalPKCS8PrivateKey(p.key)
+	if err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.cert.Raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
 func (p pair) write(path string) error {
-	key, err := x509.MarshalPKCS8PrivateKey(p.key)
+	cert, key, err := p.pem()
 	if err != nil {
 		return err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
-	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.cert.Raw})...)
-	return write(path, text, 0o600)
+	return write(path, append(key, cert...), 0o600)
 }
 
 // write replaces a file so that a crash leaves the old or the new one, whole.

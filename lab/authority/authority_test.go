@@ -201,3 +201,46 @@ func TestDamage(t *testing.T) {
 		t.Errorf("it was replaced: %s, %v", text, err)
 	}
 }
+
+// What is issued to a peer is the same until it is for others or of another authority.
+func TestIssue(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	folder := filepath.Join(t.TempDir(), "tls")
+	a := open(t, folder, &now)
+	cert, key, err := a.Issue("broker-0", "broker-0.example.org", "127.0.0.10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := both.Leaf
+	if leaf.Subject.String() != "CN=broker-0" || leaf.NotAfter.Before(now.AddDate(9, 0, 0)) {
+		t.Errorf("%s until %v", leaf.Subject, leaf.NotAfter)
+	}
+	if _, err := shown(t, a, &tls.Config{Certificates: []tls.Certificate{both}}, "broker-0.example.org", now.AddDate(9, 0, 0)); err != nil {
+		t.Error(err)
+	}
+	for what, test := range map[string]struct {
+		a     *authority.Authority
+		hosts []string
+		same  bool
+	}{
+		"again":          {a, []string{"127.0.0.10", "broker-0.example.org"}, true},
+		"opened again":   {open(t, folder, &now), []string{"broker-0.example.org", "127.0.0.10"}, true},
+		"of another one": {open(t, t.TempDir(), &now), []string{"127.0.0.10", "broker-0.example.org"}, false},
+	} {
+		got, _, err := test.a.Issue("broker-0", test.hosts...)
+		if err != nil || bytes.Equal(got, cert) != test.same {
+			t.Errorf("%s: the same %v, %v", what, !test.same, err)
+		}
+	}
+	if got, _, err := a.Issue("broker-0", "elsewhere.example.org"); err != nil || bytes.Equal(got, cert) {
+		t.Errorf("for another host: %v", err)
+	}
+	if info, err := os.Stat(filepath.Join(folder, "broker-0.key")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}

@@ -158,10 +158,12 @@ func (c *cluster) argoCD() plan.Part {
 // byArgoCD makes the part of a release as an Application; name is its log.
 func (c *cluster) byArgoCD(name string, probes func(*cluster) map[string]component.Probe) *argo.Part {
 	log := c.Log(name)
-	p := &argo.Part{Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (argo.Target, error) {
+	p := &argo.Part{}
+	p.Open = func() (argo.Target, error) {
 		client, err := c.api()
 		return argo.Cluster{Cluster: helm.Cluster{Client: client}, Session: c.argo}, err
-	}, Since: lastWritten(c.Dir.Log(name))}
+	}
+	p.Hear, p.Since = func(pod, line string) { log.Info(line, "pod", pod) }, lastWritten(c.Dir.Log(name))
 	if probes != nil {
 		p.Probes = probes(c)
 	}

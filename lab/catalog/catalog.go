@@ -66,6 +66,7 @@ func entries() map[string]entry {
 	maps.Copy(table, existingEntries())
 	maps.Copy(table, certificateEntries())
 	maps.Copy(table, argoEntries())
+	maps.Copy(table, fullEntries())
 	return table
 }
 
@@ -146,7 +147,7 @@ func profileOf(desc state.Description) (*profiles.Profile, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := ScaleFor(p, desc.Provider)
+	s, err := scaleFor(p, desc)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,6 +171,15 @@ func ScaleFor(p *profiles.Profile, provider string) (inprocess.Scaled, error) {
 	return s, err
 }
 
+// scaleFor is ScaleFor for the lab that desc describes, whose stack decides too.
+func scaleFor(p *profiles.Profile, desc state.Description) (inprocess.Scaled, error) {
+	s, err := ScaleFor(p, desc.Provider)
+	if err == nil && operated(desc) {
+		s.Absent = absentInFull(p, desc)
+	}
+	return s, err
+}
+
 // Wanted says what the lab that desc describes should consist of. It is pure.
 func Wanted(desc state.Description) (plan.Wanted, error) {
 	if desc.Provider == Embedded {
@@ -184,7 +194,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if err != nil {
 		return w, err
 	}
-	scaled, err := ScaleFor(source, desc.Provider)
+	scaled, err := scaleFor(source, desc)
 	if err != nil {
 		return w, err
 	}
@@ -192,24 +202,32 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 	if err := inprocess.Sound(p, desc, func(p *profiles.Profile) error { return fit(p, desc) }); err != nil {
 		return w, err
 	}
+	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
+	w.Parts, err = parts(stack, p, source, desc)
+	return w, err
+}
+
+// parts says what a stack wants of each of its components. source is the profile before
+// it was scaled.
+func parts(stack *stacks.Stack, p, source *profiles.Profile, desc state.Description) ([]plan.Want, error) {
 	table := entries()
+	var out []plan.Want
 	for _, c := range chosen(table, stack, desc.Provider, p).On(desc.Provider) {
 		e, err := find(table, stack, c, desc.Provider)
 		if err != nil {
-			return w, err
+			return nil, err
 		}
-		w.Parts = append(w.Parts, inprocess.Named(e.want(p, desc), c, desc.Provider, source))
+		out = append(out, inprocess.Named(e.want(p, desc), c, desc.Provider, source))
 	}
 	if desc.Provider == Existing {
-		if err := rewrite(&w, p, desc); err != nil {
-			return w, err
+		if err := rewrite(out, p, desc); err != nil {
+			return nil, err
 		}
 	}
 	if desc.Cluster.Deployer == ArgoCD {
-		byApplications(desc.Name, w.Parts)
+		byApplications(desc.Name, out)
 	}
-	w.Concessions, w.Overlay = scaled.Sentences(), desc.Overlay.Sentences()
-	return w, nil
+	return out, nil
 }
 
 // Users implements runner.Lab.

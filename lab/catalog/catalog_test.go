@@ -526,7 +526,7 @@ func TestBadInput(t *testing.T) {
 	t.Parallel()
 	good, _ := local(t)
 	for name, spoil := range map[string]func(*state.Description){
-		"provider": func(d *state.Description) { d.Provider = "k3d" },
+		"provider": func(d *state.Description) { d.Provider = "nowhere" },
 		"stack":    func(d *state.Description) { d.Stack = "alrts" },
 		"profile":  func(d *state.Description) { d.Resolved = "kafka: {}\n" },
 	} {

@@ -8,7 +8,7 @@ import (
 	"github.com/alertlab/alertlab/component/authority"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/kafka"
-	"github.com/alertlab/alertlab/lab/event"
+	"github.com/alertlab/alertlab/component/kafkacertificates"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
@@ -23,15 +23,18 @@ func certificateEntries() map[string]entry {
 				return authority.Want(p, labOf(desc), desc.Cluster.AddressPool)
 			},
 			inCluster: func(c *cluster) plan.Part {
-				return authority.New(c.Dir.TLS(), func() (authority.API, error) { return c.api() })
+				return authority.New(c.Dir.TLS(), func() (component.SecretsAPI, error) { return c.api() })
 			},
 			choose: withCertificates("secrets"),
 		},
-		"cert-manager/helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager"), choose: withCertificates("helm")},
+		"kafka-certificates/secrets": {want: released(kafkacertificates.Want), inCluster: func(c *cluster) plan.Part {
+			return kafkacertificates.New(c.Dir.TLS(), c.Secrets, func() (component.SecretsAPI, error) { return c.api() })
+		}},
+		"cert-manager/helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager", nil), choose: withCertificates("helm")},
 		"certificates/helm": {want: released(certmanager.WantCertificates), inCluster: watched("certificates", certmanager.Watched()), choose: withCertificates("helm")},
 		"kafka/apache-kafka": {want: released(kafka.Want), inCluster: func(c *cluster) plan.Part {
 			probes := func(c *cluster) map[string]component.Probe { return kafka.Probes(c.Secrets) }
-			return trusting{deployed("kafka", probes)(c).(release), c.Secrets.Trust}
+			return trusting{c.released("kafka", probes, nil), c.Secrets.Trust}
 		}},
 	}
 }
@@ -44,13 +47,6 @@ func withCertificates(implementation string) func(*profiles.Profile) string {
 		}
 		return ""
 	}
-}
-
-// release is the part of one, by either deployer.
-type release interface {
-	plan.Part
-	plan.Waiter
-	Activity() event.Activity
 }
 
 // trusting is the brokers, which say how all logins of the lab reach them: under the

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -14,22 +15,29 @@ import (
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/alertdatabase"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/confluentregistry"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/component/kafka"
+	"github.com/alertlab/alertlab/component/kafkacertificates"
 	"github.com/alertlab/alertlab/component/metallb"
+	"github.com/alertlab/alertlab/component/minio"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/objectstore"
 	"github.com/alertlab/alertlab/component/registryfront"
 	"github.com/alertlab/alertlab/component/schemaregistry"
 	"github.com/alertlab/alertlab/component/simulator"
 	"github.com/alertlab/alertlab/component/storageclasses"
+	"github.com/alertlab/alertlab/component/strimzi"
 	argo "github.com/alertlab/alertlab/deployer/argocd"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/internal/ownimage"
+	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/lab/versions"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/embedded"
 	"github.com/alertlab/alertlab/provider/embedded/loopback"
@@ -103,22 +111,47 @@ func lastWritten(log string) func() time.Time {
 
 // deployed makes the part of a release of ours, by the lab's deployer; name is its log.
 func deployed(name string, probes func(*cluster) map[string]component.Probe) func(*cluster) plan.Part {
-	return func(c *cluster) plan.Part {
-		if c.argo != nil {
-			return c.byArgoCD(name, probes)
-		}
-		return c.byHelm(name, probes)
+	return gated(name, probes, nil)
+}
+
+// watched is deployed, of a release with gates that objects open.
+func watched(name string, objects map[string]component.Objects) func(*cluster) plan.Part {
+	return gated(name, nil, objects)
+}
+
+// gated is deployed, of a release with gates of both kinds.
+func gated(name string, probes func(*cluster) map[string]component.Probe, objects map[string]component.Objects) func(*cluster) plan.Part {
+	return func(c *cluster) plan.Part { return c.released(name, probes, objects) }
+}
+
+// release is the part of one, by either deployer.
+type release interface {
+	plan.Part
+	plan.Waiter
+	runner.Attender
+	Activity() event.Activity
+}
+
+func (c *cluster) released(name string, probes func(*cluster) map[string]component.Probe, objects map[string]component.Objects) release {
+	if c.argo != nil {
+		p := c.byArgoCD(name, probes)
+		p.Watched = objects
+		return p
 	}
+	p := c.byHelm(name, probes)
+	p.Watched = objects
+	return p
 }
 
 // byHelm makes the part of a release that Helm brings.
 func (c *cluster) byHelm(name string, probes func(*cluster) map[string]component.Probe) *helm.Part {
 	log := c.Log(name)
-	p := &helm.Part{Say: func(line string) { log.Info(line) }, Hear: func(pod, line string) { log.Info(line, "pod", pod) }, Open: func() (helm.Target, error) {
+	p := &helm.Part{Say: func(line string) { log.Info(line) }, Fetch: helm.FromBundle(c.bundle)}
+	p.Open = func() (helm.Target, error) {
 		client, err := c.api()
 		return helm.Cluster{Client: client}, err
-	}, Fetch: helm.FromBundle(c.bundle)}
-	p.Since = lastWritten(c.Dir.Log(name))
+	}
+	p.Hear, p.Since = func(pod, line string) { log.Info(line, "pod", pod) }, lastWritten(c.Dir.Log(name))
 	if probes != nil {
 		p.Probes = probes(c)
 	}
@@ -126,9 +159,13 @@ func (c *cluster) byHelm(name string, probes func(*cluster) map[string]component
 }
 
 // byHelm makes the part of a release of others' charts, which Helm brings under every
-// deployer: Argo CD's registry of charts has ours.
-func byHelm(name string) func(*cluster) plan.Part {
-	return func(c *cluster) plan.Part { return c.byHelm(name, nil) }
+// deployer: Argo CD's registry of charts has ours. objects open its gates, if any do.
+func byHelm(name string, objects map[string]component.Objects) func(*cluster) plan.Part {
+	return func(c *cluster) plan.Part {
+		p := c.byHelm(name, nil)
+		p.Watched = objects
+		return p
+	}
 }
 
 // asks adapts probes that need nothing of the lab.
@@ -147,7 +184,8 @@ func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profi
 
 // labOf is what components need to know of a lab.
 func labOf(desc state.Description) component.Lab {
-	lab := component.Lab{Name: desc.Name, Image: desc.Cluster.Image, StorageClass: desc.Cluster.StorageClass}
+	lab := component.Lab{Name: desc.Name, Image: desc.Cluster.Image, StorageClass: desc.Cluster.StorageClass,
+		Operators: operated(desc), Kubernetes: versions.Kubernetes(desc.Cluster.NodeImage)}
 	for _, c := range desc.Cluster.Charts {
 		if u, ok := charts.Pinned(c.Name); ok {
 			u.Version, u.AppVersion = c.Version, c.AppVersion
@@ -213,6 +251,9 @@ func (a afar) Observe(ctx context.Context, look plan.Look) (plan.Observation, er
 // images lists the images of others that a profile's lab on Kubernetes runs.
 func images(p *profiles.Profile, desc state.Description) []string {
 	list := []string{kafka.Image(p)}
+	if operated(desc) {
+		list = []string{strimzi.KafkaImage(p, labOf(desc)), confluentregistry.Image(), minio.Image()}
+	}
 	for _, u := range upstreams(p, desc) {
 		list = append(list, u.References()...)
 	}
@@ -243,7 +284,12 @@ func fit(p *profiles.Profile, desc state.Description) error {
 			return err
 		}
 	}
-	return credentials.Fit(p)
+	if operated(desc) {
+		if err := fitFull(p, desc); err != nil {
+			return err
+		}
+	}
+	return errors.Join(credentials.Fit(p), kafkacertificates.Fit(p))
 }
 
 // Check looks, before anything is begun, at what a lab on Kubernetes needs of this
@@ -261,6 +307,11 @@ func Check(desc state.Description, executable string) error {
 	if desc.Cluster.Bundle == "" {
 		return nil
 	}
+	return checkBundle(desc)
+}
+
+// checkBundle looks whether a lab's bundle has every image and chart of others.
+func checkBundle(desc state.Description) error {
 	p, _, err := profileOf(desc)
 	if err != nil {
 		return err
@@ -293,8 +344,7 @@ func Left(ctx context.Context, desc state.Description) ([]string, error) {
 func absentInCluster(p *profiles.Profile, provider string) []string {
 	k := p.Kafka
 	out := []string{
-		"services log in with SCRAM at the internal listener 9092, not with client certificates, and there is no listener 9093",
-		"nodes log in at each other with a password, and nothing inside the cluster is encrypted",
+		"certificates inside the cluster are the lab's own, last as long as the lab, and are renewed by nobody; nodes log in at each other with a password, in plain text",
 	}
 	add := func(when bool, format string, args ...any) {
 		if when {
@@ -312,7 +362,6 @@ func absentInCluster(p *profiles.Profile, provider string) []string {
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
-	add(p.AlertDatabase.PurgeAfterDays > 0, "stored alerts are not deleted after %d days: alertlab down --purge deletes them", p.AlertDatabase.PurgeAfterDays)
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")
 	return out

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,6 +27,7 @@ import (
 	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/charts"
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/kafkacertificates"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	argo "github.com/alertlab/alertlab/deployer/argocd"
@@ -42,7 +44,7 @@ import (
 func onK3d(t *testing.T, name string) state.Description { return on(t, K3d, name) }
 
 // on describes one on a provider.
-func on(t *testing.T, provider, name string) state.Description {
+func on(t testing.TB, provider, name string) state.Description {
 	t.Helper()
 	p, err := profiles.Load(name)
 	if err != nil {
@@ -87,6 +89,16 @@ func TestClusterPlans(t *testing.T) {
 // whose server is at 172.18.0.2 would resolve them.
 func resolvedReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 	t.Helper()
+	releases := allReleases(t, w)
+	maps.DeleteFunc(releases, func(_ string, input json.RawMessage) bool {
+		r, err := component.Read(input)
+		return err != nil || r.Repository != "" // others' charts come from elsewhere
+	})
+	return releases
+}
+
+func allReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
+	t.Helper()
 	outputs := map[string]map[string]string{"cluster": {"address": "172.18.0.2", "name": "k3d-alertlab-default-server-0"}}
 	releases := map[string]json.RawMessage{}
 	for left := slices.Clone(w.Parts); len(left) > 0; {
@@ -106,11 +118,10 @@ func resolvedReleases(t *testing.T, w plan.Wanted) map[string]json.RawMessage {
 			}
 		case want.Key == "authority":
 			outputs[want.Key] = map[string]string{"ca": "-----BEGIN CERTIFICATE-----\n", "ca-file": "/labs/default/tls/ca.pem"}
+		case want.Key == "kafka-certificates":
+			outputs[want.Key] = map[string]string{kafkacertificates.Issued: "0123456789abcdef"}
 		case err == nil && r.Chart != "":
-			outputs[want.Key] = r.Outputs
-			if r.Repository == "" { // others' charts come from elsewhere
-				releases[want.Key] = input
-			}
+			outputs[want.Key], releases[want.Key] = r.Outputs, input
 		}
 	}
 	return releases
@@ -167,7 +178,7 @@ func TestArgoCDPlan(t *testing.T) {
 // with the images that it renders.
 func TestBundledCharts(t *testing.T) {
 	t.Parallel()
-	if got, err := BundledCharts(ArgoCD, ""); len(got) > 0 || err != nil {
+	if got, err := BundledCharts("alerts-light", ArgoCD, ""); len(got) > 0 || err != nil {
 		t.Errorf("no bundle: %v, %v", got, err)
 	}
 	desc := onK3d(t, "ci")
@@ -185,10 +196,10 @@ func TestBundledCharts(t *testing.T) {
 	// A chart of that name with one image, and a bundle without it.
 	with := bundleOf(t, &charts.Chart{Name: "argo-cd", Files: map[string][]byte{"Chart.yaml": []byte("apiVersion: v2\nname: argo-cd\nversion: 1.2.3\nappVersion: v1\n"),
 		"templates/pod.yaml": []byte("kind: Pod\nspec:\n  containers:\n  - image: quay.io/other/argocd:v1\n")}})
-	if got, err := BundledCharts(Helm, with); len(got) > 0 || err != nil {
+	if got, err := BundledCharts("alerts-light", Helm, with); len(got) > 0 || err != nil {
 		t.Errorf("by Helm: %v, %v", got, err)
 	}
-	if desc.Cluster.Charts, err = BundledCharts(ArgoCD, with); err != nil || len(desc.Cluster.Charts) != 1 || desc.Cluster.Charts[0].Version != "1.2.3" {
+	if desc.Cluster.Charts, err = BundledCharts("alerts-light", ArgoCD, with); err != nil || len(desc.Cluster.Charts) != 1 || desc.Cluster.Charts[0].Version != "1.2.3" {
 		t.Errorf("a bundle with it: %v, %v", desc.Cluster.Charts, err)
 	}
 	if got := images(p, desc); !slices.Contains(got, "quay.io/other/argocd:v1") || slices.Contains(got, "quay.io/argoproj/argocd:v2.14.21") {
@@ -201,13 +212,13 @@ func TestBundledCharts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if desc.Cluster.Charts, err = BundledCharts(ArgoCD, bundleOf(t, own)); err != nil {
+	if desc.Cluster.Charts, err = BundledCharts("alerts-light", ArgoCD, bundleOf(t, own)); err != nil {
 		t.Fatal(err)
 	}
-	if missing := missingCharts(p, desc); !slices.Equal(missing, []string{"the chart argo-cd"}) {
+	if missing := missingCharts(p, desc); !slices.Equal(missing, []string{"the chart argo-cd 7.9.1"}) {
 		t.Errorf("missing: %q", missing)
 	}
-	if _, err := BundledCharts(ArgoCD, filepath.Join(t.TempDir(), "none")); fault.CodeOf(err) != fault.BadInput || !strings.Contains(fault.Text(err), "the bundle cannot be used") {
+	if _, err := BundledCharts("alerts-light", ArgoCD, filepath.Join(t.TempDir(), "none")); fault.CodeOf(err) != fault.BadInput || !strings.Contains(fault.Text(err), "the bundle cannot be used") {
 		t.Errorf("%v", err)
 	}
 }
@@ -389,7 +400,12 @@ func TestClusterRefused(t *testing.T) {
 		desc state.Description
 		want string
 	}{
-		"the full stack": {change("ci", func(d *state.Description) { d.Stack = "alerts" }), "alertlab up --provider k3d --stack alerts-light"},
+		"a Kubernetes that no operator knows": {change("usdfdev", func(d *state.Description) {
+			d.Stack, d.Cluster.NodeImage = "alerts", "docker.io/rancher/k3s:v1.29.4-k3s1"
+		}), "kafka.version: no Strimzi runs Kafka 4.2.0 on Kubernetes 1.29: Strimzi 1.2.0 runs on Kubernetes from 1.30"},
+		"a user that is no DNS name": {change("ci", func(d *state.Description) {
+			d.Stack, d.Resolved = "alerts", strings.Replace(d.Resolved, "name: alerce", "name: Alerce_idfint", 1)
+		}), `the Kafka user "Alerce_idfint" cannot be a KafkaUser`},
 		"node ports": {change("ci", func(d *state.Description) {
 			d.Resolved = strings.Replace(d.Resolved, "listener: {port: 9094, tls: false, type: nodeport}", "listener: {port: 9094, tls: false, type: nodeport, nodePort: 31200}", 1)
 		}), "31200 is another service's"},

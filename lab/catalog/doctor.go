@@ -42,6 +42,11 @@ func Doctor(ctx context.Context, desc state.Description, dir, executable string)
 		out = append(out, doctor.Finding{Name: "profile", Grade: doctor.Bad, Seen: desc.Profile + ": " + err.Error(), Next: "alertlab profile list   # take another one"})
 	} else {
 		out = append(out, doctor.Good("profile", "%s, %d brokers, provider %s", desc.Profile, n, desc.Provider))
+		if said, err := CheckFit(ctx, desc); err != nil {
+			out = append(out, nodes.Trouble("room", err))
+		} else if len(said) > 0 {
+			out = append(out, doctor.Good("room", "%s", strings.Join(said, "; ")))
+		}
 	}
 	switch desc.Provider {
 	case Embedded:
@@ -113,6 +118,7 @@ func bundled(desc state.Description, p *profiles.Profile) doctor.Finding {
 		return doctor.Finding{Name: "images", Grade: doctor.Warn, Seen: "there is no bundle: the nodes pull " + list, Next: "alertlab up --bundle FILE   # where they reach no registry"}
 	}
 	missing, err := nodes.Missing(desc.Cluster.Bundle, images(p, desc))
+	missing = append(missing, missingCharts(p, desc)...)
 	switch {
 	case err != nil:
 		return doctor.Finding{Name: "images", Grade: doctor.Bad, Seen: err.Error(), Next: "alertlab up --bundle FILE   # another one"}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -80,19 +81,19 @@ func known(p *profiles.Profile, desc state.Description) (map[string]string, erro
 
 // rewrite puts the names of a site's registry in the place of images' own, wherever they
 // stand as a value of a step.
-func rewrite(w *plan.Wanted, p *profiles.Profile, desc state.Description) error {
+func rewrite(parts []plan.Want, p *profiles.Profile, desc state.Description) error {
 	names, err := known(p, desc)
 	if err != nil || desc.Cluster.Registry == "" {
 		return err
 	}
-	for i := range w.Parts {
+	for i := range parts {
 		var value any
-		d := json.NewDecoder(bytes.NewReader(w.Parts[i].Input))
+		d := json.NewDecoder(bytes.NewReader(parts[i].Input))
 		d.UseNumber()
 		if err := d.Decode(&value); err != nil {
-			return fmt.Errorf("the input of %s: %w", w.Parts[i].Key, err)
+			return fmt.Errorf("the input of %s: %w", parts[i].Key, err)
 		}
-		w.Parts[i].Input = plan.Input(renamed(value, names))
+		parts[i].Input = plan.Input(renamed(value, names))
 	}
 	return nil
 }
@@ -132,7 +133,7 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 		return nil, err
 	} else {
 		s := p.Kafka.Brokers.Storage
-		need.Class, need.Reclaim = s.Class, s.ReclaimPolicy
+		need.Class, need.Reclaim, need.Ports = s.Class, s.ReclaimPolicy, nodeports.Taken(p)
 		if p.Kafka.Brokers.AntiAffinity {
 			need.Apart = p.Kafka.Brokers.Count
 		}

@@ -11,11 +11,15 @@ import (
 	"strings"
 
 	"github.com/alertlab/alertlab/charts"
-	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/confluentregistry"
+	"github.com/alertlab/alertlab/component/ingress"
+	"github.com/alertlab/alertlab/component/kafkaui"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
+	"github.com/alertlab/alertlab/component/strimzi"
+	"github.com/alertlab/alertlab/component/upstream"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/addresspool"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -32,7 +36,7 @@ import (
 // loadBalancerEntries lists what gives brokers addresses of their own.
 func loadBalancerEntries() map[string]entry {
 	return map[string]entry{
-		"metallb/helm":      {want: released(metallb.Want), inCluster: byHelm("metallb"), choose: withLoadBalancer("helm")},
+		"metallb/helm":      {want: released(metallb.Want), inCluster: byHelm("metallb", nil), choose: withLoadBalancer("helm")},
 		"address-pool/helm": {want: released(metallb.WantPool), inCluster: watched("address-pool", metallb.Watched()), choose: withLoadBalancer("helm")},
 		"addresses/metallb": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
@@ -83,21 +87,6 @@ func withLoadBalancer(implementation string) func(*profiles.Profile) string {
 			return implementation
 		}
 		return ""
-	}
-}
-
-// watched makes the part of a release with gates that objects open, by the lab's
-// deployer.
-func watched(name string, objects map[string]component.Objects) func(*cluster) plan.Part {
-	return func(c *cluster) plan.Part {
-		if c.argo != nil {
-			p := c.byArgoCD(name, nil)
-			p.Watched = objects
-			return p
-		}
-		p := c.byHelm(name, nil)
-		p.Watched = objects
-		return p
 	}
 }
 
@@ -155,12 +144,15 @@ func upstreams(p *profiles.Profile, desc state.Description) []charts.Upstream {
 	if desc.Cluster.Deployer == ArgoCD {
 		out = append(out, lab.Upstream(argocd.Chart))
 	}
+	if operated(desc) {
+		out = append(out, upstream.Operator(strimzi.Chart, p, lab), upstream.Operator(confluentregistry.Chart, p, lab), lab.Upstream(ingress.Chart), lab.Upstream(kafkaui.Chart))
+	}
 	return out
 }
 
-// BundledCharts lists the charts of others that a bundle has for a lab of a deployer;
-// none without a bundle.
-func BundledCharts(deployer, bundle string) ([]state.Chart, error) {
+// BundledCharts lists the charts of others that a bundle has for a lab of a stack and a
+// deployer; none without a bundle.
+func BundledCharts(stack, deployer, bundle string) ([]state.Chart, error) {
 	if bundle == "" {
 		return nil, nil
 	}
@@ -170,6 +162,9 @@ func BundledCharts(deployer, bundle string) ([]state.Chart, error) {
 	}
 	var out []state.Chart
 	for _, u := range found {
+		if stack != FullStack && slices.Contains([]string{strimzi.Chart, confluentregistry.Chart, ingress.Chart, kafkaui.Chart}, u.Name) {
+			continue // as below
+		}
 		c := state.Chart{Name: u.Name, Version: u.Version, AppVersion: u.AppVersion}
 		if u.Name == argocd.Chart {
 			if deployer != ArgoCD {
@@ -188,8 +183,8 @@ func BundledCharts(deployer, bundle string) ([]state.Chart, error) {
 func missingCharts(p *profiles.Profile, desc state.Description) []string {
 	var missing []string
 	for _, u := range upstreams(p, desc) {
-		if !slices.ContainsFunc(desc.Cluster.Charts, func(c state.Chart) bool { return c.Name == u.Name }) {
-			missing = append(missing, "the chart "+u.Name)
+		if !slices.ContainsFunc(desc.Cluster.Charts, func(c state.Chart) bool { return c.Name == u.Name && c.Version == u.Version }) {
+			missing = append(missing, "the chart "+u.Name+" "+u.Version)
 		}
 	}
 	return missing

@@ -56,7 +56,7 @@ func TestUpstreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := missingCharts(p, desc); !slices.Equal(got, []string{"the chart metallb"}) {
+	if got := missingCharts(p, desc); !slices.Equal(got, []string{"the chart metallb 0.15.2"}) {
 		t.Errorf("missing %q", got)
 	}
 	desc.Cluster.Charts = []state.Chart{{Name: "metallb", Version: "0.1.0", AppVersion: "v9.9.9"}, {Name: "other"}}
@@ -72,10 +72,10 @@ func TestUpstreams(t *testing.T) {
 			t.Errorf("version %s, %v", r.Version, err)
 		}
 	}
-	if got, err := BundledCharts(Helm, ""); err != nil || got != nil {
+	if got, err := BundledCharts("alerts-light", Helm, ""); err != nil || got != nil {
 		t.Errorf("no bundle: %v, %v", got, err)
 	}
-	if _, err := BundledCharts(Helm, "/nowhere/at/all"); err == nil {
+	if _, err := BundledCharts("alerts-light", Helm, "/nowhere/at/all"); err == nil {
 		t.Error("a bundle that is not there was read")
 	}
 }

@@ -185,6 +185,9 @@ type Plan struct {
 	Known       map[string]map[string]string `json:"known,omitempty"`
 	Overlay     []string                     `json:"overlay,omitempty"` // as in Wanted
 	Concessions []string                     `json:"concessions,omitempty"`
+	// Fit says whether the lab finds room where it is to run, one sentence each; empty
+	// where nobody looked.
+	Fit []string `json:"fit,omitempty"`
 }
 
 // Goal is where a plan leads to.

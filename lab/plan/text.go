@@ -57,6 +57,9 @@ func (p *Plan) String() string {
 	for _, c := range p.Concessions {
 		fmt.Fprintf(&b, "  ~  conceded: %s\n", c)
 	}
+	for _, f := range p.Fit {
+		fmt.Fprintf(&b, "  #  fit: %s\n", f)
+	}
 	return b.String()
 }
 

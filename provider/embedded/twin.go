@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/alertlab/alertlab/internal/poll"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -271,23 +272,7 @@ func (t *Twin[In]) Control(ctx context.Context, verb string, args ...string) (st
 // Poll asks again and again until the answer is open, pausing a little longer
 // each time, from 2 to 100 ms.
 func Poll(ctx context.Context, seen func(string), probe func(context.Context) (open bool, what string, err error)) error {
-	pause := 2 * time.Millisecond
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-timer.C:
-		}
-		open, what, err := probe(ctx)
-		if err != nil || open {
-			return err
-		}
-		seen(what)
-		timer.Reset(pause)
-		pause = min(pause*3/2, 100*time.Millisecond)
-	}
+	return poll.Until(ctx, 2*time.Millisecond, 100*time.Millisecond, seen, probe)
 }
 
 func holdsFiles(dir string) (bool, error) {

@@ -327,18 +327,6 @@ func TestHTTPServer(t *testing.T) {
 	}
 }
 
-func TestPollTerminal(t *testing.T) {
-	t.Parallel()
-	asked := 0
-	err := embedded.Poll(t.Context(), func(string) {}, func(context.Context) (bool, string, error) {
-		asked++
-		return false, "", errors.New("in vain")
-	})
-	if err == nil || asked != 1 {
-		t.Errorf("asked %d times, %v", asked, err)
-	}
-}
-
 // pieces is a process of which something can be away.
 type pieces struct {
 	embedded.Background

@@ -30,6 +30,15 @@ func Findings(s *Survey) []doctor.Finding {
 	if s.Address != "" {
 		out = append(out, doctor.Good("address", "node ports are reached at %s", s.Address))
 	}
+	if s.Ports != nil {
+		f := doctor.Good("node ports", "%s", s.Ports)
+		if s.Ports.Hidden {
+			f.Grade, f.Next = doctor.Warn, "ask somebody who may: kubectl --context "+s.Context+" get services --all-namespaces"
+		}
+		if s.Ports.bad == 0 { // else it stands among the problems
+			out = append(out, f)
+		}
+	}
 	for _, c := range s.Components {
 		out = append(out, doctor.Good("component", "%s is there", c))
 	}

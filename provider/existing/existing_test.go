@@ -13,6 +13,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -22,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/lab/doctor"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
 )
@@ -168,6 +170,86 @@ func TestAgainst(t *testing.T) {
 	}
 }
 
+func service(namespace, lab string, ports ...int32) *corev1.Service {
+	v := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "some", Namespace: namespace}}
+	if lab != "" {
+		v.Labels = map[string]string{LabelLab: lab}
+	}
+	for _, port := range ports {
+		v.Spec.Ports = append(v.Spec.Ports, corev1.ServicePort{NodePort: port})
+	}
+	return v
+}
+
+// Node ports are free, the lab's own, somebody's, or not the cluster's to give out.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	k3s := func(n *corev1.Node) {
+		n.Annotations = map[string]string{"k3s.io/node-args": `["server","--kube-apiserver-arg","service-node-port-range=30000-31100"]`}
+	}
+	server := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "kube-system", Labels: map[string]string{"component": "kube-apiserver"}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Command: []string{"kube-apiserver", "--service-node-port-range=20000+12767"}}}}}
+	for name, tc := range map[string]struct {
+		objects []runtime.Object
+		said    string   // of the survey
+		against []string // nil: nothing
+		code    fault.Code
+	}{
+		"another lab's place, which is said once": {[]runtime.Object{node("a", "192.0.2.7"), namespace("alert-stream-broker", "other"), service("alert-stream-broker", "other", 31200)},
+			"1 of them it cannot have", []string{"is lab other's"}, fault.BadInput},
+		"free":                 {[]runtime.Object{node("a", "192.0.2.7"), service("x", "", 30000)}, "the lab takes 31090 to 31092, 31200, which are free or its own", nil, 0},
+		"its own":              {[]runtime.Object{node("a", "192.0.2.7"), service("x", "t", 31090, 31200)}, "free or its own", nil, 0},
+		"in its own namespace": {[]runtime.Object{node("a", "192.0.2.7"), namespace("alert-stream-broker", "t"), service("alert-stream-broker", "", 31200)}, "free or its own", nil, 0},
+		"wide range":           {[]runtime.Object{node("a", "192.0.2.7"), server}, "free or its own", nil, 0},
+		"taken": {[]runtime.Object{node("a", "192.0.2.7"), service("x", "", 31091), service("y", "other", 31200)}, "2 of them it cannot have",
+			[]string{"node ports that the lab takes are somebody's: 31091 (brokers) is that of the Service some in namespace x", "31200 (bootstrap) is that of the Service some in namespace y, lab other's", "kafka.listener.nodePort"}, fault.StepFailed},
+		"out of range": {[]runtime.Object{node("a", "192.0.2.7", k3s)}, "1 of them it cannot have",
+			[]string{"gives out the node ports 30000-31100 (k3s on node a), and the lab takes 31200 (bootstrap)", "--service-node-port-range=30000-32767"}, fault.StepFailed},
+	} {
+		n := need
+		n.Ports = map[int]string{31090: "brokers", 31091: "brokers", 31092: "brokers", 31200: "bootstrap"}
+		s, err := look(t.Context(), client(anything, append(tc.objects, storageClass("fast", true))...), "site", n)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if !strings.Contains(s.Text(), "node ports  the lab takes") || !strings.Contains(s.Text(), tc.said) {
+			t.Errorf("%s: %q is not in\n%s", name, tc.said, s.Text())
+		}
+		err = s.Err()
+		if (err == nil) != (tc.against == nil) || tc.code != 0 && fault.CodeOf(err) != tc.code || tc.code == fault.BadInput && strings.Contains(err.Error(), "node ports") {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, want := range tc.against {
+			if err == nil || !strings.Contains(fault.Text(err), want) {
+				t.Errorf("%s: %q is not in %v", name, want, err)
+			}
+		}
+		findings := doctor.Table(Findings(s))
+		if good := strings.Contains(findings, "ok    node ports"); good != (tc.against == nil) {
+			t.Errorf("%s:\n%s", name, findings)
+		}
+	}
+}
+
+// Who may not list everybody's Services is told what is not known.
+func TestPortsHidden(t *testing.T) {
+	t.Parallel()
+	c := client(anything, node("a", "192.0.2.7"), storageClass("fast", true))
+	c.Clientset.(*fake.Clientset).PrependReactor("list", "services", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(corev1.Resource("services"), "", nil)
+	})
+	n := need
+	n.Ports = map[int]string{31200: "bootstrap"}
+	s, err := look(t.Context(), c, "site", n)
+	if err != nil || s.Err() != nil {
+		t.Fatal(err, s.Err())
+	}
+	if findings := doctor.Table(Findings(s)); !strings.Contains(findings, "warn  node ports     the lab takes 31200; whether Services of others have them is not known") || !strings.Contains(findings, "kubectl --context site get services --all-namespaces") {
+		t.Error(findings)
+	}
+}
+
 // All rights that are missing are listed, a line for each kind.
 func TestRights(t *testing.T) {
 	t.Parallel()
@@ -194,6 +276,35 @@ func TestSilent(t *testing.T) {
 	}
 	_, err = look(t.Context(), c, "site", need)
 	if fault.CodeOf(err) != fault.StepFailed || !strings.Contains(fault.Text(err), "the cluster of context site does not answer") || !strings.Contains(fault.Text(err), "kubectl --context site version") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A cluster can be used when it answers, knows the user and lets them look.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err  error // of the question for the namespace
+		want string
+	}{
+		"there":       {nil, ""},
+		"not there":   {apierrors.NewNotFound(corev1.Resource("namespaces"), "ns"), ""},
+		"unknown":     {apierrors.NewUnauthorized("token expired"), "token expired"},
+		"not allowed": {apierrors.NewForbidden(corev1.Resource("namespaces"), "ns", errors.New("no right")), "no right"},
+	} {
+		c := client(anything)
+		c.Clientset.(*fake.Clientset).PrependReactor("get", "namespaces", func(k8stesting.Action) (bool, runtime.Object, error) { return true, namespace("ns", "t"), tc.err })
+		err := reach(t.Context(), c, "site", "ns")
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	text, err := Source{"site", file(t)}.Kubeconfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = Reach(t.Context(), []byte(strings.Replace(string(text), "192.0.2.1:6443", "127.0.0.1:1", 1)), "site", "ns")
+	if err == nil || !strings.Contains(err.Error(), "the cluster of context site does not answer") {
 		t.Errorf("%v", err)
 	}
 }

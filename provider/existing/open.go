@@ -1,6 +1,7 @@
 package existing
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,9 +9,12 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/fault"
 )
 
@@ -70,6 +74,28 @@ func (s Source) Kubeconfig() ([]byte, error) {
 		return nil, fault.Wrap(fault.BadInput, "a file that the context "+s.Context+" names cannot be read", err, "correct the kubeconfig")
 	}
 	return clientcmd.Write(*raw)
+}
+
+// Reach says why the cluster of a kubeconfig cannot be used: it does not answer, or does
+// not know this user, or not give leave to look at a namespace. It is nil when it can.
+func Reach(ctx context.Context, kubeconfig []byte, name, namespace string) error {
+	client, err := kube.New(kubeconfig)
+	if err != nil {
+		return err
+	}
+	return reach(ctx, client, name, namespace)
+}
+
+func reach(ctx context.Context, client *kube.Client, name, namespace string) error {
+	if _, err := answers(ctx, client, name); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	if _, err := client.Clientset.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+		return err
+	}
+	return nil
 }
 
 // silent says that a cluster does not answer.

@@ -33,6 +33,8 @@ type Need struct {
 	Reclaim     string // that the profile wants of the brokers' volumes; "" for any
 	NodeAddress string
 	Apart       int // brokers that may not share a node
+	// Ports are the ports of the nodes that it takes, each with what answers there.
+	Ports map[int]string
 }
 
 // Survey is what was found of a cluster.
@@ -45,8 +47,9 @@ type Survey struct {
 	Components []string    `json:"components"` // of other people's that the lab could meet
 	Missing    []string    `json:"missing"`    // rights
 	Address    string      `json:"address"`    // at which the lab's node ports would answer
-	Adds       []string    `json:"adds"`       // what the lab would add
-	Problems   []Problem   `json:"problems"`   // that stand against it
+	Ports      *Ports      `json:"ports,omitempty"`
+	Adds       []string    `json:"adds"`     // what the lab would add
+	Problems   []Problem   `json:"problems"` // that stand against it
 }
 
 // Node is one node of the cluster.
@@ -123,7 +126,9 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 	if err != nil && !apierrors.IsForbidden(err) {
 		return nil, err
 	}
-	if err == nil {
+	if err != nil {
+		nodes = &corev1.NodeList{} // this user may not see them
+	} else {
 		s.nodes(nodes.Items, need)
 	}
 	classes, err := client.Clientset.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
@@ -148,6 +153,9 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 				s.Problems = append(s.Problems, Problem{What: err.Error(), Next: err.Next, Code: err.Code})
 			}
 		}
+	}
+	if err := s.ports(ctx, client, nodes, need); err != nil {
+		return nil, err
 	}
 	if groups, err := client.Clientset.Discovery().ServerGroups(); err == nil {
 		for _, g := range groups.Groups {
@@ -399,6 +407,9 @@ func (s *Survey) Text() string {
 	}
 	if s.Address != "" {
 		line("address", "node ports are reached at %s", s.Address)
+	}
+	if s.Ports != nil {
+		line("node ports", "%s", s.Ports)
 	}
 	for _, a := range s.Adds {
 		line("would add", "%s", a)

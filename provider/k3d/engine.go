@@ -57,6 +57,21 @@ type Docker struct {
 	Bundle string
 }
 
+// Machine gives what the engine's machine has: processors in thousandths, memory in
+// bytes.
+func (d *Docker) Machine(ctx context.Context) (cpu, memory int64, err error) {
+	api, err := d.Client(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer api.Close()
+	info, err := api.Info(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	return int64(info.NCPU) * 1000, info.MemTotal, nil
+}
+
 // ofCluster chooses by k3d's own label.
 func ofCluster(name string) filters.Args {
 	return filters.NewArgs(filters.Arg("label", k3dtypes.LabelClusterName+"="+name))
@@ -64,36 +79,10 @@ func ofCluster(name string) filters.Args {
 
 // Containers implements Engine.
 func (d *Docker) Containers(ctx context.Context, cluster string) ([]nodes.Container, error) {
-	api, err := d.Client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	list, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: ofCluster(cluster)})
-	if err != nil {
-		return nil, err
-	}
-	var out []nodes.Container
-	for _, one := range list {
-		c, err := api.ContainerInspect(ctx, one.ID)
-		if cerrdefs.IsNotFound(err) {
-			continue // it went while we looked
-		}
-		if err != nil {
-			return nil, err
-		}
+	return d.Inspect(ctx, ofCluster(cluster), func(c container.InspectResponse) nodes.Marks {
 		labels := c.Config.Labels
-		found := nodes.Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Role: labels[k3dtypes.LabelRole], Lab: labels[nodes.LabelLab], Running: c.State.Running}
-		if found.Running {
-			if found.Started, err = time.Parse(time.RFC3339Nano, c.State.StartedAt); err != nil {
-				return nil, fmt.Errorf("container %s: start time: %w", found.Name, err)
-			}
-			if e := c.NetworkSettings.Networks[labels[k3dtypes.LabelNetwork]]; e != nil {
-				found.Address = e.IPAddress
-			}
-		}
-		out = append(out, found)
-	}
-	return out, nil
+		return nodes.Marks{Role: labels[k3dtypes.LabelRole], Lab: labels[nodes.LabelLab], Network: labels[k3dtypes.LabelNetwork]}
+	})
 }
 
 // disabled are parts of k3s that a lab brings itself, or needs none of.

@@ -104,42 +104,23 @@ var roles = map[string]string{"control-plane": nodes.Server, "worker": nodes.Age
 
 // Containers implements nodes.Engine.
 func (d *Docker) Containers(ctx context.Context, cluster string) ([]nodes.Container, error) {
-	api, err := d.Client(ctx)
+	list, err := d.Inspect(ctx, ofCluster(cluster), func(c container.InspectResponse) nodes.Marks {
+		return nodes.Marks{Role: roles[c.Config.Labels[labelRole]], Lab: marked(c.Mounts), Network: NetworkName}
+	})
 	if err != nil {
 		return nil, err
 	}
-	list, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: ofCluster(cluster)})
-	if err != nil {
-		return nil, err
-	}
-	var out []nodes.Container
-	for _, one := range list {
-		c, err := api.ContainerInspect(ctx, one.ID)
-		if cerrdefs.IsNotFound(err) {
-			continue // it went while we looked
+	for i, c := range list {
+		if c.Role != nodes.Server {
+			continue
 		}
-		if err != nil {
+		_, err := d.API().ContainerStatPath(ctx, c.ID, made)
+		if err != nil && !cerrdefs.IsNotFound(err) {
 			return nil, err
 		}
-		found := nodes.Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Role: roles[c.Config.Labels[labelRole]], Lab: marked(c.Mounts), Running: c.State.Running}
-		if found.Running {
-			if found.Started, err = time.Parse(time.RFC3339Nano, c.State.StartedAt); err != nil {
-				return nil, fmt.Errorf("container %s: start time: %w", found.Name, err)
-			}
-			if e := c.NetworkSettings.Networks[NetworkName]; e != nil {
-				found.Address = e.IPAddress
-			}
-		}
-		if found.Role == nodes.Server {
-			_, err := api.ContainerStatPath(ctx, c.ID, made)
-			if err != nil && !cerrdefs.IsNotFound(err) {
-				return nil, err
-			}
-			found.Half = err != nil
-		}
-		out = append(out, found)
+		list[i].Half = err != nil
 	}
-	return out, nil
+	return list, nil
 }
 
 // marked reads whose a node is; "" when it is nobody's.

@@ -94,6 +94,26 @@ func Want(m Maker, p *profiles.Profile, lab, image string) plan.Want {
 	}
 }
 
+// Planned is a node as a plan has it.
+type Planned struct {
+	Name  string
+	Label string // key=value
+	Taint string // key=value:effect
+}
+
+// PlannedBy gives the nodes of a cluster by the input of its step, the server first.
+func PlannedBy(raw json.RawMessage) ([]Planned, error) {
+	var in input
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return nil, fmt.Errorf("the input of a cluster: %w", err)
+	}
+	nodes := []Planned{{Name: "server-0"}}
+	for _, a := range in.Agents {
+		nodes = append(nodes, Planned{Name: "agent-" + a.Name, Label: a.Label, Taint: a.Taint})
+	}
+	return nodes, nil
+}
+
 // Container is one container of a cluster.
 type Container struct {
 	ID, Name string

@@ -2,10 +2,14 @@ package nodes
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync"
 	"time"
 
+	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
 	docker "github.com/docker/docker/client"
 	k3druntime "github.com/k3d-io/k3d/v5/pkg/runtimes/docker"
 
@@ -50,6 +54,48 @@ func (d *Connection) API() docker.APIClient {
 func silent(where string, err error) error {
 	return fault.Wrap(fault.StepFailed, "the Docker engine"+where+" does not answer", err,
 		"start it, or name another one: export DOCKER_HOST=unix:///PATH/docker.sock")
+}
+
+// Marks is what a maker writes on a container, each in a way of its own.
+type Marks struct {
+	Role    string // Server, Agent or a helper's
+	Lab     string // "": the container is no lab's
+	Network string // in which the container has its address
+}
+
+// Inspect lists the containers that a filter finds, also those that do not run. read
+// reads the maker's marks.
+func (d *Connection) Inspect(ctx context.Context, which filters.Args, read func(container.InspectResponse) Marks) ([]Container, error) {
+	api, err := d.Client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := api.ContainerList(ctx, container.ListOptions{All: true, Filters: which})
+	if err != nil {
+		return nil, err
+	}
+	var out []Container
+	for _, one := range list {
+		c, err := api.ContainerInspect(ctx, one.ID)
+		if cerrdefs.IsNotFound(err) {
+			continue // it went while we looked
+		}
+		if err != nil {
+			return nil, err
+		}
+		marks := read(c)
+		found := Container{ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Role: marks.Role, Lab: marks.Lab, Running: c.State.Running}
+		if found.Running {
+			if found.Started, err = time.Parse(time.RFC3339Nano, c.State.StartedAt); err != nil {
+				return nil, fmt.Errorf("container %s: start time: %w", found.Name, err)
+			}
+			if e := c.NetworkSettings.Networks[marks.Network]; e != nil {
+				found.Address = e.IPAddress
+			}
+		}
+		out = append(out, found)
+	}
+	return out, nil
 }
 
 // Start starts one container.

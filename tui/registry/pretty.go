@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/alertlab/alertlab/alerts/schemadiff"
+	"github.com/alertlab/alertlab/alerts/avrotype"
 )
 
 // value is a JSON value with its members in the order in which they stand.
@@ -47,7 +47,7 @@ func parse(dec *json.Decoder, depth int) (*value, error) {
 	}
 	delim, ok := t.(json.Delim)
 	if !ok {
-		return &value{text: schemadiff.JSON(t)}, nil
+		return &value{text: avrotype.JSON(t)}, nil
 	}
 	v := &value{open: delim.String()}
 	for dec.More() {
@@ -56,7 +56,7 @@ func parse(dec *json.Decoder, depth int) (*value, error) {
 			if err != nil {
 				return nil, err
 			}
-			v.names = append(v.names, schemadiff.JSON(name))
+			v.names = append(v.names, avrotype.JSON(name))
 		}
 		item, err := parse(dec, depth+1)
 		if err != nil {

@@ -106,6 +106,7 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.validate(client, plain)
+	l.byCertificate(client)
 	// A broker is killed: Kubernetes starts it again, and up waits until it answers.
 	now := int64(0)
 	pods := client.Clientset.CoreV1().Pods("alert-stream-broker")
@@ -213,6 +214,8 @@ const (
 	groupMetalLB     = "metallb.io"
 	groupCertManager = "cert-manager.io"
 	groupArgoCD      = "argoproj.io"
+	groupStrimzi     = "kafka.strimzi.io"
+	groupRegistry    = "roundtable.lsst.codes"
 )
 
 // holds says whether a render has kinds of one of the groups.
@@ -223,7 +226,9 @@ func holds(groups ...string) func(text []byte) bool {
 }
 
 // plain says whether a render has Kubernetes' own kinds only.
-func plain(text []byte) bool { return !holds(groupMetalLB, groupCertManager, groupArgoCD)(text) }
+func plain(text []byte) bool {
+	return !holds(groupMetalLB, groupCertManager, groupArgoCD, groupStrimzi, groupRegistry)(text)
+}
 
 // validate asks the API server about every object that the golden renders hold, those
 // of profiles that are too large for this machine too, in the files that are chosen.

@@ -76,7 +76,10 @@ func TestKindLab(t *testing.T) {
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		t.Errorf("the second up did something:\n%s", again)
 	}
-	l.killBroker(l.client())
+	k := l.client()
+	l.validate(k, plain)
+	l.byCertificate(k)
+	l.killBroker(k)
 	l.timed("up after a killed broker", "up")
 	// The visit that was due meanwhile was late, as it should be.
 	l.timed("smoke after a killed broker", "smoke", "--skip", "visit-cadence")

@@ -1,0 +1,118 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/confluentregistry"
+	"github.com/alertlab/alertlab/component/ingress"
+	"github.com/alertlab/alertlab/component/kafka"
+	"github.com/alertlab/alertlab/component/kafkatopics"
+	"github.com/alertlab/alertlab/component/kafkaui"
+	"github.com/alertlab/alertlab/component/kafkausers"
+	"github.com/alertlab/alertlab/component/metallb"
+	"github.com/alertlab/alertlab/component/minio"
+	"github.com/alertlab/alertlab/component/schemaregistry"
+	"github.com/alertlab/alertlab/component/strimzi"
+	"github.com/alertlab/alertlab/component/strimzikafka"
+	"github.com/alertlab/alertlab/component/upstream"
+	"github.com/alertlab/alertlab/content/buckets"
+	"github.com/alertlab/alertlab/content/reservoir"
+	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/lab/inprocess"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/embedded"
+)
+
+// FullStack is the stack with operators.
+const FullStack = "alerts"
+
+// operated says whether a lab's Kafka is an operator's.
+func operated(desc state.Description) bool {
+	return desc.Provider != Embedded && desc.Stack == FullStack
+}
+
+// fullEntries lists what only the full stack runs on Kubernetes.
+func fullEntries() map[string]entry {
+	brokers := func(c *cluster) plan.Part {
+		probes := func(c *cluster) map[string]component.Probe { return kafka.Probes(c.Secrets) }
+		return trusting{c.released("kafka", probes, strimzikafka.Watched()), c.Secrets.Trust}
+	}
+	return map[string]entry{
+		"strimzi-crds/chart": {want: released(strimzi.WantDefinitions), inCluster: byHelm("strimzi", strimzi.Definitions())},
+		"strimzi/chart":      {want: released(strimzi.WantOperator), inCluster: byHelm("strimzi", strimzi.Operator())},
+		"kafka/strimzi-loadbalancer": {want: released(strimzikafka.WantBalanced), inCluster: brokers, choose: func(p *profiles.Profile) string {
+			if metallb.Wanted(p) {
+				return "strimzi-loadbalancer"
+			}
+			return "strimzi-nodeport"
+		}},
+		"kafka/strimzi-nodeport":            {want: released(strimzikafka.WantNodePorts), inCluster: brokers},
+		"kafka-users/strimzi-user-operator": {want: released(kafkausers.Want), inCluster: watched("kafka-users", kafkausers.Watched())},
+		"kafka-topics/strimzi-topic-operator": {want: released(kafkatopics.Want), inCluster: func(c *cluster) plan.Part {
+			return kafkatopics.Part{Release: c.released("kafka-topics", nil, kafkatopics.Watched()), Gone: func(ctx context.Context, object kube.Ref) error {
+				client, err := c.api()
+				if err != nil {
+					return err
+				}
+				return client.WaitGone(ctx, object)
+			}}
+		}},
+		"object-store/minio":                        {want: released(minio.Want), inCluster: deployed("object-store", asks(minio.Probes))},
+		"buckets/s3-lifecycle":                      {want: profile(buckets.WantExpiring), part: func(h *embedded.Host) plan.Part { return buckets.New(h.Secrets) }},
+		"registry-operator-crds/chart":              {want: released(confluentregistry.WantDefinitions), inCluster: byHelm("registry-operator", confluentregistry.Definitions())},
+		"registry-operator/chart":                   {want: released(confluentregistry.WantOperator), inCluster: byHelm("registry-operator", confluentregistry.Operator())},
+		"schema-registry/strimzi-registry-operator": {want: released(confluentregistry.Want), inCluster: gated("schema-registry", asks(schemaregistry.Probes), confluentregistry.Watched())},
+		// The simulator's user has a certificate, which only the cluster has.
+		"reservoir/by-superuser": {want: func(p *profiles.Profile, desc state.Description) plan.Want {
+			return reservoir.By(p.Kafka.Superuser, inprocess.Entries()["reservoir/built-in"].Want(p, desc))
+		}, part: inprocess.Entries()["reservoir/built-in"].Part},
+		"ingress-controller/ingress-nginx": {want: released(ingress.WantController), inCluster: byHelm("ingress-controller", ingress.Controller())},
+		"ingresses/ingress":                {want: released(ingress.Want), inCluster: deployed("ingresses", nil)},
+		"kafka-ui/kafbat":                  {want: released(kafkaui.Want), inCluster: byHelm("kafka-ui", kafkaui.Watched())},
+	}
+}
+
+// fitFull says why a profile cannot be run by the operators, nil when it can.
+func fitFull(p *profiles.Profile, desc state.Description) error {
+	answer, err := upstream.Solve(p, labOf(desc))
+	if err != nil {
+		return fmt.Errorf("kafka.version: %w", err)
+	}
+	if answer.API != strimzikafka.API {
+		return fmt.Errorf("kafka.version: Strimzi %s, which runs Kafka %s, serves the API %s of its resources, and those of this lab are written in %s", answer.Strimzi, answer.Kafka, answer.API, strimzikafka.API)
+	}
+	return kafkausers.Fit(p)
+}
+
+// absentInFull states what the full stack has nothing of that the profile names, and what
+// it runs otherwise.
+func absentInFull(p *profiles.Profile, desc state.Description) []string {
+	k := p.Kafka
+	out := upstream.Conceded(p, labOf(desc))
+	add := func(when bool, format string, args ...any) {
+		if when {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	add(metallb.Wanted(p), "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
+	add(certmanager.Wanted(p), "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
+	add(k.Controllers.Count == 0 && k.Brokers.Count > 1, "there is one controller: the cluster does not outlive it")
+	add(k.Brokers.Storage.Class != "", "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
+	add(k.Controllers.Storage.Size > kafka.LeastStorage, "controllers ask for a volume of %s each, not of %s", kafka.Quantity(kafka.LeastStorage), kafka.Quantity(k.Controllers.Storage.Size))
+	cpu := k.Brokers.Count*k.Brokers.Resources.Requests.CPU + k.Controllers.Count*k.Controllers.Resources.Requests.CPU
+	memory := int64(k.Brokers.Count)*k.Brokers.Resources.Requests.Memory + int64(k.Controllers.Count)*k.Controllers.Resources.Requests.Memory
+	add(cpu > 0, "brokers and controllers ask for what a small machine has, not for %d processors and %s in all", cpu, kafka.Quantity(memory))
+	add(k.Brokers.AntiAffinity, "controllers may share nodes with brokers: all nodes are this machine")
+	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity, "the pool of nodes is one node: all nodes are this machine")
+	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
+	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
+	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
+		"topics have as many copies as there are brokers at most")
+	return out
+}
