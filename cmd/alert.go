@@ -378,7 +378,7 @@ func (a *app) drawingWidth() int {
 }
 
 func (a *app) plotCurve(f found) error {
-	lines := lightcurve.Lines(f.record.Curve, lightcurve.LooksOf(style.New(a.out, a.getenv), a.getenv("TERM")), a.drawingWidth()-1, plotHeight)
+	lines := lightcurve.Lines(f.record.Curve, lightcurve.LooksOf(style.New(a.out, a.getenv)), a.drawingWidth()-1, plotHeight)
 	_, err := fmt.Fprintln(a.out, strings.Join(lines, "\n"))
 	return err
 }

@@ -43,6 +43,8 @@ type board struct {
 	failed error
 	// archived are looks at the ingester's group, for its speed.
 	archived []console.Look
+	// played are the visits of a simulator in a pod, nil before they were asked for.
+	played *playedLog
 }
 
 // pages are the dashboard's pages with the digits that open them.
@@ -60,7 +62,14 @@ func (b *board) pages(ctx context.Context, theme kit.Theme) []dash.Entry {
 	}
 }
 
-func (b *board) close() { b.kafka.end() }
+func (b *board) close() {
+	b.kafka.end()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.played != nil {
+		b.played.close()
+	}
+}
 
 // newBoard makes a board of the lab that the command line is about.
 func newBoard(a *app, dir state.Dir) *board {

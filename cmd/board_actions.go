@@ -58,10 +58,14 @@ func (s actionSource) Actions(ctx context.Context) ([]actions.Action, error) {
 	case err != nil:
 		refused = err.Error()
 	}
+	pods := refused == "" && s.inPods(ctx)
 	var out []actions.Action
 	for _, d := range s.all() {
 		if !d.anyState {
 			d.Refused = refused
+		}
+		if why := notOfPods(d.Name); pods && why != "" {
+			d.Refused = why
 		}
 		out = append(out, d.Action)
 	}

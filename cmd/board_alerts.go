@@ -73,26 +73,39 @@ func recent(looks []console.Look, now console.Look) []console.Look {
 	return looks
 }
 
-// visits is what the simulator says of itself, with the archive's progress: what the
+// toldVisits is what a simulator in the runner tells.
+func toldVisits(st runner.Status) (visits.State, error) {
+	var d simulator.Detail
+	if err := detailOf(st, simulatorComponent, &d); err != nil {
+		return visits.State{}, err
+	}
+	out := visits.State{Interval: time.Duration(d.IntervalSeconds * float64(time.Second)), Paused: d.Paused, Played: d.Visits, Missed: d.Missed, Skipped: d.Skipped, Published: d.Published}
+	for _, v := range d.Last {
+		out.Visits = append(out.Visits, visits.Visit{Number: v.Number + 1, Due: v.Due, Started: v.Started, Finished: v.Finished, Late: time.Duration(v.LateSeconds * float64(time.Second)),
+			Alerts: v.Alerts, Bytes: v.Bytes, Missed: v.Missed, Error: v.Error})
+	}
+	return out, nil
+}
+
+// visits is what the simulator says of itself, or the log of its pod of it, with the archive's progress: what the
 // ingester has not committed yet are the last alerts that were published.
 func (b *board) visits(ctx context.Context) (visits.State, error) {
 	st, err := b.status(ctx)
 	if err != nil {
 		return visits.State{}, err
 	}
-	var d simulator.Detail
-	if err := detailOf(st, simulatorComponent, &d); err != nil {
+	var out visits.State
+	if pods, are := podsOf(st, simulatorComponent); are {
+		if out, err = b.loggedVisits(pods); err != nil {
+			return visits.State{}, err
+		}
+	} else if out, err = toldVisits(st); err != nil {
 		return visits.State{}, err
 	}
-	out := visits.State{Interval: time.Duration(d.IntervalSeconds * float64(time.Second)), Paused: d.Paused, Played: d.Visits, Missed: d.Missed, Skipped: d.Skipped, Published: d.Published}
 	if st.Endpoints != nil {
 		out.Topic = st.Endpoints.Simulator.Topic
 	}
-	for _, v := range d.Last {
-		out.Visits = append(out.Visits, visits.Visit{Number: v.Number + 1, Due: v.Due, Started: v.Started, Finished: v.Finished, Late: time.Duration(v.LateSeconds * float64(time.Second)),
-			Alerts: v.Alerts, Bytes: v.Bytes, Missed: v.Missed, Error: v.Error})
-	}
-	if n := len(out.Visits); n > 0 && !d.Paused && out.Interval > 0 {
+	if n := len(out.Visits); n > 0 && !out.Paused && out.Interval > 0 {
 		out.Next = out.Visits[n-1].Due.Add(out.Interval)
 		for out.Next.Before(time.Now()) { // one is played now
 			out.Next = out.Next.Add(out.Interval)
@@ -134,6 +147,7 @@ func (s archiveSource) State(ctx context.Context) (alertdb.State, error) {
 	if err := detailOf(st, ingesterComponent, &d); err != nil {
 		return alertdb.State{}, err
 	}
+	pods, are := podsOf(st, ingesterComponent)
 	out := alertdb.State{Ready: d.Ready, Stored: d.Stored, DeadLetters: d.DeadLetters, WireBytes: d.WireBytes, ObjectBytes: d.ObjectBytes, Retries: d.Retries,
 		Trouble: d.LastTrouble, TroubleAt: d.TroubleAt}
 	if st.Endpoints != nil {
@@ -148,6 +162,13 @@ func (s archiveSource) State(ctx context.Context) (alertdb.State, error) {
 		return out, nil
 	}
 	out.Lag, out.Rate, out.CatchUp = group.Lag, speed.Reads, speed.CatchUp
+	if are {
+		ready, why := pods.ready()
+		out.Ready, out.Untold = ready && len(group.Members) > 0, untoldByPod
+		if !ready {
+			out.Notes = append(out.Notes, "the ingester's pod is not ready: "+why)
+		}
+	}
 	return out, nil
 }
 
@@ -164,6 +185,9 @@ func (s archiveSource) Contents(ctx context.Context) (alertdb.Contents, error) {
 	}
 	c, err := stored(ctx, card, creds, lettersShown)
 	out := alertdb.Contents{At: time.Now(), Alerts: c.Alerts, Bytes: c.Bytes, DeadLetters: c.DeadLetters}
+	for _, o := range c.Newest {
+		out.Newest = append(out.Newest, alertdb.Stored{ID: o.ID, At: o.At, Bytes: o.Bytes})
+	}
 	for _, l := range c.Latest {
 		out.Letters = append(out.Letters, alertdb.Letter{Topic: l.Topic, Partition: l.Partition, Offset: l.Offset, At: l.Timestamp, Bytes: l.Bytes, Reason: l.Reason})
 	}

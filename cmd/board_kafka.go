@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/alertlab/alertlab/alerts/console"
+	"github.com/alertlab/alertlab/render/phrase"
 	"github.com/alertlab/alertlab/tui/kafka"
-	"github.com/alertlab/alertlab/tui/kit"
 )
 
 // speedOver is the time over which speeds are taken: long enough that a visit, which
@@ -170,23 +170,22 @@ func (k *kafkaSource) Topics(ctx context.Context) ([]kafka.Topic, []string, erro
 
 // retention says for how long and how much a topic keeps.
 func retention(settings []console.Setting) string {
-	var parts []string
+	var how, long, much []string
 	for _, s := range settings {
 		n, err := strconv.ParseInt(s.Value, 10, 64)
 		switch {
 		case s.Name == "cleanup.policy" && strings.Contains(s.Value, "compact"):
-			parts = append(parts, "compacted")
+			how = append(how, "compacted")
 		case err != nil:
-		case s.Name == "retention.ms" && n < 0, s.Name == "retention.bytes" && n < 0:
-			if s.Name == "retention.ms" {
-				parts = append(parts, "ever")
-			}
+		case s.Name == "retention.ms" && n < 0:
+			long = append(long, "ever")
 		case s.Name == "retention.ms":
-			parts = append(parts, kit.Age(time.Duration(n)*time.Millisecond))
-		case s.Name == "retention.bytes":
-			parts = append(parts, kit.Bytes(n)+" a partition")
+			long = append(long, phrase.About(time.Duration(n)*time.Millisecond))
+		case s.Name == "retention.bytes" && n >= 0:
+			much = append(much, phrase.Bytes(n)+" a partition")
 		}
 	}
+	parts := slices.Concat(how, long, much)
 	return first(strings.Join(parts, ", "), "default")
 }
 

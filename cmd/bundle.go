@@ -23,6 +23,7 @@ import (
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/k3d"
 	"github.com/alertlab/alertlab/render"
+	"github.com/alertlab/alertlab/render/phrase"
 )
 
 func (a *app) bundle() *cobra.Command {
@@ -243,13 +244,13 @@ looks at the content.`,
 		if *output == "json" {
 			return a.printJSON(shown)
 		}
-		fmt.Fprintf(a.out, "for the profile %s, stack %s, %s; %s\n%s\n\n", shown.Profile, shown.Stack, shown.Platform, sizeText(shown.Size), shown.Digest)
+		fmt.Fprintf(a.out, "for the profile %s, stack %s, %s; %s\n%s\n\n", shown.Profile, shown.Stack, shown.Platform, phrase.Bytes(shown.Size), shown.Digest)
 		t := render.NewTable(a.out, "kind", "reference", "size", "digest")
 		for _, e := range shown.Images {
-			t.Row("image", e.Reference, sizeText(e.Size), e.Digest)
+			t.Row("image", e.Reference, phrase.Bytes(e.Size), e.Digest)
 		}
 		for _, e := range shown.Charts {
-			t.Row("chart", e.Reference, sizeText(e.Size), e.Digest)
+			t.Row("chart", e.Reference, phrase.Bytes(e.Size), e.Digest)
 		}
 		return t.Flush()
 	}
@@ -287,9 +288,6 @@ func showBundle(b *bundle.Bundle) shownBundle {
 	return s
 }
 
-// sizeText writes a size in bytes as people read it.
-func sizeText(n int64) string { return bytesText(&n) }
-
 func (a *app) bundleVerify() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify FILE",
@@ -317,7 +315,7 @@ chart concerned, where in the file, and what was seen. The exit code is 1 then.`
 			return err
 		}
 		defer b.Close()
-		_, err = fmt.Fprintf(a.out, "%s is whole: %d images, %d charts, %s, %s\n", name, len(b.Images()), len(b.Charts()), sizeText(b.Size()), b.Digest())
+		_, err = fmt.Fprintf(a.out, "%s is whole: %d images, %d charts, %s, %s\n", name, len(b.Images()), len(b.Charts()), phrase.Bytes(b.Size()), b.Digest())
 		return err
 	}
 	return c

@@ -16,6 +16,7 @@ import (
 	"github.com/alertlab/alertlab/internal/ownimage"
 	"github.com/alertlab/alertlab/lab/catalog"
 	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/render/phrase"
 )
 
 func (a *app) bundleSave() *cobra.Command {
@@ -95,7 +96,7 @@ instead of asking a registry, and --chart charts that helm pull wrote.`,
 		if *output == "json" {
 			return a.printJSON(savedBundle{saved.Path, saved.Digest.String(), saved.Bytes, saved.Images, saved.Charts, saved.Kept, saved.Copied, saved.Written})
 		}
-		_, err = fmt.Fprintf(a.out, "%s: %d images, %d charts, %s, of which %s were there; %s\n", saved.Path, saved.Images, saved.Charts, sizeText(saved.Bytes), sizeText(saved.Kept+saved.Copied), saved.Digest)
+		_, err = fmt.Fprintf(a.out, "%s: %d images, %d charts, %s, of which %s were there; %s\n", saved.Path, saved.Images, saved.Charts, phrase.Bytes(saved.Bytes), phrase.Bytes(saved.Kept+saved.Copied), saved.Digest)
 		return err
 	}
 	return c

@@ -636,7 +636,7 @@ func (s *scanLine) at(read, total int64) {
 	s.last = now
 	s.meter.Observe(now, read)
 	text := fmt.Sprintf("%d of %d messages read", read, max(read, total))
-	if rate := s.meter.Text(total); rate != "" {
+	if rate := s.meter.Text(total, "messages"); rate != "" {
 		text += ", " + rate
 	}
 	s.clear()

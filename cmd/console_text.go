@@ -395,15 +395,7 @@ func bytesText(n *int64) string {
 	if n == nil {
 		return ""
 	}
-	size, unit := float64(*n), 0
-	units := []string{"B", "kB", "MB", "GB", "TB", "PB"}
-	for size >= 999.5 && unit < len(units)-1 {
-		size, unit = size/1000, unit+1
-	}
-	if unit == 0 || size >= 99.95 {
-		return fmt.Sprintf("%.0f %s", size, units[unit])
-	}
-	return fmt.Sprintf("%.1f %s", size, units[unit])
+	return phrase.Bytes(*n)
 }
 
 // ids writes numbers shortly: 0-3,5.

@@ -58,7 +58,7 @@ func (a *app) dashboard(ctx context.Context) error {
 	// Nothing but the dashboard writes to the terminal meanwhile.
 	quiet := *a
 	quiet.out, quiet.err = io.Discard, io.Discard
-	theme := kit.NewTheme(style.New(a.out, a.getenv), a.getenv("TERM"))
+	theme := kit.NewTheme(style.New(a.out, a.getenv))
 	b := newBoard(&quiet, dir)
 	b.depth = picture.DepthOf(a.out, a.getenv)
 	defer b.close()

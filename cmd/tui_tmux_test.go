@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -381,4 +382,81 @@ func TestDashboardInATerminal(t *testing.T) {
 	if raw := x.tmux("capture-pane", "-p", "-e"); strings.Contains(raw, "\x1b[3") {
 		t.Errorf("colours although NO_COLOR is set:\n%q", raw)
 	}
+}
+
+// press sends bytes as a terminal does: of the mouse, or of what it says of itself.
+func (x *terminal) press(bytes string) { x.t.Helper(); x.tmux("send-keys", "-l", bytes) }
+
+// colourOf is a sequence that tmux writes of a cell with a colour of its own.
+var colourOf = regexp.MustCompile("\x1b\\[(3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]")
+
+// otherTerminals are those that are not as most people's are, each with what must hold
+// of every frame, as tmux captures it with its looks.
+var otherTerminals = []struct {
+	name, env, between string
+	cutout             string // what stands in the picture of a cutout
+	wrong              func(frame string) string
+}{
+	{"no colours", "NO_COLOR=1 TERM=xterm-256color", "›", "░", colourOf.FindString},
+	{"ASCII alone", "LC_ALL=C TERM=xterm", ">", "==", func(frame string) string {
+		if i := strings.IndexFunc(frame, func(r rune) bool { return r > '~' }); i >= 0 {
+			return frame[i:min(i+20, len(frame))]
+		}
+		return ""
+	}},
+	{"sixteen colours", "TERM=xterm COLORTERM=", "›", "▀", regexp.MustCompile("\x1b\\[[34]8[;:]").FindString},
+	{"a screen in a terminal", "TERM=screen COLORTERM=", "›", "▀", regexp.MustCompile("\x1b\\[[34]8[;:]").FindString},
+	{"a light background", "TERM=xterm-256color COLORTERM= COLORFGBG='0;15'", "›", "▀", regexp.MustCompile("\x1b\\[3[1-6]m").FindString},
+}
+
+// TestDashboardOnOtherTerminals opens every page on terminals of all kinds, and does
+// with the mouse what keys do elsewhere.
+func TestDashboardOnOtherTerminals(t *testing.T) {
+	t.Parallel()
+	x := newTerminal(t, "80", "24")
+	x.line("alertlab up --progress quiet; clear; TERM=dumb alertlab tui; echo it ended with $?")
+	x.see("the dashboard cannot be drawn", "it ended with 2")
+	for _, c := range otherTerminals {
+		t.Log(c.name)
+		x.line("clear; " + c.env + " alertlab tui")
+		for i, name := range []string{"Lab", "Kafka", "Alerts", "Visits", "Database", "Registry", "Smoke", "Logs", "Actions"} {
+			x.see("default " + c.between + " Lab") // of the frame, or of the page before
+			x.keys(strconv.Itoa(i + 1))
+			x.see("default "+c.between+" "+name, "? help  q back")
+			if name == "Alerts" {
+				x.match(`[▸>] +\d{6,}`)
+				x.keys("Enter", "c")
+				x.see("template", " nJy", c.cutout)
+			}
+			if bad := c.wrong(x.tmux("capture-pane", "-p", "-e")); bad != "" {
+				t.Errorf("%s: page %s has %q:\n%s", c.name, name, bad, x.screen())
+			}
+			x.keys("1")
+		}
+		x.keys("C-c")
+		x.ended()
+	}
+
+	// The mouse: a tab, a row, the same row, the wheel; and ctrl-o, which lets go of it.
+	x.line("clear; alertlab tui")
+	x.see("COMPONENT", "▸ addresses")
+	x.press("\x1b[<0;10;2M\x1b[<0;10;2m")
+	x.match(`Kafka › topics[^▸]+▸ alerts-simulated`)
+	x.press("\x1b[<0;5;8M\x1b[<0;5;8m")
+	x.see("▸ alerts-static")
+	x.press("\x1b[<65;5;8M")
+	x.see("▸ registry-schemas")
+	x.press("\x1b[<0;5;9M\x1b[<0;5;9m")
+	x.see("Kafka › topic registry-schemas", "PARTITION")
+	x.keys("C-o")
+	x.see("the mouse is the terminal's")
+	x.poll("the mouse let go of", func() string { return x.tmux("display-message", "-p", "#{mouse_any_flag}") }, func(flag string) bool { return strings.TrimSpace(flag) == "0" })
+	// What the terminal says of itself is no command and no key.
+	x.keys("1")
+	x.see("COMPONENT")
+	x.press("\x1b]11;rgb:2222/3333/4444\x1b\\")
+	x.keys("Down")
+	x.see("default › Lab", "▸ host-names", "? help  q back")
+	x.keys("q")
+	x.ended()
 }

@@ -197,12 +197,8 @@ func (s *plainStep) state(now time.Time) string {
 		}
 		return what
 	case s.total > 0 || s.count > 0:
-		what := fmt.Sprint(s.count)
-		if s.total > 0 {
-			what += fmt.Sprintf(" of %d", s.total)
-		}
-		what = strings.TrimSpace(what + " " + s.unit)
-		if speed := s.meter.Text(s.total); speed != "" {
+		what := phrase.Progress(s.count, s.total, s.unit)
+		if speed := s.meter.Text(s.total, s.unit); speed != "" {
 			what += ", " + speed
 		}
 		return what

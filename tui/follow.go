@@ -48,7 +48,8 @@ func Follow(ctx context.Context, out io.Writer, in io.Reader, events <-chan even
 	inner, stop := context.WithCancel(ctx)
 	defer stop() // releases the commands that wait for events
 
-	m := newModel(style.New(out, os.Getenv), glyphsFor(os.Getenv("TERM")), time.Now())
+	styles := style.New(out, os.Getenv)
+	m := newModel(styles, glyphsFor(styles.ASCII), time.Now())
 	m.about = about
 	m.next = nextEvents(inner, events)
 	m.cancel = func() tea.Msg { cancel(); return nil }

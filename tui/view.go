@@ -22,10 +22,9 @@ type glyphs struct {
 	tee, last, through string
 }
 
-// glyphsFor chooses the signs. The Linux console's font has neither braille
-// nor check marks.
-func glyphsFor(term string) glyphs {
-	if term == "linux" || term == "dumb" {
+// glyphsFor chooses the signs: of ASCII alone, or those of an ordinary font.
+func glyphsFor(ascii bool) glyphs {
+	if ascii {
 		return glyphs{
 			marks:   [5]string{waiting: ".", running: ">", done: "+", failed: "x", skipped: "-"},
 			spinner: []string{"|", "/", "-", "\\"},
@@ -227,11 +226,7 @@ func (m model) columns() (titles, keys int) {
 // progress draws counted work: a bar, the count, the speed and the time left,
 // the latter two only as far as there is room.
 func (m model) progress(s step) string {
-	count := fmt.Sprint(s.count)
-	if s.total > 0 {
-		count += fmt.Sprintf("/%d", s.total)
-	}
-	count = strings.TrimSpace(count + " " + s.unit)
+	count := phrase.Progress(s.count, s.total, s.unit)
 	room := m.text() - 2
 	line := count
 	if s.total > 0 {
@@ -240,7 +235,7 @@ func (m model) progress(s step) string {
 			line = m.bar(width, s.count, s.total) + " " + count
 		}
 	}
-	if speed := s.meter.Text(s.total); speed != "" && ansi.StringWidth(line)+2+len(speed) <= room {
+	if speed := s.meter.Text(s.total, s.unit); speed != "" && ansi.StringWidth(line)+2+len(speed) <= room {
 		line += m.styles.Dim.Render("  " + speed)
 	}
 	return line

@@ -31,9 +31,9 @@ type walkMsg struct {
 type walkOver struct{ err error }
 
 // NewWalk makes the view of a walk that is not begun. ctx is the program's: when it
-// ends nothing more is drawn, and the walk goes on. term is $TERM.
-func NewWalk(ctx context.Context, styles style.Styles, term string, about About) *Walk {
-	m := newModel(styles, glyphsFor(term), time.Now())
+// ends nothing more is drawn, and the walk goes on.
+func NewWalk(ctx context.Context, styles style.Styles, about About) *Walk {
+	m := newModel(styles, glyphsFor(styles.ASCII), time.Now())
 	m.about = about
 	return &Walk{ctx: ctx, m: m}
 }

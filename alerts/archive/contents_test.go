@@ -35,6 +35,9 @@ func TestLook(t *testing.T) {
 	if got.Alerts != 2 || got.Bytes != 15 || got.DeadLetters != 3 {
 		t.Errorf("got %+v", got)
 	}
+	if len(got.Newest) != 2 || got.Newest[0].ID+got.Newest[1].ID != 42+1231321321 || got.Newest[0].At.Before(got.Newest[1].At) {
+		t.Errorf("the newest alerts are %+v", got.Newest)
+	}
 	if len(got.Latest) != 2 || got.Latest[0].Offset != 8 || got.Latest[1].Offset != 7 || got.Latest[0].Reason != "no alert" {
 		t.Errorf("the newest dead letters are %+v", got.Latest)
 	}

@@ -81,7 +81,7 @@ func (r *reader) read(v any, namespace string, depth int) (*Type, error) {
 	case map[string]any:
 		return r.object(v, namespace, depth)
 	}
-	return nil, fmt.Errorf("a type is %s", jsonText(v))
+	return nil, fmt.Errorf("a type is %s", JSON(v))
 }
 
 func (r *reader) object(v map[string]any, namespace string, depth int) (*Type, error) {
@@ -128,21 +128,21 @@ func (r *reader) namedType(t *Type, v map[string]any, namespace string, depth in
 	r.named[full] = t
 	switch t.Kind {
 	case "enum":
-		t.Detail = " of " + jsonText(v["symbols"])
+		t.Detail = " of " + JSON(v["symbols"])
 	case "fixed":
-		t.Detail = " of " + jsonText(v["size"]) + " bytes"
+		t.Detail = " of " + JSON(v["size"]) + " bytes"
 	}
 	fields, _ := v["fields"].([]any)
 	for _, f := range fields {
 		m, ok := f.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("record %s has a field that is %s", name, jsonText(f))
+			return nil, fmt.Errorf("record %s has a field that is %s", name, JSON(f))
 		}
 		var field Field
 		field.Name, _ = m["name"].(string)
 		field.Doc, _ = m["doc"].(string)
 		if def, ok := m["default"]; ok {
-			field.Default = jsonText(def)
+			field.Default = JSON(def)
 		}
 		var err error
 		if field.Of, err = r.read(m["type"], namespace, depth+1); err != nil {
@@ -153,8 +153,9 @@ func (r *reader) namedType(t *Type, v map[string]any, namespace string, depth in
 	return t, nil
 }
 
-// jsonText writes a value as JSON, the members of objects sorted.
-func jsonText(v any) string {
+// JSON writes a value of a schema, such as a default or a name, as one line of JSON in
+// which "<", ">" and "&" stand as they are and the members of objects are sorted.
+func JSON(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)

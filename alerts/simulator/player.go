@@ -190,7 +190,7 @@ func (p *Player) Run(ctx context.Context) (acked int64, err error) {
 			s.Visits++
 			s.Missed += int64(c.Missed)
 		})
-		played := []any{"visit", c.N, "alerts", c.Alerts, "bytes", c.Bytes,
+		played := []any{"visit", c.N + 1, "alerts", c.Alerts, "bytes", c.Bytes,
 			"seconds", c.Finished.Sub(c.Started).Seconds(), "late", c.Lateness, "missed", c.Missed}
 		if c.Err != nil {
 			played = append(played, "error", c.Err)

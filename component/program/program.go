@@ -196,10 +196,7 @@ type Player struct {
 // Run plays until ctx ends.
 func (p Player) Run(ctx context.Context) error {
 	return p.serve(ctx, func(ctx context.Context, ready *readiness) error {
-		player, err := simulator.NewPlayer(simulator.PlayConfig{Login: p.Login, Source: p.Source, Destination: p.Topic, Interval: p.Interval, Log: p.Log,
-			Observe: func(c simulator.Cycle) {
-				p.Log.Info("visit played", "visit", c.N+1, "alerts", c.Alerts, "late", c.Lateness, "error", c.Err)
-			}})
+		player, err := simulator.NewPlayer(simulator.PlayConfig{Login: p.Login, Source: p.Source, Destination: p.Topic, Interval: p.Interval, Log: p.Log})
 		if err != nil {
 			return err
 		}

@@ -73,9 +73,9 @@ func TestVisitsPlayed(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	text := `time=2026-11-21T17:12:26.707Z level=INFO msg="visit played" visit=0 alerts=10000 bytes=800000000 seconds=2.1 late=1.25ms missed=0 error=<nil>
+	text := `time=2026-11-21T17:12:26.707Z level=INFO msg="visit played" visit=1 alerts=10000 bytes=800000000 seconds=2.1 late=1.25ms missed=0 error=<nil>
 time=2026-11-21T17:12:27.707Z level=WARN msg="something else" late=9s
-time=2026-11-21T17:13:03.707Z level=INFO msg="visit played" visit=1 alerts=9999 bytes=799920000 seconds=2.1 late=40µs missed=2 error="one is missing"
+time=2026-11-21T17:13:03.707Z level=INFO msg="visit played" visit=2 alerts=9999 bytes=799920000 seconds=2.1 late=40µs missed=2 error="one is missing"
 `
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -58,8 +58,10 @@ var shots = []shot{
 		{key: "a", see: `equal byte for byte`, again: true}, {key: "l", see: `difference flux in nJy`}}},
 	{name: "cutouts", steps: []step{{key: "c", see: `(?s)template.*65x65`}}},
 	{name: "alert", wide: true, steps: []step{{key: "r", see: `(?s)FIELD.*difference flux in nJy.*65x65`}}},
-	{name: "visits", steps: []step{{key: "4", see: `(?s)(████████ all.*){3}`}}},
 	{name: "smoke", steps: []step{{key: "7", see: `CHECK`}, {key: "a", see: `\d+ passed, \d+ failed, \d+ skipped in`}}},
+	// Visits come every twelve seconds; by now there are most of those that are drawn.
+	{name: "visits", steps: []step{{key: "4", see: `(?s)next visit in (.*\d\d:\d\d:\d\d\.\d.*████████ all){6}`}}},
+	{name: "database", steps: []step{{key: "5", see: `(?s)by nothing.*holds +\d.*LATEST ALERTS(.*\d{6,} +\d\d:\d\d:\d\d){8}`}, {key: "r", see: `holds +[1-9]`}}},
 }
 
 func main() {

@@ -23,10 +23,8 @@ type Looks struct {
 	ASCII  bool // for fonts without signs: bands are letters, capitals of detections
 }
 
-// LooksOf are those of a terminal of a kind ($TERM).
-func LooksOf(s style.Styles, term string) Looks {
-	return Looks{Styles: s, ASCII: term == "linux" || term == "dumb"}
-}
+// LooksOf are those of a terminal with some styles.
+func LooksOf(s style.Styles) Looks { return Looks{Styles: s, ASCII: s.ASCII} }
 
 // signs of a band, for detections and for forced measurements.
 type signs struct{ detected, forced rune }
@@ -81,7 +79,8 @@ func Lines(c record.Curve, l Looks, width, height int) []string {
 	if len(c.Points) == 0 {
 		return []string{"The alert has no measurement with a time and a flux."}
 	}
-	lines := []string{l.Styles.Heading.Render("difference flux in nJy over MJD, TAI"), l.legend(c)}
+	kinds := fmt.Sprintf("   %c detected, %c forced", l.glyph("r", record.Detected), l.glyph("r", record.Forced))
+	lines := []string{l.Styles.Heading.Render("difference flux in nJy over MJD, TAI") + l.Styles.Dim.Render(kinds), l.legend(c)}
 	plot := curve.Plot{Axis: l.Styles.Dim, Bar: l.Styles.Dim, ASCII: l.ASCII}
 	series := map[string]int{}
 	add := func(x record.Point) {
@@ -133,5 +132,5 @@ func (l Looks) legend(c record.Curve) string {
 		}
 		parts = append(parts, l.style(band).Render(part))
 	}
-	return strings.Join(parts, "  ") + l.Styles.Dim.Render(fmt.Sprintf("   (%c detected, %c forced)", l.glyph("r", record.Detected), l.glyph("r", record.Forced)))
+	return strings.Join(parts, "  ")
 }

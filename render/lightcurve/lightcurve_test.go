@@ -12,7 +12,7 @@ import (
 )
 
 func looks(term string) Looks {
-	return LooksOf(style.New(&bytes.Buffer{}, func(string) string { return "" }), term)
+	return LooksOf(style.New(&bytes.Buffer{}, func(name string) string { return map[string]string{"TERM": term}[name] }))
 }
 
 func sample() record.Curve {
@@ -27,7 +27,7 @@ func sample() record.Curve {
 func TestLines(t *testing.T) {
 	t.Parallel()
 	lines := Lines(sample(), looks("xterm"), 50, 12)
-	if len(lines) != 12 || lines[0] != "difference flux in nJy over MJD, TAI" || lines[1] != "g ●1 ○1  y ★1  ? ?1  white W1   (■ detected, □ forced)" {
+	if len(lines) != 12 || lines[0] != "difference flux in nJy over MJD, TAI   ■ detected, □ forced" || lines[1] != "g ●1 ○1  y ★1  ? ?1  white W1" {
 		t.Errorf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
 	plot := strings.Join(lines[2:], "\n")

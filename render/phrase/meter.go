@@ -48,14 +48,16 @@ func (m *Meter) Left(total int64) (time.Duration, bool) {
 }
 
 // Text writes the speed and the time left, as far as they are known:
-// "12/s, 15s left". It is "" when nothing is known.
-func (m *Meter) Text(total int64) string {
+// "12/s, 15s left", or "26.9 MB/s" of bytes. It is "" when nothing is known.
+func (m *Meter) Text(total int64, unit string) string {
 	r, ok := m.Rate()
 	if !ok {
 		return ""
 	}
 	text := fmt.Sprintf("%.0f/s", r)
-	if r < 10 {
+	if unit == inBytes {
+		text = Bytes(int64(r)) + "/s"
+	} else if r < 10 {
 		text = fmt.Sprintf("%.1f/s", r)
 	}
 	if left, ok := m.Left(total); ok {

@@ -24,7 +24,7 @@ func Elapsed(d time.Duration) string {
 }
 
 // About writes a time to whole seconds, as fits an estimate: "15s", "1m05s",
-// "2h07m".
+// "2h07m", "3d04h".
 func About(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
 	switch {
@@ -32,8 +32,10 @@ func About(d time.Duration) string {
 		return fmt.Sprintf("%ds", d/time.Second)
 	case d < time.Hour:
 		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 	}
-	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	return fmt.Sprintf("%dd%02dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
 }
 
 // Count writes a number with its unit in the singular or plural: Count(1,

@@ -61,7 +61,7 @@ func TestMeter(t *testing.T) {
 		for _, o := range c.seen {
 			m.Observe(at(o.at), o.n)
 		}
-		if got := m.Text(c.total); got != c.want {
+		if got := m.Text(c.total, "alerts"); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -113,6 +113,42 @@ func TestLineOfPlainText(t *testing.T) {
 	} {
 		if got := Line(text); got != want {
 			t.Errorf("%q is %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		count, total int64
+		unit, want   string
+	}{
+		{12, 40, "alerts", "12 of 40 alerts"}, {12, 0, "alerts", "12 alerts"}, {12, 40, "", "12 of 40"}, {144623104, 289246208, "bytes", "145 of 289 MB"},
+		{999, 289246208, "bytes", "999 B of 289 MB"}, {26935878, 0, "bytes", "26.9 MB"},
+	} {
+		if got := Progress(c.count, c.total, c.unit); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+	}
+	var m Meter
+	m.Observe(time.Unix(0, 0), 0)
+	m.Observe(time.Unix(1, 0), 26935878)
+	if got := m.Text(80e6, "bytes"); got != "26.9 MB/s, 2s left" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	f := func(v float64) *float64 { return &v }
+	for _, c := range [][2]string{
+		{Bytes(999), "999 B"}, {Bytes(16015790), "16.0 MB"}, {Bytes(271e9), "271 GB"},
+		{Number(0), "0"}, {Number(999), "999"}, {Number(1234567), "1 234 567"}, {Number(-1000), "-1 000"},
+		{Rate(nil, Number), "-"}, {Rate(f(0), Number), "0/s"}, {Rate(f(2.34), Number), "2.3/s"}, {Rate(f(1234.5), Number), "1 235/s"},
+		{About(59 * time.Second), "59s"}, {About(61 * time.Second), "1m01s"}, {About(26 * time.Hour), "1d02h"}, {About(-time.Second), "0s"},
+	} {
+		if c[0] != c[1] {
+			t.Errorf("got %q, want %q", c[0], c[1])
 		}
 	}
 }

@@ -25,11 +25,16 @@ const (
 	Sixteen                 // the four greys of sixteen colours
 	Colours256              // 26 greys
 	TrueColour              // 256 greys
+	Letters                 // none, and no blocks either: characters of ASCII
 )
 
-// DepthOf is that of a writer: none where style.Colour says no colour, else what the
-// environment tells (COLORTERM, TERM). getenv is os.Getenv outside of tests.
+// DepthOf is that of a writer: characters of ASCII where style.UTF8 says no more, none
+// where style.Colour says no colour, else what the environment tells (COLORTERM, TERM).
+// getenv is os.Getenv outside of tests.
 func DepthOf(w io.Writer, getenv func(string) string) Depth {
+	if !style.UTF8(getenv) {
+		return Letters
+	}
 	if !style.Colour(w, getenv) {
 		return Shades
 	}
@@ -37,24 +42,14 @@ func DepthOf(w io.Writer, getenv func(string) string) Depth {
 }
 
 func depthIn(getenv func(string) string) Depth {
-	out := termenv.NewOutput(io.Discard, termenv.WithEnvironment(environ(getenv)), termenv.WithUnsafe())
-	switch out.EnvColorProfile() {
+	switch style.Profile(getenv) {
 	case termenv.TrueColor:
 		return TrueColour
 	case termenv.ANSI256:
 		return Colours256
-	case termenv.ANSI:
-		return Sixteen
 	}
-	return Shades
+	return Sixteen
 }
-
-// environ gives termenv an environment that is a function.
-type environ func(string) string
-
-func (e environ) Getenv(key string) string { return e(key) }
-
-func (e environ) Environ() []string { return nil }
 
 // Grey is a picture: levels from 0, black, to 1, row by row from the top, NaN where
 // there is nothing.
@@ -88,8 +83,8 @@ func Draw(g Grey, width, height int, depth Depth) []string {
 		for col := range columns {
 			upper := g.mean(col, columns, 2*row, 2*rows)
 			lower := g.mean(col, columns, 2*row+1, 2*rows)
-			if depth == Shades {
-				b.WriteString(shade(upper, lower))
+			if depth == Shades || depth == Letters {
+				b.WriteString(depth.shade(upper, lower))
 				continue
 			}
 			// What a cell and the one before it have in common is not said again.
@@ -135,20 +130,27 @@ func (g Grey) mean(col, columns, row, rows int) float64 {
 	return sum / float64(n)
 }
 
-// shades fill a cell more and more; they work on light backgrounds as a negative
-// does.
-var shades = []string{" ", "░", "▒", "▓", "█"}
+// shades and letters fill a cell more and more; they work on light backgrounds as a
+// negative does.
+var (
+	shades  = []string{" ", "░", "▒", "▓", "█"}
+	letters = []string{" ", ".", ":", "-", "=", "+", "*", "#", "%", "@"}
+)
 
-func shade(upper, lower float64) string {
+func (d Depth) shade(upper, lower float64) string {
+	ramp, none := shades, "×"
+	if d == Letters {
+		ramp, none = letters, "?"
+	}
 	switch {
 	case math.IsNaN(upper) && math.IsNaN(lower):
-		return "×"
+		return none
 	case math.IsNaN(upper):
 		upper = lower
 	case math.IsNaN(lower):
 		lower = upper
 	}
-	return shades[step((upper+lower)/2, len(shades))]
+	return ramp[step((upper+lower)/2, len(ramp))]
 }
 
 // step is the place of a level among n steps.

@@ -20,7 +20,7 @@ func TestDepths(t *testing.T) {
 		{map[string]string{"TERM": "screen-256color"}, Colours256},
 		{map[string]string{"TERM": "xterm"}, Sixteen},
 		{map[string]string{"TERM": "linux"}, Sixteen},
-		{map[string]string{"TERM": "dumb"}, Shades},
+		{map[string]string{"TERM": "screen"}, Sixteen}, // does not tell
 	} {
 		if got := depthIn(func(k string) string { return c.environ[k] }); got != c.want {
 			t.Errorf("%v: %d, want %d", c.environ, got, c.want)
@@ -28,6 +28,9 @@ func TestDepths(t *testing.T) {
 	}
 	if DepthOf(&bytes.Buffer{}, func(string) string { return "truecolor" }) != Shades {
 		t.Error("what is no terminal has colours")
+	}
+	if DepthOf(&bytes.Buffer{}, func(k string) string { return map[string]string{"LC_ALL": "C"}[k] }) != Letters {
+		t.Error("blocks where there is only ASCII")
 	}
 }
 
@@ -58,6 +61,7 @@ func TestDraw(t *testing.T) {
 		want  string
 	}{
 		{Shades, "  ▒█|×▒█▒"},
+		{Letters, " .=@|?+@+"},
 		{Sixteen, `[30;40m▀[30;100m▀[90;47m▀[97;107m▀[0m|[35;45m▀[37;45m▀[97;107m▀[97;40m▀[0m`},
 		{Colours256, `[38;5;16;48;5;16m▀[38;5;16;48;5;238m▀[38;5;238;48;5;246m▀[38;5;231;48;5;231m▀[0m|[38;5;53;48;5;53m▀[38;5;244;48;5;53m▀[38;5;231;48;5;231m▀[38;5;231;48;5;16m▀[0m`},
 		{TrueColour, `[38;2;0;0;0;48;2;0;0;0m▀[38;2;0;0;0;48;2;76;76;76m▀[38;2;76;76;76;48;2;153;153;153m▀[38;2;255;255;255;48;2;255;255;255m▀[0m|` +

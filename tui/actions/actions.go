@@ -115,7 +115,7 @@ var keys = struct{ open, yes, no, choose, log key.Binding }{
 // New makes the page; input is the line to type into.
 func New(ctx context.Context, theme kit.Theme, input textinput.Model, source Source) *Page {
 	return &Page{ctx: ctx, theme: theme, source: source, input: input, list: kit.NewPoll(ctx, 0, source.Actions),
-		table: kit.Table{Theme: theme, Columns: []kit.Column{{Title: "action"}, {Title: "what it does", Least: 20}}},
+		table: kit.Table{Theme: theme, Foot: 2, Columns: []kit.Column{{Title: "action"}, {Title: "what it does", Least: 20}}},
 		plan:  kit.Pane{Theme: theme}}
 }
 
@@ -156,7 +156,9 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.MouseMsg:
 		switch p.stage {
 		case choosing:
-			p.table.Update(msg)
+			if p.table.Click(msg) {
+				return p.key(kit.Enter)
+			}
 		case planning:
 			p.plan.Update(msg)
 		}
@@ -348,7 +350,7 @@ func (p *Page) do() tea.Cmd {
 	n, source, action, values := p.n, p.source, p.action.Name, p.values
 	about := source.About()
 	about.Leave = "leaves it going on"
-	p.walk = tui.NewWalk(p.ctx, p.theme.Styles, p.theme.Term, about)
+	p.walk = tui.NewWalk(p.ctx, p.theme.Styles, about)
 	said := make(chan done, 1)
 	start := p.walk.Start(func(ctx context.Context, sink event.Sink) error {
 		text, err := source.Do(ctx, action, values, sink)
@@ -411,7 +413,7 @@ func (p *Page) View() string {
 				state = t.Draw(kit.Good, phrase.Line(p.said))
 			}
 		}
-		lines = append([]string{state, ""}, p.table.Lines()...)
+		lines = p.table.Under([]string{state, ""})
 	case asking:
 		lines = append(lines, title, "")
 		for i, f := range p.action.Fields {
@@ -469,10 +471,7 @@ func (p *Page) View() string {
 			lines = append(lines, "", t.Draw(kit.Dim, "enter: back to the actions"))
 		}
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return t.Block(lines, p.width, p.height)
+	return t.Page(lines, p.width, p.height)
 }
 
 // Filter implements page.Page.

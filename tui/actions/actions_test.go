@@ -16,6 +16,7 @@ import (
 	"github.com/alertlab/alertlab/tui"
 	"github.com/alertlab/alertlab/tui/actions"
 	"github.com/alertlab/alertlab/tui/internal/golden"
+	"github.com/alertlab/alertlab/tui/kit"
 )
 
 type source struct {
@@ -52,10 +53,14 @@ func (s *source) Do(_ context.Context, action string, values actions.Values, sin
 }
 
 func page(s *source, width, height int, keys ...string) *actions.Page {
+	return pageOf(golden.Theme(), s, width, height, keys...)
+}
+
+func pageOf(theme kit.Theme, s *source, width, height int, keys ...string) *actions.Page {
 	in := textinput.New()
 	in.Prompt = ""
 	in.Cursor.SetMode(cursor.CursorStatic)
-	p := actions.New(context.Background(), golden.Theme(), in, s)
+	p := actions.New(context.Background(), theme, in, s)
 	p.SetSize(width, height)
 	golden.Settle(p, p.Show())
 	for _, k := range keys {
@@ -70,6 +75,7 @@ func TestFrames(t *testing.T) {
 		"actions": nil, "choosing": {"enter", "right"}, "asking": {"down", "enter", "b", "o", "b", "enter"}, "plan": {"enter", "right", "enter"},
 		"confirm": {"down", "down", "down", "enter", "m"},
 	} {
+		golden.Everywhere(t, name, func(theme kit.Theme) string { return pageOf(theme, &source{}, 80, 20, keys...).View() })
 		for _, size := range golden.Sizes {
 			golden.Frame(t, name+"-"+size.Name, size.Width, size.Height, page(&source{}, size.Width, size.Height, keys...).View())
 		}

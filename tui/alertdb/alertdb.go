@@ -39,7 +39,10 @@ type State struct {
 	Trouble                string
 	TroubleAt              time.Time
 	Latest                 []Stored
-	Notes                  []string
+	// Untold is why the counts since the ingester began and the latest alerts are not
+	// known; empty when they are.
+	Untold string
+	Notes  []string
 }
 
 // Letter is a message that could not be stored as an alert.
@@ -56,6 +59,7 @@ type Letter struct {
 type Contents struct {
 	At                         time.Time // when it was listed
 	Alerts, Bytes, DeadLetters int64
+	Newest                     []Stored // as it was listed
 	Letters                    []Letter
 }
 
@@ -112,7 +116,7 @@ func New(ctx context.Context, theme kit.Theme, input textinput.Model, source Sou
 	input.CharLimit = 19
 	return &Page{ctx: ctx, theme: theme, source: source, state: kit.NewPoll(ctx, every, source.State), contents: kit.NewPoll(ctx, everyListed, source.Contents), input: input,
 		latest: kit.Table{Theme: theme, Newest: true, Empty: "nothing was stored yet", Columns: []kit.Column{{Title: "latest alerts", Right: true}, {Title: "stored at"}, {Title: "size", Right: true}}},
-		letters: kit.Table{Theme: theme, Empty: "there is no dead letter", Columns: []kit.Column{{Title: "topic", Least: 12}, {Title: "part", Right: true}, {Title: "offset", Right: true},
+		letters: kit.Table{Theme: theme, Empty: "there is no dead letter", Foot: 2, Columns: []kit.Column{{Title: "topic", Least: 12}, {Title: "part", Right: true}, {Title: "offset", Right: true},
 			{Title: "at", Drop: 1}, {Title: "size", Right: true, Drop: 2}, {Title: "reason", Least: 20}}},
 		pane: kit.Pane{Theme: theme}}
 }
@@ -146,7 +150,14 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return p.key(msg)
 	case tea.MouseMsg:
-		p.move(msg)
+		switch {
+		case p.shown != 0:
+			p.pane.Update(msg)
+		case p.onLetters:
+			p.letters.Click(msg)
+		case p.latest.Click(msg) && !p.asking:
+			return p.key(kit.Enter)
+		}
 		return nil
 	case fetched:
 		if msg.of != p || msg.id != p.shown {
@@ -238,15 +249,19 @@ func (p *Page) fetch(id int64) tea.Cmd {
 
 func (p *Page) fill() {
 	var rows []kit.Row
-	for _, a := range p.state.Value.Latest {
+	latest := p.state.Value.Latest
+	if p.state.Value.Untold != "" {
+		latest = p.contents.Value.Newest
+	}
+	for _, a := range latest {
 		id := strconv.FormatInt(a.ID, 10)
-		rows = append(rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), kit.Text(a.At.Local().Format("15:04:05.000")), kit.Text(kit.Bytes(a.Bytes))}})
+		rows = append(rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), kit.Text(a.At.Local().Format("15:04:05.000")), kit.Text(phrase.Bytes(a.Bytes))}})
 	}
 	p.latest.SetRows(rows)
 	rows = nil
 	for _, l := range p.contents.Value.Letters {
 		rows = append(rows, kit.Row{Key: fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset), Cells: []kit.Cell{kit.Text(l.Topic), kit.Text(strconv.Itoa(int(l.Partition))),
-			kit.Text(strconv.FormatInt(l.Offset, 10)), kit.Text(l.At.Local().Format("15:04:05")), kit.Text(kit.Bytes(int64(l.Bytes))), {Text: l.Reason, Look: kit.Warn}}})
+			kit.Text(strconv.FormatInt(l.Offset, 10)), kit.Text(l.At.Local().Format("15:04:05")), kit.Text(phrase.Bytes(int64(l.Bytes))), {Text: l.Reason, Look: kit.Warn}}})
 	}
 	p.letters.SetRows(rows)
 	room := max(p.height-len(p.facts())-1, 3)
@@ -269,7 +284,12 @@ func (p *Page) facts() []string {
 	}
 	var lines []string
 	row := func(label string, look kit.Look, text string) {
-		lines = append(lines, t.Draw(kit.Dim, t.Fit(label, 13))+t.Draw(look, phrase.Line(text)))
+		for i, l := range kit.Wrap(phrase.Line(text), max(p.width-2-13, 20)) {
+			if i > 0 {
+				label = ""
+			}
+			lines = append(lines, t.Draw(kit.Dim, t.Fit(label, 13))+t.Draw(look, l))
+		}
 	}
 	switch {
 	case p.state.State(t) != "":
@@ -279,17 +299,21 @@ func (p *Page) facts() []string {
 	default:
 		row("ingester", kit.Warn, "not a member of its group, or trying again")
 	}
-	rate := kit.Rate(s.Rate, kit.Number)
-	row("stores", kit.Plain, fmt.Sprintf("%s; %s alerts since it began, %s as published, %s as stored", rate, kit.Number(s.Stored), kit.Bytes(s.WireBytes), kit.Bytes(s.ObjectBytes)))
+	rate := phrase.Rate(s.Rate, phrase.Number)
+	if s.Untold != "" {
+		row("stores", kit.Plain, rate+"; "+s.Untold)
+	} else {
+		row("stores", kit.Plain, fmt.Sprintf("%s; %s alerts since it began, %s as published, %s as stored", rate, phrase.Number(s.Stored), phrase.Bytes(s.WireBytes), phrase.Bytes(s.ObjectBytes)))
+	}
 	switch {
 	case s.Lag == nil:
 		row("behind", kit.Dim, "not known")
 	case *s.Lag == 0:
 		row("behind", kit.Good, "by nothing")
 	default:
-		text := kit.Number(*s.Lag) + " alerts"
+		text := phrase.Number(*s.Lag) + " alerts"
 		if s.CatchUp != nil {
-			text += ", caught up in " + kit.Age(time.Duration(*s.CatchUp*float64(time.Second)))
+			text += ", caught up in " + phrase.About(time.Duration(*s.CatchUp*float64(time.Second)))
 		}
 		row("behind", kit.Warn, text)
 	}
@@ -297,14 +321,14 @@ func (p *Page) facts() []string {
 	case !p.contents.Loaded():
 		lines = append(lines, t.Draw(kit.Dim, t.Fit("holds", 13))+state)
 	default:
-		row("holds", kit.Plain, fmt.Sprintf("%s alerts, %s, as of %s", kit.Number(c.Alerts), kit.Bytes(c.Bytes), c.At.Local().Format("15:04:05")))
+		row("holds", kit.Plain, fmt.Sprintf("%s alerts, %s, as of %s", phrase.Number(c.Alerts), phrase.Bytes(c.Bytes), c.At.Local().Format("15:04:05")))
 	}
 	letters, look := max(c.DeadLetters, s.DeadLetters), kit.Good
 	text := "none"
 	if letters > 0 {
-		look, text = kit.Warn, kit.Number(letters)+", d shows why"
+		look, text = kit.Warn, phrase.Number(letters)+", d shows why"
 		if len(c.Letters) > 0 {
-			text = kit.Number(letters) + ", the last: " + c.Letters[0].Reason
+			text = phrase.Number(letters) + ", the last: " + c.Letters[0].Reason
 		}
 	}
 	row("dead letters", look, text)
@@ -338,15 +362,22 @@ func (p *Page) View() string {
 		}
 		lines = append([]string{head, ""}, p.pane.Lines()...)
 	case p.onLetters:
-		head := t.Draw(kit.Dim, fmt.Sprintf("%s of messages that are no alert; the newest %d", phrase.Count(int(p.contents.Value.DeadLetters), "dead letter"), len(p.contents.Value.Letters)))
+		all, listed := int(p.contents.Value.DeadLetters), len(p.contents.Value.Letters)
+		head := "messages that are no alert, with the reason"
+		if all > listed {
+			head = fmt.Sprintf("%s; the newest %d", phrase.Count(all, "dead letter"), listed)
+		} else if all > 0 {
+			head = phrase.Count(all, "dead letter") + ", the newest first"
+		}
+		head = t.Draw(kit.Dim, head)
 		if state := p.contents.State(t); state != "" {
 			head = state
 		}
-		lines = append([]string{head, ""}, p.letters.Lines()...)
+		lines = p.letters.Under([]string{head, ""})
 	default:
 		lines = append(p.facts(), "")
 		if p.state.Loaded() {
-			lines = append(lines, p.latest.Lines()...)
+			lines = p.latest.Under(lines)
 		}
 	}
 	if p.asking {
@@ -359,10 +390,7 @@ func (p *Page) View() string {
 		}
 		lines = append(lines, ask)
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return t.Block(lines, p.width, p.height)
+	return t.Page(lines, p.width, p.height)
 }
 
 // Filter implements page.Page.

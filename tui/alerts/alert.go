@@ -18,9 +18,9 @@ import (
 )
 
 // The size from which an alert's record, light curve and cutouts are shown side by
-// side, in cells.
+// side, in cells within the margins.
 const (
-	wideWidth  = 140
+	wideWidth  = 138
 	wideHeight = 34
 )
 
@@ -53,9 +53,6 @@ var treeColumns = []kit.Column{{Title: "field", Least: 24}, {Title: "value", Lea
 
 // alertKey is a key while an alert is in view.
 func (p *Page) alertKey(msg tea.KeyMsg) tea.Cmd {
-	if p.alert == nil {
-		return nil
-	}
 	switch {
 	case key.Matches(msg, keys.record):
 		p.pane = recordPane
@@ -63,6 +60,7 @@ func (p *Page) alertKey(msg tea.KeyMsg) tea.Cmd {
 		p.pane = curvePane
 	case key.Matches(msg, keys.cutouts):
 		p.pane = cutoutPane
+	case p.alert == nil: // it is still being read
 	case key.Matches(msg, keys.again):
 		return p.compare()
 	case p.pane != recordPane && !p.wide():
@@ -200,7 +198,7 @@ func (p *Page) treeRow(n *record.Node, path, name string, depth int) kit.Row {
 	return kit.Row{Key: path, Cells: []kit.Cell{{Text: strings.Repeat(guide, depth) + mark + name, Look: look}, {Text: n.Value, Look: look}, {Text: n.Unit, Look: kit.Dim}, {Text: n.Note, Look: kit.Dim}, {Text: n.Type, Look: kit.Dim}}}
 }
 
-func (p *Page) ascii() bool { return p.theme.Term == "linux" || p.theme.Term == "dumb" }
+func (p *Page) ascii() bool { return p.theme.Styles.ASCII }
 
 // alertLines draws an alert.
 func (p *Page) alertLines() []string {
@@ -220,11 +218,11 @@ func (p *Page) alertLines() []string {
 		case cutoutPane:
 			return append(lines, p.cutoutLines()...)
 		}
-		return append(append(lines, p.tree.Lines()...), p.wordsLine())
+		return append(p.tree.Under(lines), p.wordsLine())
 	}
 	treeWidth, _ := p.treeSize()
 	width, height := p.sideSize()
-	left := append(p.tree.Lines(), p.wordsLine())
+	left := append(p.tree.Under(lines)[len(lines):], p.wordsLine())
 	side := p.curveLines()
 	pictures := p.cutoutLines()
 	for len(side)+len(pictures) < height {
@@ -240,7 +238,7 @@ func (p *Page) about() []string {
 	t := p.theme
 	flux := "flux unknown"
 	if !math.IsNaN(h.Flux) {
-		flux = fmt.Sprintf("flux %s ± %s nJy", fixed(h.Flux, 0), fixed(h.FluxErr, 0))
+		flux = t.Sign(fmt.Sprintf("flux %s ± %s nJy", fixed(h.Flux, 0), fixed(h.FluxErr, 0)))
 		if m := record.Magnitude(h.Flux); !math.IsNaN(m) {
 			flux += fmt.Sprintf(" (AB %.2f mag)", m)
 		}
@@ -304,21 +302,16 @@ func (p *Page) archiveLine() string {
 	return t.Draw(kit.Warn, t.Signs.Wait+" the archive was not asked: ") + kit.Explain(a.Err)
 }
 
+// paneNames are the panes with the keys that open them.
+var paneNames = []string{"r record", "l light curve", "c cutouts"}
+
 // panes is the line above the panes.
 func (p *Page) panes() string {
 	t := p.theme
 	if p.wide() {
 		return t.Draw(kit.Dim, strings.Repeat(t.Signs.Rule, p.width))
 	}
-	var parts []string
-	for i, name := range []string{"r record", "l light curve", "c cutouts"} {
-		look := kit.Dim
-		if pane(i) == p.pane {
-			look = kit.Chosen
-		}
-		parts = append(parts, t.Draw(look, " "+name+" "))
-	}
-	return strings.Join(parts, " ")
+	return t.Pick(int(p.pane), paneNames...)
 }
 
 // wordsLine says what the field under the cursor is.
@@ -329,6 +322,9 @@ func (p *Page) wordsLine() string {
 		return ""
 	}
 	text := p.tree.Key() + ": " + n.Type
+	if n.Note != "" {
+		text += ", " + phrase.Line(n.Note)
+	}
 	if n.Doc != "" {
 		text += "; " + phrase.Line(n.Doc)
 	}
@@ -344,7 +340,7 @@ func (p *Page) curveLines() []string {
 	if p.plot.width == width && p.plot.height == height {
 		return p.plot.lines
 	}
-	lines := lightcurve.Lines(p.alert.Record.Curve, lightcurve.LooksOf(p.theme.Styles, p.theme.Term), width-1, height)
+	lines := lightcurve.Lines(p.alert.Record.Curve, lightcurve.LooksOf(p.theme.Styles), width, height)
 	p.plot = cached{width, height, lines}
 	return lines
 }

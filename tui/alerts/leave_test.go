@@ -9,9 +9,8 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/render/picture"
-	"github.com/alertlab/alertlab/render/style"
 	"github.com/alertlab/alertlab/tui/dash"
-	"github.com/alertlab/alertlab/tui/kit"
+	"github.com/alertlab/alertlab/tui/internal/golden"
 	"github.com/alertlab/alertlab/tui/start"
 )
 
@@ -19,7 +18,7 @@ import (
 func TestNoGoroutineIsLeft(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	theme := kit.NewTheme(style.New(&bytes.Buffer{}, func(string) string { return "" }), "xterm")
+	theme := golden.Theme()
 	before := runtime.NumGoroutine()
 	for range 3 {
 		f := world(t)

@@ -6,13 +6,14 @@ import (
 	"strconv"
 
 	"github.com/alertlab/alertlab/alerts/record"
+	"github.com/alertlab/alertlab/render/phrase"
 	"github.com/alertlab/alertlab/tui/kit"
 )
 
 // headColumns are those of the list; on 80 columns it has those that are not dropped.
 var headColumns = []kit.Column{
-	{Title: "id"}, {Title: "visit", Drop: 1}, {Title: "time"}, {Title: "band"}, {Title: "flux nJy", Right: true}, {Title: "mag", Right: true, Drop: 3},
-	{Title: "size", Right: true}, {Title: "schema", Right: true}, {Title: "snr", Right: true, Drop: 4}, {Title: "ra", Right: true, Drop: 5}, {Title: "dec", Right: true, Drop: 6},
+	{Title: "id"}, {Title: "visit", Drop: 1}, {Title: "time"}, {Title: "band"}, {Title: "flux nJy", Right: true, Floor: 8}, {Title: "mag", Right: true, Drop: 3},
+	{Title: "size", Right: true, Floor: 7}, {Title: "schema", Right: true}, {Title: "snr", Right: true, Drop: 4}, {Title: "ra", Right: true, Drop: 5}, {Title: "dec", Right: true, Drop: 6},
 	{Title: "message", Drop: 7}, {Title: "published", Drop: 8},
 }
 
@@ -68,7 +69,7 @@ func fixed(f float64, digits int) string {
 	return strconv.FormatFloat(f, 'f', digits, 64)
 }
 
-func size(n int) string { return kit.Bytes(int64(n)) }
+func size(n int) string { return phrase.Bytes(int64(n)) }
 
 // listLines draws the list under a line about the stream.
 func (p *Page) listLines() []string {
@@ -96,7 +97,7 @@ func (p *Page) listLines() []string {
 		return append(lines, "Nothing has come to topic "+p.topic+" yet.", "",
 			"next: alertlab simulator play   # publishes a visit; or t, and another topic")
 	}
-	return append(lines, p.heads.Lines()...)
+	return p.heads.Under(lines)
 }
 
 // streamLine says what is followed, and how fast it comes.
@@ -113,16 +114,16 @@ func (p *Page) streamLine() string {
 		left = p.theme.Draw(kit.Heading, p.topic) + "  " + state
 	}
 	if p.streamed {
-		left += fmt.Sprintf("  %s alerts/s  %s/s", fixed(p.seen.Rate, 0), kit.Bytes(int64(p.seen.ByteRate)))
+		left += fmt.Sprintf("  %s alerts/s  %s/s", fixed(p.seen.Rate, 0), phrase.Bytes(int64(p.seen.ByteRate)))
 	}
 	right := ""
 	if p.seen.Seen > 0 {
-		right = fmt.Sprintf("%s seen, %s", kit.Number(p.seen.Seen), kit.Bytes(p.seen.Bytes))
+		right = fmt.Sprintf("%s seen, %s", phrase.Number(p.seen.Seen), phrase.Bytes(p.seen.Bytes))
 		if p.seen.Passed > 0 {
-			right += fmt.Sprintf("; %s of them only counted", kit.Number(p.seen.Passed))
+			right += fmt.Sprintf("; %s of them only counted", phrase.Number(p.seen.Passed))
 		}
 		if kit.Width(left)+kit.Width(right)+2 > p.width {
-			right = kit.Number(p.seen.Seen) + " seen"
+			right = phrase.Number(p.seen.Seen) + " seen"
 		}
 	}
 	return p.theme.Ends(left, p.theme.Draw(kit.Dim, right), p.width)

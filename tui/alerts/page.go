@@ -88,23 +88,25 @@ const (
 	cutoutPane
 )
 
-type keyMap struct{ open, stream, topic, fold, unfold, record, curve, cutouts, all, again key.Binding }
+type keyMap struct{ open, toggle, choose, stream, topic, fold, unfold, record, curve, cutouts, all, again key.Binding }
 
 func bind(help, text string, keys ...string) key.Binding {
 	return key.NewBinding(key.WithKeys(keys...), key.WithHelp(help, text))
 }
 
 var keys = keyMap{
-	open:    bind("enter", "an alert in full; fold or unfold", "enter"),
-	stream:  bind("s", "stop, or follow again", "s"),
+	open:    bind("enter", "an alert in full", "enter"),
+	toggle:  bind("enter", "unfold or fold", "enter"),
+	choose:  bind("enter", "follow it", "enter"),
+	stream:  bind("s", "stop or follow", "s"),
 	topic:   bind("t", "topics", "t"),
 	unfold:  bind("→", "unfold", "right"),
 	fold:    bind("←", "fold, or go to what it is in", "left"),
 	record:  bind("r", "record", "r"),
 	curve:   bind("l", "light curve", "l"),
 	cutouts: bind("c", "cutouts", "c"),
-	all:     bind("x", "unfold or fold all but histories", "x"),
-	again:   bind("a", "compare with the archived copy again", "a"),
+	all:     bind("x", "unfold all but histories", "x"),
+	again:   bind("a", "compare with the archive", "a"),
 }
 
 // Page implements page.Page.
@@ -114,7 +116,8 @@ type Page struct {
 	depth  picture.Depth
 	source Source
 
-	width, height int
+	whole, height int // the size of the page
+	width         int // within the margins
 	view          view
 	shown         bool
 
@@ -160,7 +163,7 @@ type cached struct {
 // New makes the page. depth is how pictures are drawn.
 func New(ctx context.Context, theme kit.Theme, depth picture.Depth, source Source) *Page {
 	p := &Page{ctx: ctx, theme: theme, depth: depth, source: source, on: true,
-		heads:  kit.Table{Theme: theme, Columns: headColumns},
+		heads:  kit.Table{Theme: theme, Columns: headColumns, Foot: 2},
 		choice: kit.Table{Theme: theme, Columns: []kit.Column{{Title: "topic"}}, Empty: "there is no topic to be seen"},
 		tree:   kit.Table{Theme: theme, Columns: treeColumns},
 	}
@@ -187,10 +190,13 @@ func (p *Page) Crumb() string {
 // Keys implements page.Page.
 func (p *Page) Keys() []key.Binding {
 	k := keys
-	if p.view == opened { // what is first is offered at the bottom
-		return []key.Binding{k.record, k.curve, k.cutouts, k.open, k.all, k.again, k.unfold, k.fold, k.stream, k.topic}
+	switch p.view { // what is first is offered at the bottom
+	case opened:
+		return []key.Binding{k.record, k.curve, k.cutouts, k.toggle, k.again, k.all, k.unfold, k.fold, k.stream, k.topic}
+	case topics:
+		return []key.Binding{k.choose, k.stream}
 	}
-	return []key.Binding{k.open, k.stream, k.topic, k.record, k.curve, k.cutouts, k.unfold, k.fold, k.all, k.again}
+	return []key.Binding{k.open, k.stream, k.topic, k.record, k.curve, k.cutouts, k.toggle, k.unfold, k.fold, k.all, k.again}
 }
 
 // Typing implements page.Page.
@@ -303,8 +309,7 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return p.key(msg)
 	case tea.MouseMsg:
-		p.table().Update(msg)
-		return nil
+		return p.click(msg)
 	case begunMsg:
 		return p.streams(msg)
 	case openedMsg:
@@ -406,6 +411,22 @@ func (p *Page) table() *kit.Table {
 		return &p.tree
 	}
 	return &p.heads
+}
+
+// click takes the mouse: rows, and the panes of an alert.
+func (p *Page) click(msg tea.MouseMsg) tea.Cmd {
+	if p.view == opened && !p.wide() {
+		if i := kit.Picked(msg.X-kit.Margin, paneNames...); i >= 0 && msg.Y == headLines-1 && msg.Action == tea.MouseActionPress && msg.Button == tea.MouseButtonLeft {
+			p.pane = pane(i)
+		}
+		if p.pane != recordPane {
+			return nil
+		}
+	}
+	if p.table().Click(msg) {
+		return p.key(kit.Enter)
+	}
+	return nil
 }
 
 func (p *Page) key(msg tea.KeyMsg) tea.Cmd {
@@ -514,9 +535,10 @@ func (p *Page) Back() bool {
 
 // SetSize implements page.Page.
 func (p *Page) SetSize(width, height int) {
-	p.width, p.height = width, height
-	p.choice.SetSize(width, max(height-2, 1))
-	p.heads.SetSize(width, max(height-2, 1))
+	p.whole, p.height = width, height
+	p.width = max(width-2*kit.Margin, 1)
+	p.choice.SetSize(p.width, max(height-2, 1))
+	p.heads.SetSize(p.width, max(height-2, 1))
 	w, h := p.treeSize()
 	p.tree.SetSize(w, h)
 }
@@ -526,18 +548,18 @@ func (p *Page) View() string {
 	var lines []string
 	switch p.view {
 	case topics:
-		lines = append(lines, p.theme.Draw(kit.Heading, "Follow which topic?"), "")
+		lines = []string{p.theme.Draw(kit.Heading, "Follow which topic?"), ""}
 		if state := p.names.State(p.theme); state != "" && !p.names.Loaded() {
 			lines = append(lines, state)
 		} else {
-			lines = append(lines, p.choice.Lines()...)
+			lines = p.choice.Under(lines)
 		}
 	case opened:
 		lines = p.alertLines()
 	default:
 		lines = p.listLines()
 	}
-	return p.theme.Block(lines, p.width, p.height)
+	return p.theme.Page(lines, p.whole, p.height)
 }
 
 func headKey(h record.Head) string { return fmt.Sprintf("%s/%d/%d", h.Topic, h.Partition, h.Offset) }

@@ -68,7 +68,9 @@ type rig struct {
 	health  Health
 }
 
-func newRig(health Health) *rig {
+func newRig(health Health) *rig { return newRigOf(golden.Theme(), health) }
+
+func newRigOf(theme kit.Theme, health Health) *rig {
 	r := &rig{health: health, starter: &fake{name: "bring-up"}}
 	var entries []Entry
 	for i, name := range []string{"Lab", "Kafka", "Logs"} {
@@ -76,7 +78,7 @@ func newRig(health Health) *rig {
 		r.pages = append(r.pages, p)
 		entries = append(entries, Entry{rune('1' + i), p})
 	}
-	r.frame = newFrame(context.Background(), Options{Theme: golden.Theme(), Lab: "mine", Health: func(context.Context) Health { return r.health }}, entries, r.starter)
+	r.frame = newFrame(context.Background(), Options{Theme: theme, Lab: "mine", Health: func(context.Context) Health { return r.health }}, entries, r.starter)
 	r.Update(tea.WindowSizeMsg{Width: 80, Height: 24})
 	r.look()
 	return r
@@ -255,6 +257,47 @@ func TestMouse(t *testing.T) {
 	click(79, 1)
 	if r.current() != r.pages[1] {
 		t.Errorf("a click beside the tabs opened %s", r.current().Name())
+	}
+}
+
+// What a terminal says of itself is no key: neither its colours nor its name, in one
+// piece or in several.
+func TestAnswersAreNoKeys(t *testing.T) {
+	t.Parallel()
+	alt := func(r rune) tea.Msg { return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: true} }
+	key := func(name string) tea.Msg { return golden.Key(name) }
+	bell := tea.KeyMsg{Type: tea.KeyCtrlG}
+	for name, c := range map[string]struct {
+		msgs []tea.Msg
+		page string
+	}{
+		"its background":             {[]tea.Msg{alt(']'), key("11;rgb:ffff/ffff/ffff"), alt('\\'), key("2")}, "Kafka"},
+		"its background with a bell": {[]tea.Msg{alt(']'), key("11;rgb:2f"), key("2f/2222/"), key("2"), bell}, "Lab"},
+		"its name":                   {[]tea.Msg{alt('P'), key(">|tmux"), tea.KeyMsg{Type: tea.KeySpace, Runes: []rune{' '}}, key("3.3a"), alt('\\')}, "Lab"},
+		"an answer that has no end":  {[]tea.Msg{alt(']'), key("11;rgb:ff"), key("esc"), key("2")}, "Kafka"},
+		"escape and a bracket":       {[]tea.Msg{alt(']'), key("e"), key("2")}, "Kafka"},
+	} {
+		r := newRig(ready())
+		for _, m := range c.msgs {
+			r.Update(m)
+		}
+		if p := r.current().(*fake); p.name != c.page || r.prompt != noPrompt {
+			t.Errorf("%s: page %s, prompt %v", name, p.name, r.prompt)
+		}
+	}
+}
+
+// TestTerminals draws the frame on every kind of terminal.
+func TestTerminals(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string][]string{"a page": {"2"}, "help": {"?"}, "a command": {":", "l"}, "a filter": {"/", "a", "enter"}} {
+		for _, h := range []Health{ready(), {Condition: Stopped, Why: "it was stopped", Next: "alertlab up"}, {Condition: Faulty}} {
+			golden.Everywhere(t, name, func(theme kit.Theme) string {
+				r := newRigOf(theme, h)
+				r.press(keys...)
+				return r.View()
+			})
+		}
 	}
 }
 

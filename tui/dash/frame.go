@@ -88,6 +88,7 @@ type frame struct {
 	filters       map[page.Page]string
 	said          string // on the last line, until the next key
 	mouse         bool
+	answer        answer
 }
 
 func newFrame(ctx context.Context, o Options, pages []Entry, starter Starter) *frame {
@@ -170,6 +171,9 @@ func (f *frame) Update(msg tea.Msg) tea.Cmd {
 		}
 		return nil
 	case tea.KeyMsg:
+		if f.answer.takes(msg) {
+			return nil
+		}
 		if msg.Type != tea.KeyRunes || msg.Paste {
 			return f.key(msg)
 		}
@@ -480,21 +484,13 @@ func (f *frame) View() string {
 	body := ""
 	switch {
 	case f.helping:
-		body = t.Block(indent(f.help.Lines()), f.width, f.height-around)
+		body = t.Page(f.help.Lines(), f.width, f.height-around)
 	case f.shown != nil:
 		body = f.shown.View()
 	default:
 		body = t.Block(f.health.Value.instead(t, f.lab, f.width), f.width, f.height-around)
 	}
 	return strings.Join([]string{f.title(), f.tabs(), t.Draw(kit.Dim, strings.Repeat(t.Signs.Rule, f.width)), body, f.status()}, "\n")
-}
-
-func indent(lines []string) []string {
-	out := make([]string, len(lines))
-	for i, l := range lines {
-		out[i] = " " + l
-	}
-	return out
 }
 
 func (f *frame) title() string {
@@ -519,19 +515,22 @@ func (f *frame) title() string {
 
 func (f *frame) tabs() string {
 	t := f.theme
-	var parts []string
+	var b strings.Builder
+	before := " "
 	for i, e := range f.pages {
-		look := kit.Plain
-		if i == f.at && !f.starting {
-			look = kit.Chosen
+		switch chosen := i == f.at && !f.starting; {
+		case chosen && t.Mono(): // the brackets take the places of blanks
+			b.WriteString("[" + tab(e))
+			before = "]"
+			continue
+		case chosen:
+			b.WriteString(before + t.Draw(kit.Chosen, tab(e)))
+		default:
+			b.WriteString(before + t.Draw(kit.Dim, string(e.Digit)) + " " + e.Page.Name())
 		}
-		text := tab(e)
-		if look == kit.Plain {
-			text = t.Draw(kit.Dim, string(e.Digit)) + " " + e.Page.Name()
-		}
-		parts = append(parts, t.Draw(look, text))
+		before = " "
 	}
-	return t.Fit(" "+strings.Join(parts, " "), f.width)
+	return t.Fit(b.String()+strings.TrimSpace(before), f.width)
 }
 
 // status is the last line: a prompt, what was said last, or the page's first keys.
@@ -553,18 +552,17 @@ func (f *frame) status() string {
 	if f.shown != nil {
 		for _, b := range f.shown.Keys() {
 			if b.Enabled() {
-				hints = append(hints, b.Help().Key+" "+b.Help().Desc)
+				hints = append(hints, t.Sign(b.Help().Key)+" "+b.Help().Desc)
 			}
 		}
 	}
 	room := f.width - kit.Width("? help  q back") - 4
 	line := ""
 	for _, h := range hints {
-		next := strings.TrimPrefix(line+"  "+h, "  ")
-		if kit.Width(next) > room {
-			break
+		// What is too long leaves its room to those that come after it.
+		if next := strings.TrimPrefix(line+"  "+h, "  "); kit.Width(next) <= room {
+			line = next
 		}
-		line = next
 	}
 	return t.Ends(" "+t.Draw(kit.Dim, line), right, f.width)
 }
@@ -579,7 +577,7 @@ func (f *frame) helpLines() []string {
 		}
 		lines = append(lines, t.Draw(kit.Heading, title))
 		for _, b := range bindings {
-			lines = append(lines, "  "+t.Draw(kit.Active, t.Fit(b.Help().Key, 12))+" "+b.Help().Desc)
+			lines = append(lines, "  "+t.Draw(kit.Active, t.Fit(t.Sign(b.Help().Key), 12))+" "+b.Help().Desc)
 		}
 		lines = append(lines, "")
 	}

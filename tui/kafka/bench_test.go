@@ -7,6 +7,7 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/alertlab/alertlab/internal/dashload"
 	"github.com/alertlab/alertlab/tui/dash"
 	"github.com/alertlab/alertlab/tui/internal/golden"
 	"github.com/alertlab/alertlab/tui/start"
@@ -17,7 +18,7 @@ import (
 func BenchmarkFrame(b *testing.B) {
 	for _, size := range []struct{ width, height int }{{80, 24}, {200, 60}} {
 		for view, key := range map[string]string{"brokers": "b", "topics": "t", "groups": "g"} {
-			p := pageOf(golden.Coloured(), cluster{}, size.width, size.height-4, key)
+			p := pageOf(golden.Coloured(), dashload.Cluster{}, size.width, size.height-4, key)
 			model := dash.New(context.Background(), dash.Options{Theme: golden.Coloured(), Lab: "mine",
 				Health: func(context.Context) dash.Health { return dash.Health{Condition: dash.Ready} },
 				Pages: func(ctx context.Context) ([]dash.Entry, dash.Starter) {

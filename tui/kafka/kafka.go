@@ -119,6 +119,7 @@ type list interface {
 	stop()
 	update(tea.Msg) tea.Cmd
 	key(tea.Msg)
+	click(tea.MouseMsg)
 	open()
 	back() bool
 	setSize(width, height int)
@@ -200,7 +201,7 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 		p.lists[p.view].key(msg)
 		return nil
 	case tea.MouseMsg:
-		p.lists[p.view].key(msg)
+		p.lists[p.view].click(msg)
 		return nil
 	}
 	return p.lists[p.view].update(msg)
@@ -220,10 +221,7 @@ func (p *Page) turn(v view) tea.Cmd {
 // View implements page.Page.
 func (p *Page) View() string {
 	lines := p.lists[p.view].lines()
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return p.theme.Block(lines, p.width, p.height)
+	return p.theme.Page(lines, p.width, p.height)
 }
 
 // SetSize implements page.Page.
@@ -280,8 +278,8 @@ func newThings[T any](ctx context.Context, theme kit.Theme, read func(context.Co
 			list, notes, err := read(ctx)
 			return seen[T]{list, notes}, err
 		}),
-		all: kit.Table{Theme: theme, Columns: columns, Empty: empty},
-		one: kit.Table{Theme: theme}}
+		all: kit.Table{Theme: theme, Columns: columns, Empty: empty, Foot: 1},
+		one: kit.Table{Theme: theme, Foot: 1}}
 }
 
 func (l *things[T]) start() tea.Cmd { return l.poll.Start() }
@@ -304,10 +302,19 @@ func (l *things[T]) key(msg tea.Msg) {
 	}
 }
 
+func (l *things[T]) click(msg tea.MouseMsg) {
+	switch {
+	case l.opened != "":
+		l.one.Click(msg)
+	case l.all.Click(msg):
+		l.open()
+	}
+}
+
 func (l *things[T]) open() {
 	if l.opened == "" {
 		l.opened = l.all.Key()
-		l.one = kit.Table{Theme: l.theme}
+		l.one = kit.Table{Theme: l.theme, Foot: 1}
 		l.fill()
 	}
 }
@@ -370,7 +377,7 @@ func (l *things[T]) notes() []string {
 func (l *things[T]) lines() []string {
 	if l.opened != "" && l.poll.Loaded() {
 		lines := append([]string{}, l.head...)
-		return append(append(lines, ""), l.one.Lines()...)
+		return l.one.Under(append(lines, ""))
 	}
 	state := l.poll.State(l.theme)
 	if state == "" {
@@ -383,5 +390,5 @@ func (l *things[T]) lines() []string {
 	if !l.poll.Loaded() {
 		return lines
 	}
-	return append(append(lines, l.all.Lines()...), l.notes()...)
+	return append(l.all.Under(lines), l.notes()...)
 }

@@ -6,79 +6,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alertlab/alertlab/internal/dashload"
 	"github.com/alertlab/alertlab/tui/internal/golden"
 	"github.com/alertlab/alertlab/tui/kafka"
 	"github.com/alertlab/alertlab/tui/kit"
 )
 
-// cluster is one of six brokers, 400 partitions and 40 groups.
-type cluster struct{ err error }
-
-func n(v int64) *int64     { return &v }
-func f(v float64) *float64 { return &v }
-
-func (c cluster) Brokers(context.Context) ([]kafka.Broker, []string, error) {
-	var out []kafka.Broker
-	for i := range int32(6) {
-		b := kafka.Broker{ID: i, Address: fmt.Sprintf("127.0.0.%d:9094", 11+i), Role: "broker", Leads: 66, Holds: 200, Bytes: n(381e6), Free: n(27e9),
-			Settings: []kafka.Setting{{Name: "log.retention.ms", Value: "600000", Source: "broker file"}}}
-		if i == 2 {
-			b = kafka.Broker{ID: i, Address: b.Address, Away: true, Problem: "away: the cluster does not list it"}
-		}
-		out = append(out, b)
-	}
-	return out, []string{"bytes of broker 2: it does not answer"}, c.err
-}
-
-func (c cluster) Topics(context.Context) ([]kafka.Topic, []string, error) {
-	var out []kafka.Topic
-	for i := range 40 {
-		t := kafka.Topic{Name: fmt.Sprintf("alerts-%02d", i), Replicas: 3, Records: n(28800 * int64(i)), Bytes: n(2.3e9), In: f(float64(i)), Out: f(0), Retention: "10m00s, 500 MB a partition",
-			Settings: []kafka.Setting{{Name: "max.message.bytes", Value: "4194304", Source: "topic"}}}
-		for p := range int32(10) {
-			part := kafka.Partition{ID: p, Leader: p % 6, Replicas: "0-2", InSync: "0-2", Earliest: n(100), Latest: n(2500), Records: n(2400), Bytes: n(23e6)}
-			if i == 1 && p == 3 {
-				part.Leader, part.InSync, part.Problem = -1, "0-1", "LEADER_NOT_AVAILABLE"
-			}
-			t.Partitions = append(t.Partitions, part)
-		}
-		out = append(out, t)
-	}
-	return out, nil, c.err
-}
-
-func (c cluster) Groups(context.Context) ([]kafka.Group, []string, error) {
-	var out []kafka.Group
-	for i := range 40 {
-		g := kafka.Group{Name: fmt.Sprintf("group-%02d", i), State: "Stable", Type: "classic", Coordinator: "1 (127.0.0.12:9094)", Topics: []string{"alerts-00"}, Lag: n(int64(i) * 100), Reads: f(200), CatchUp: f(float64(i)),
-			Members:    []kafka.Member{{Name: "m-1", Client: "client", Host: "127.0.0.1", Partitions: "alerts-00 0-9"}},
-			Partitions: []kafka.GroupPartition{{Topic: "alerts-00", Partition: 0, Committed: n(10), Latest: n(110), Lag: n(100), Member: "m-1"}}}
-		switch i {
-		case 0:
-			g.CatchUp = f(0)
-		case 2:
-			g.CatchUp = nil
-		case 3:
-			g.State, g.Members, g.Reads, g.CatchUp = "Empty", nil, nil, nil
-		}
-		out = append(out, g)
-	}
-	return out, nil, c.err
-}
-
-func (c cluster) Users(context.Context) ([]kafka.User, []string, error) {
-	return []kafka.User{
-		{Name: "antares", Role: "reader", Mechanisms: []string{"SCRAM-SHA-512"}, Rights: []kafka.Right{{Resource: "topic", Name: "alerts-00", Operations: "Read, Describe"}, {Resource: "group", Name: "antares*", Operations: "All"}}},
-		{Name: "bob", Role: "reader", Changed: "added", Mechanisms: []string{"SCRAM-SHA-512"}},
-		{Name: "kafka-admin", Role: "superuser", Mechanisms: []string{"SCRAM-SHA-512"}},
-	}, nil, c.err
-}
-
-func page(c cluster, width, height int, keys ...string) *kafka.Page {
+func page(c dashload.Cluster, width, height int, keys ...string) *kafka.Page {
 	return pageOf(golden.Theme(), c, width, height, keys...)
 }
 
-func pageOf(theme kit.Theme, c cluster, width, height int, keys ...string) *kafka.Page {
+func pageOf(theme kit.Theme, c dashload.Cluster, width, height int, keys ...string) *kafka.Page {
 	p := kafka.New(context.Background(), theme, c)
 	p.SetSize(width, height)
 	golden.Settle(p, p.Show())
@@ -91,15 +29,16 @@ func pageOf(theme kit.Theme, c cluster, width, height int, keys ...string) *kafk
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for view, keys := range map[string][]string{"brokers": {"b"}, "topics": {"t"}, "groups": {"g"}, "users": {"u"}, "broker": {"b", "enter"}, "topic": {"down", "enter"}, "group": {"g", "down", "enter"}, "user": {"u", "enter"}} {
+		golden.Everywhere(t, view, func(theme kit.Theme) string { return pageOf(theme, dashload.Cluster{}, 80, 20, keys...).View() })
 		for _, size := range golden.Sizes {
-			golden.Frame(t, view+"-"+size.Name, size.Width, size.Height, page(cluster{}, size.Width, size.Height, keys...).View())
+			golden.Frame(t, view+"-"+size.Name, size.Width, size.Height, page(dashload.Cluster{}, size.Width, size.Height, keys...).View())
 		}
 	}
 }
 
 func TestBackAndFilter(t *testing.T) {
 	t.Parallel()
-	p := page(cluster{}, 80, 20, "g", "enter")
+	p := page(dashload.Cluster{}, 80, 20, "g", "enter")
 	if p.Crumb() != "group group-00" || !p.Back() || p.Crumb() != "groups" || p.Back() {
 		t.Errorf("back does not lead to the list: %q", p.Crumb())
 	}
@@ -111,7 +50,7 @@ func TestBackAndFilter(t *testing.T) {
 
 func TestFailureIsSaid(t *testing.T) {
 	t.Parallel()
-	p := page(cluster{err: fmt.Errorf("the brokers cannot be reached")}, 80, 20, "b")
+	p := page(dashload.Cluster{Err: fmt.Errorf("the brokers cannot be reached")}, 80, 20, "b")
 	if got := p.View(); !strings.Contains(got, "the brokers cannot be reached") {
 		t.Errorf("a failure is not said:\n%s", got)
 	}

@@ -28,7 +28,7 @@ func brokerRow(b Broker) kit.Row {
 		return strconv.Itoa(n)
 	}
 	return kit.Row{Cells: []kit.Cell{kit.Text(strconv.Itoa(int(b.ID))), kit.Text(b.Address), state, kit.Text(b.Role), kit.Text(number(b.Leads)), kit.Text(number(b.Holds)),
-		kit.Text(kit.Known(b.Bytes, kit.Bytes)), kit.Text(kit.Known(b.Free, kit.Bytes))}}
+		kit.Text(phrase.Known(b.Bytes, phrase.Bytes)), kit.Text(phrase.Known(b.Free, phrase.Bytes))}}
 }
 
 func brokerSum(all []Broker) string {
@@ -43,7 +43,7 @@ func brokerSum(all []Broker) string {
 			bytes += *b.Bytes
 		}
 	}
-	return fmt.Sprintf("%d of %s live, %s led, %s on disk", live, phrase.Count(len(all), "broker"), phrase.Count(leads, "partition"), kit.Bytes(bytes))
+	return fmt.Sprintf("%d of %s live, %s led, %s on disk", live, phrase.Count(len(all), "broker"), phrase.Count(leads, "partition"), phrase.Bytes(bytes))
 }
 
 func brokerDetail(t kit.Theme, b Broker, _ int) detail {
@@ -51,7 +51,7 @@ func brokerDetail(t kit.Theme, b Broker, _ int) detail {
 	if b.Problem != "" {
 		head = append(head, t.Draw(kit.Warn, phrase.Line(b.Problem)))
 	}
-	head = append(head, fmt.Sprintf("leads %s, holds %s, %s on disk", phrase.Count(b.Leads, "partition"), phrase.Count(b.Holds, "replica"), kit.Known(b.Bytes, kit.Bytes)))
+	head = append(head, fmt.Sprintf("leads %s, holds %s, %s on disk", phrase.Count(b.Leads, "partition"), phrase.Count(b.Holds, "replica"), phrase.Known(b.Bytes, phrase.Bytes)))
 	return settingsDetail(head, b.Settings)
 }
 
@@ -63,8 +63,8 @@ func settingsDetail(head []string, settings []Setting) detail {
 	return d
 }
 
-var topicColumns = []kit.Column{{Title: "topic", Least: 24}, {Title: "parts", Right: true}, {Title: "repl", Right: true, Drop: 3}, {Title: "records", Right: true},
-	{Title: "size", Right: true}, {Title: "in", Right: true}, {Title: "out", Right: true}, {Title: "kept for", Drop: 2, Least: 10}, {Title: "set for it", Drop: 4, Least: 12}}
+var topicColumns = []kit.Column{{Title: "topic", Least: 18}, {Title: "parts", Right: true}, {Title: "repl", Right: true, Drop: 3}, {Title: "records", Right: true},
+	{Title: "size", Right: true}, {Title: "in", Right: true, Floor: 6}, {Title: "out", Right: true, Floor: 6}, {Title: "kept for", Drop: 2, Least: 7}, {Title: "set for it", Drop: 4, Least: 12}}
 
 func topicRow(t Topic) kit.Row {
 	name := kit.Text(t.Name)
@@ -86,13 +86,13 @@ func topicRow(t Topic) kit.Row {
 			set = append(set, s.Name+"="+s.Value)
 		}
 	}
-	return kit.Row{Cells: []kit.Cell{name, kit.Text(strconv.Itoa(len(t.Partitions))), kit.Text(strconv.Itoa(t.Replicas)), kit.Text(kit.Known(t.Records, kit.Number)),
-		kit.Text(kit.Known(t.Bytes, kit.Bytes)), speed(t.In), speed(t.Out), kit.Text(t.Retention), {Text: strings.Join(set, " "), Look: kit.Dim}}}
+	return kit.Row{Cells: []kit.Cell{name, kit.Text(strconv.Itoa(len(t.Partitions))), kit.Text(strconv.Itoa(t.Replicas)), kit.Text(phrase.Known(t.Records, phrase.Number)),
+		kit.Text(phrase.Known(t.Bytes, phrase.Bytes)), speed(t.In), speed(t.Out), kit.Text(t.Retention), {Text: strings.Join(set, " "), Look: kit.Dim}}}
 }
 
 // speed is dim where nothing moves, so that what moves is seen.
 func speed(perSecond *float64) kit.Cell {
-	c := kit.Text(kit.Rate(perSecond, kit.Number))
+	c := kit.Text(phrase.Rate(perSecond, phrase.Number))
 	if perSecond == nil || *perSecond == 0 {
 		c.Look = kit.Dim
 	} else {
@@ -113,15 +113,15 @@ func topicSum(all []Topic) string {
 			bytes += *t.Bytes
 		}
 	}
-	return fmt.Sprintf("%s, %s, %s records, %s; speeds of the last 10 s", phrase.Count(len(all), "topic"), phrase.Count(parts, "partition"), kit.Number(records), kit.Bytes(bytes))
+	return fmt.Sprintf("%s, %s, %s records, %s; speeds of the last 10 s", phrase.Count(len(all), "topic"), phrase.Count(parts, "partition"), phrase.Number(records), phrase.Bytes(bytes))
 }
 
 func topicDetail(t kit.Theme, topic Topic, width int) detail {
 	d := detail{columns: []kit.Column{{Title: "partition", Right: true}, {Title: "leader", Right: true}, {Title: "replicas"}, {Title: "in sync"}, {Title: "earliest", Right: true, Drop: 2},
 		{Title: "latest", Right: true}, {Title: "records", Right: true}, {Title: "size", Right: true}, {Title: "problem", Drop: 1}}}
 	d.lines = []string{t.Draw(kit.Heading, phrase.Line(topic.Name)) + "  " + fmt.Sprintf("%s, %s each, %s records, %s", phrase.Count(len(topic.Partitions), "partition"),
-		copies(topic.Replicas), kit.Known(topic.Records, kit.Number), kit.Known(topic.Bytes, kit.Bytes))}
-	d.lines = append(d.lines, "in "+kit.Rate(topic.In, kit.Number)+", out "+kit.Rate(topic.Out, kit.Number)+", kept for "+phrase.Line(topic.Retention))
+		copies(topic.Replicas), phrase.Known(topic.Records, phrase.Number), phrase.Known(topic.Bytes, phrase.Bytes))}
+	d.lines = append(d.lines, "in "+phrase.Rate(topic.In, phrase.Number)+", out "+phrase.Rate(topic.Out, phrase.Number)+", kept for "+phrase.Line(topic.Retention))
 	var set []string
 	for _, s := range topic.Settings {
 		set = append(set, s.Name+"="+s.Value)
@@ -143,8 +143,8 @@ func topicDetail(t kit.Theme, topic Topic, width int) detail {
 			sync.Look = kit.Warn
 		}
 		id := strconv.Itoa(int(p.ID))
-		d.rows = append(d.rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), leader, kit.Text(p.Replicas), sync, kit.Text(kit.Known(p.Earliest, kit.Number)),
-			kit.Text(kit.Known(p.Latest, kit.Number)), kit.Text(kit.Known(p.Records, kit.Number)), kit.Text(kit.Known(p.Bytes, kit.Bytes)), {Text: p.Problem, Look: kit.Bad}}})
+		d.rows = append(d.rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), leader, kit.Text(p.Replicas), sync, kit.Text(phrase.Known(p.Earliest, phrase.Number)),
+			kit.Text(phrase.Known(p.Latest, phrase.Number)), kit.Text(phrase.Known(p.Records, phrase.Number)), kit.Text(phrase.Known(p.Bytes, phrase.Bytes)), {Text: p.Problem, Look: kit.Bad}}})
 	}
 	return d
 }
@@ -156,7 +156,7 @@ func copies(n int) string {
 	return fmt.Sprintf("%d copies", n)
 }
 
-var groupColumns = []kit.Column{{Title: "group", Least: 20}, {Title: "state"}, {Title: "members", Right: true}, {Title: "lag", Right: true}, {Title: "reads", Right: true},
+var groupColumns = []kit.Column{{Title: "group", Least: 20}, {Title: "state"}, {Title: "members", Right: true}, {Title: "lag", Right: true}, {Title: "reads", Right: true, Floor: 7},
 	{Title: "caught up in"}, {Title: "topics", Least: 12, Drop: 2}, {Title: "coordinator", Drop: 3}}
 
 func groupRow(g Group) kit.Row {
@@ -171,7 +171,7 @@ func groupRow(g Group) kit.Row {
 	default:
 		state.Look = kit.Warn
 	}
-	lag := kit.Text(kit.Known(g.Lag, kit.Number))
+	lag := kit.Text(phrase.Known(g.Lag, phrase.Number))
 	if g.Lag != nil && *g.Lag > 0 {
 		lag.Look = kit.Warn
 	}
@@ -191,7 +191,7 @@ func catchUp(g Group) kit.Cell {
 	case g.CatchUp == nil:
 		return kit.Cell{Text: "not at this speed", Look: kit.Warn}
 	}
-	return kit.Text(kit.Age(time.Duration(*g.CatchUp * float64(time.Second))))
+	return kit.Text(phrase.About(time.Duration(*g.CatchUp * float64(time.Second))))
 }
 
 func groupSum(all []Group) string {
@@ -203,14 +203,14 @@ func groupSum(all []Group) string {
 			lag += *g.Lag
 		}
 	}
-	return fmt.Sprintf("%s, %s, lag %s; speeds of the last 10 s", phrase.Count(len(all), "group"), phrase.Count(members, "member"), kit.Number(lag))
+	return fmt.Sprintf("%s, %s, lag %s; speeds of the last 10 s", phrase.Count(len(all), "group"), phrase.Count(members, "member"), phrase.Number(lag))
 }
 
 func groupDetail(t kit.Theme, g Group, width int) detail {
 	d := detail{columns: []kit.Column{{Title: "topic", Least: 16}, {Title: "part", Right: true}, {Title: "committed", Right: true}, {Title: "latest", Right: true}, {Title: "lag", Right: true},
 		{Title: "member", Least: 12, Drop: 2}, {Title: "problem", Drop: 1}}, empty: "it has committed nothing and reads nothing"}
 	d.lines = []string{t.Draw(kit.Heading, phrase.Line(g.Name)) + "  " + phrase.Line(strings.Trim(g.State+", "+g.Type+", coordinator "+g.Coordinator, ", "))}
-	d.lines = append(d.lines, "lag "+kit.Known(g.Lag, kit.Number)+", reads "+kit.Rate(g.Reads, kit.Number)+", "+catchUp(g).Text)
+	d.lines = append(d.lines, "lag "+phrase.Known(g.Lag, phrase.Number)+", reads "+phrase.Rate(g.Reads, phrase.Number)+", "+catchUp(g).Text)
 	for i, m := range g.Members {
 		if i == 4 {
 			d.lines = append(d.lines, t.Draw(kit.Dim, fmt.Sprintf("and %s more", phrase.Count(len(g.Members)-i, "member"))))
@@ -219,12 +219,12 @@ func groupDetail(t kit.Theme, g Group, width int) detail {
 		d.lines = append(d.lines, t.Cut("member "+phrase.Line(m.Name)+t.Draw(kit.Dim, "  "+phrase.Line(m.Client+" at "+m.Host+": "+m.Partitions)), width))
 	}
 	for _, p := range g.Partitions {
-		lag := kit.Text(kit.Known(p.Lag, kit.Number))
+		lag := kit.Text(phrase.Known(p.Lag, phrase.Number))
 		if p.Lag != nil && *p.Lag > 0 {
 			lag.Look = kit.Warn
 		}
 		d.rows = append(d.rows, kit.Row{Key: fmt.Sprintf("%s/%d", p.Topic, p.Partition), Cells: []kit.Cell{kit.Text(p.Topic), kit.Text(strconv.Itoa(int(p.Partition))),
-			kit.Text(kit.Known(p.Committed, kit.Number)), kit.Text(kit.Known(p.Latest, kit.Number)), lag, {Text: p.Member, Look: kit.Dim}, {Text: p.Problem, Look: kit.Bad}}})
+			kit.Text(phrase.Known(p.Committed, phrase.Number)), kit.Text(phrase.Known(p.Latest, phrase.Number)), lag, {Text: p.Member, Look: kit.Dim}, {Text: p.Problem, Look: kit.Bad}}})
 	}
 	return d
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	tea "github.com/charmbracelet/bubbletea"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/alertlab/alertlab/tui/internal/golden"
@@ -154,17 +155,66 @@ func TestPoll(t *testing.T) {
 	}
 }
 
-func TestNumbers(t *testing.T) {
+// A click chooses a row, and opens the one that was chosen; elsewhere it does nothing.
+func TestClick(t *testing.T) {
 	t.Parallel()
-	f := func(v float64) *float64 { return &v }
-	for _, c := range [][2]string{
-		{kit.Bytes(999), "999 B"}, {kit.Bytes(16015790), "16.0 MB"}, {kit.Bytes(271e9), "271 GB"},
-		{kit.Number(0), "0"}, {kit.Number(999), "999"}, {kit.Number(1234567), "1 234 567"}, {kit.Number(-1000), "-1 000"},
-		{kit.Rate(nil, kit.Number), "-"}, {kit.Rate(f(0), kit.Number), "0/s"}, {kit.Rate(f(2.34), kit.Number), "2.3/s"}, {kit.Rate(f(1234.5), kit.Number), "1 235/s"},
-		{kit.Age(59 * time.Second), "59s"}, {kit.Age(61 * time.Second), "1m01s"}, {kit.Age(26 * time.Hour), "1d02h"}, {kit.Age(-time.Second), "0s"},
-	} {
-		if c[0] != c[1] {
-			t.Errorf("got %q, want %q", c[0], c[1])
+	tab := table(9)
+	tab.Under([]string{"what stands above", ""}) // rows from line 3 on
+	click := func(x, y int) bool {
+		return tab.Click(tea.MouseMsg{X: x, Y: y, Action: tea.MouseActionPress, Button: tea.MouseButtonLeft})
+	}
+	for _, c := range []struct {
+		x, y int
+		key  string
+		open bool
+	}{{5, 4, "1", false}, {5, 4, "1", true}, {5, 2, "1", false}, {5, 0, "1", false}, {5, 99, "1", false}, {60, 5, "1", false}, {5, 7, "4", false}} {
+		if open := click(c.x, c.y); open != c.open || tab.Key() != c.key {
+			t.Errorf("a click at %d, %d: on row %s, open %v", c.x, c.y, tab.Key(), open)
+		}
+	}
+	if tab.Click(tea.MouseMsg{X: 5, Y: 7, Action: tea.MouseActionRelease, Button: tea.MouseButtonLeft}) {
+		t.Error("letting the button go opens")
+	}
+	for range 2 {
+		tab.Click(tea.MouseMsg{X: 5, Y: 7, Action: tea.MouseActionPress, Button: tea.MouseButtonWheelDown})
+	}
+	if tab.Key() != "8" {
+		t.Errorf("the wheel goes to row %s", tab.Key())
+	}
+	// Rows that were scrolled to.
+	tab.Under(make([]string, 2))
+	if click(5, 3); tab.Key() != "4" {
+		t.Errorf("a click on the first row in view of a table that was scrolled: %s", tab.Key())
+	}
+}
+
+// What there is no room for stands at the foot.
+func TestFoot(t *testing.T) {
+	t.Parallel()
+	tab := table(9)
+	tab.Foot = 2
+	tab.SetSize(24, 8)
+	tab.Update(golden.Key("end"))
+	if got, want := text(tab), "  NAME              SIZE\n  row 4 of a table   400\n  row 5 of a table   500\n  row 6 of a table   600\n  row 7 of a table   700\n▸ row 8 of a table   800\n  beside by the way\n"; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	tab.SetSize(24, 7) // too low for it
+	if got := text(tab); strings.Contains(got, "by the way") || strings.Count(got, "\n") != 6 {
+		t.Errorf("a low table:\n%s", got)
+	}
+}
+
+func TestPick(t *testing.T) {
+	t.Parallel()
+	if got := golden.Theme().Pick(1, "a record", "b"); got != " a record  [b]" {
+		t.Errorf("%q", got)
+	}
+	if got := golden.Coloured().Pick(1, "a", "b"); !strings.Contains(got, "\x1b[7m b ") {
+		t.Errorf("%q", got)
+	}
+	for x, want := range map[int]int{0: 0, 9: 0, 10: -1, 11: 1, 13: 1, 14: -1, -1: -1} {
+		if got := kit.Picked(x, "a record", "b"); got != want {
+			t.Errorf("at %d: %d, want %d", x, got, want)
 		}
 	}
 }

@@ -24,16 +24,15 @@ const (
 	Chosen       // the row or tab under the cursor
 )
 
-// Theme is how everything is drawn. It uses the sixteen colours of the terminal's own
-// theme, which suit its background, and none when the terminal shall have none.
+// Theme is how everything is drawn: in the colours of package style, and in none when
+// the terminal shall have none.
 type Theme struct {
 	// looks are what is written before and behind a text: the same for every text, so
 	// that a frame of thousands of cells is drawn quickly.
 	looks [Chosen + 1][2]string
 	Signs Signs
-	// Styles and Term are what the theme was made of.
+	// Styles are what the theme was made of.
 	Styles style.Styles
-	Term   string
 }
 
 // Signs are the characters that the terminal's font has.
@@ -44,17 +43,16 @@ type Signs struct {
 	Levels []string
 }
 
-// NewTheme makes a theme of the looks that a terminal has, and of its kind ($TERM).
-func NewTheme(s style.Styles, term string) Theme {
-	t := Theme{Styles: s, Term: term}
+// NewTheme makes a theme of the looks that a terminal has.
+func NewTheme(s style.Styles) Theme {
+	t := Theme{Styles: s}
 	for look, of := range [...]lipgloss.Style{
 		Plain: s.Plain, Dim: s.Dim, Good: s.Good, Warn: s.Warn, Bad: s.Bad, Active: s.Active, Heading: s.Heading,
 		Chosen: s.Plain.Reverse(true),
 	} {
 		t.looks[look][0], t.looks[look][1], _ = strings.Cut(of.Render("x"), "x")
 	}
-	// The Linux console's font has neither check marks nor blocks of all heights.
-	if term == "linux" || term == "dumb" {
+	if s.ASCII {
 		t.Signs = Signs{Mark: ">", Ellipsis: "...", Rule: "-", Bar: "#", Rest: ".", Up: "^", Down: "v", Between: ">",
 			Good: "+", Bad: "x", Wait: ".", Run: "*", Skip: "-", Levels: []string{"_", "-", "=", "#"}}
 	} else {
@@ -70,6 +68,50 @@ func (t Theme) Draw(l Look, text string) string {
 		return text
 	}
 	return t.looks[l][0] + text + t.looks[l][1]
+}
+
+// Mono says that what is chosen cannot be drawn in reverse: a word stands in brackets
+// then.
+func (t Theme) Mono() bool { return t.looks[Chosen][0] == "" }
+
+// Pick draws words of which one is chosen.
+func (t Theme) Pick(chosen int, words ...string) string {
+	parts := make([]string, len(words))
+	for i, w := range words {
+		switch {
+		case i == chosen && t.Mono():
+			parts[i] = "[" + w + "]"
+		case i == chosen:
+			parts[i] = t.Draw(Chosen, " "+w+" ")
+		default:
+			parts[i] = t.Draw(Dim, " "+w+" ")
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// Picked says which of the words of Pick is at a cell of its line, -1 for none.
+func Picked(x int, words ...string) int {
+	at := 0
+	for i, w := range words {
+		if width := Width(w) + 2; x >= at && x < at+width {
+			return i
+		} else {
+			at += width + 1
+		}
+	}
+	return -1
+}
+
+// keys are the names of keys that are no letters, in ASCII.
+var keys = strings.NewReplacer("↑↓", "up, down", "↑ ↓", "up, down", "← →", "left, right", "←", "left", "→", "right", "…", "to", "±", "+-")
+
+// Sign writes a text with the signs that the terminal has.
+func (t Theme) Sign(text string) string {
+	if t.Styles.ASCII {
+		return keys.Replace(text)
+	}
+	return text
 }
 
 // Width is how many cells a text takes.
@@ -132,6 +174,18 @@ func (t Theme) Block(lines []string, width, height int) string {
 		}
 	}
 	return b.String()
+}
+
+// Margin is how many cells at either side of a page stay empty.
+const Margin = 1
+
+// Page gives exactly height lines of exactly width cells, the text within the margins.
+func (t Theme) Page(lines []string, width, height int) string {
+	within := make([]string, len(lines))
+	for i, l := range lines {
+		within[i] = " " + l
+	}
+	return t.Block(within, width, height)
 }
 
 // Beside puts columns of lines next to each other, each as wide as it says.

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	tea "github.com/charmbracelet/bubbletea"
+
+	"github.com/alertlab/alertlab/render/phrase"
 )
 
 // Pane shows lines of text that may be longer than it is high. Lines have their looks
@@ -74,10 +76,10 @@ func (p *Pane) Lines() []string {
 func (p *Pane) Rest() string {
 	var parts []string
 	if p.top > 0 {
-		parts = append(parts, p.Theme.Signs.Up+" "+Number(int64(p.top)))
+		parts = append(parts, p.Theme.Signs.Up+" "+phrase.Number(int64(p.top)))
 	}
 	if below := len(p.lines) - p.top - p.height; below > 0 {
-		parts = append(parts, p.Theme.Signs.Down+" "+Number(int64(below)))
+		parts = append(parts, p.Theme.Signs.Down+" "+phrase.Number(int64(below)))
 	}
 	return strings.Join(parts, "  ")
 }

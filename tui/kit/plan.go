@@ -24,7 +24,9 @@ func (t Theme) PlanLines(text string, width int) []string {
 		case strings.HasPrefix(bare, "plan to"):
 			look = Heading
 		}
-		indent := strings.Repeat(" ", len(l)-len(strings.TrimLeft(l, " "))+4)
+		// Behind a sign or a number, as far as the text that it stands before.
+		mark, _, _ := strings.Cut(bare, " ")
+		indent := strings.Repeat(" ", len(l)-len(strings.TrimLeft(l, " "))+min(len(mark)+1, 4))
 		for i, w := range Wrap(l, max(width, 20)) {
 			if i > 0 {
 				w = t.Cut(indent+strings.TrimLeft(w, " "), width)

@@ -20,6 +20,9 @@ type Column struct {
 	// Least is how narrow a column may get before others are dropped; 0 is never
 	// cut.
 	Least int
+	// Floor is how wide it is at least, so that what changes all the time does not
+	// move its neighbours.
+	Floor int
 }
 
 // Cell is one cell of a Table.
@@ -46,8 +49,12 @@ type Table struct {
 	Newest bool
 	// Empty is said when there is no row.
 	Empty string
+	// Foot is how many lines at the foot say what of the row under the cursor there
+	// is no room for.
+	Foot int
 
 	width, height int
+	at            int   // the line of the page that it was drawn on
 	all, rows     []Row // rows are those that the filter leaves
 	filter        string
 	cursor, top   int
@@ -87,7 +94,7 @@ func (t *Table) narrow() {
 	}
 	t.widths = make([]int, len(t.Columns))
 	for j, c := range t.Columns {
-		t.widths[j] = Width(c.Title)
+		t.widths[j] = max(Width(c.Title), c.Floor)
 	}
 	for _, r := range t.rows {
 		for j := range min(len(r.Cells), len(t.widths)) {
@@ -171,9 +178,47 @@ func move(msg tea.Msg, at, n, page int) (int, bool) {
 	return max(min(at, n-1), 0), true
 }
 
+// Under draws the table below the lines of a page that stand above it, and notes where
+// that is, for Click.
+func (t *Table) Under(lines []string) []string {
+	t.at = len(lines)
+	return append(lines, t.Lines()...)
+}
+
+// Click takes the mouse, whose place is that on the page: the wheel moves the cursor, a
+// click chooses a row. It says whether the row that was chosen already was clicked,
+// which opens it as enter does.
+func (t *Table) Click(msg tea.MouseMsg) (open bool) {
+	if msg.Action != tea.MouseActionPress || msg.Button != tea.MouseButtonLeft {
+		t.Update(msg)
+		return false
+	}
+	i := msg.Y - t.at - 1 // below the headings
+	if i < 0 || i >= min(t.room(), len(t.rows)-t.top) || msg.X > t.width+Margin {
+		return false
+	}
+	was := t.cursor
+	t.cursor = t.top + i
+	return was == t.cursor
+}
+
+// Enter is the key that opens what is chosen.
+var Enter = tea.KeyMsg{Type: tea.KeyEnter}
+
+// foot is how many lines are at the foot: none in a table that is all but none itself.
+func (t *Table) foot() int {
+	if t.height < 6+t.Foot {
+		return 0
+	}
+	return t.Foot
+}
+
+// room is how many rows there is room for.
+func (t *Table) room() int { return max(t.height-1-t.foot(), 1) }
+
 // Update moves the cursor, and says whether the message was for the table.
 func (t *Table) Update(msg tea.Msg) bool {
-	at, moved := move(msg, t.cursor, len(t.rows), max(t.height-2, 1))
+	at, moved := move(msg, t.cursor, len(t.rows), max(t.room()-1, 1))
 	if moved {
 		t.cursor = at
 		t.follow()
@@ -184,7 +229,7 @@ func (t *Table) Update(msg tea.Msg) bool {
 // follow keeps the cursor on a row and in view.
 func (t *Table) follow() {
 	t.cursor = max(min(t.cursor, len(t.rows)-1), 0)
-	room := max(t.height-1, 1)
+	room := t.room()
 	t.top = max(min(t.top, t.cursor), t.cursor-room+1, 0)
 	t.top = max(min(t.top, len(t.rows)-room), 0)
 }
@@ -267,7 +312,7 @@ func (t *Table) Lines() []string {
 		}
 		lines = append(lines, "  "+t.Theme.Draw(Dim, t.Theme.Cut(text, max(t.width-2, 0))))
 	}
-	for i := t.top; i < len(t.rows) && len(lines) < t.height; i++ {
+	for i := t.top; i < len(t.rows) && len(lines) <= t.room(); i++ {
 		row := t.rows[i]
 		cell := func(j int) Cell {
 			if j < len(row.Cells) {
@@ -282,10 +327,46 @@ func (t *Table) Lines() []string {
 		plain := func(j int) Cell { return Cell{Text: cell(j).Text} }
 		lines = append(lines, t.Theme.Draw(Chosen, t.Theme.Fit(t.line(t.Theme.Signs.Mark+" ", shown, widths, plain), t.width)))
 	}
-	for len(lines) < t.height {
+	for len(lines) < t.height-t.foot() {
 		lines = append(lines, "")
 	}
-	return lines[:max(t.height, 0)]
+	return append(lines, t.rest(shown, widths)...)[:max(t.height, 0)]
+}
+
+// rest says what of the row under the cursor is cut or was dropped, in as many lines as
+// the foot has.
+func (t *Table) rest(shown, widths []int) []string {
+	out := make([]string, t.foot())
+	if len(out) == 0 || t.cursor >= len(t.rows) {
+		return out
+	}
+	look := Dim
+	var parts []string
+	for j, c := range t.rows[t.cursor].Cells {
+		i := slices.Index(shown, j)
+		if j >= len(t.Columns) || c.Text == "" || c.Text == "-" || i >= 0 && Width(c.Text) <= widths[i] {
+			continue
+		}
+		if c.Look == Bad || c.Look == Warn && look != Bad {
+			look = c.Look
+		}
+		text := c.Text
+		if i < 0 { // what its column is cannot be seen
+			text = t.Columns[j].Title + " " + text
+		}
+		parts = append(parts, strings.TrimSpace(text))
+	}
+	for i, l := range Wrap(strings.Join(parts, ", "), max(t.width-2, 1)) {
+		if i == len(out) {
+			out[i-1] = t.Theme.Cut(out[i-1], t.width-3) + t.Theme.Signs.Ellipsis
+			break
+		}
+		out[i] = l
+	}
+	for i, l := range out {
+		out[i] = "  " + t.Theme.Draw(look, l)
+	}
+	return out
 }
 
 func (t *Table) line(mark string, shown, widths []int, cell func(int) Cell) string {

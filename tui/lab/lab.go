@@ -74,7 +74,7 @@ type Page struct {
 }
 
 var keys = struct{ open, card, conceded key.Binding }{
-	key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "a component in detail")),
+	key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "in detail")),
 	key.NewBinding(key.WithKeys("e"), key.WithHelp("e", "endpoints")),
 	key.NewBinding(key.WithKeys("c"), key.WithHelp("c", "concessions and changes")),
 }
@@ -82,7 +82,7 @@ var keys = struct{ open, card, conceded key.Binding }{
 // New makes the page. read looks at the lab; now is time.Now.
 func New(ctx context.Context, theme kit.Theme, now func() time.Time, read func(context.Context) (State, error)) *Page {
 	return &Page{theme: theme, poll: kit.NewPoll(ctx, every, read), now: now,
-		table: kit.Table{Theme: theme, Empty: "no component yet",
+		table: kit.Table{Theme: theme, Empty: "no component yet", Foot: 2,
 			Columns: []kit.Column{{Title: "component"}, {Title: "state"}, {Title: "seen", Least: 10}}},
 		pane: kit.Pane{Theme: theme}}
 }
@@ -120,10 +120,11 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 		}
 		return nil
 	case tea.MouseMsg:
-		if p.view == components {
-			p.table.Update(msg)
-		} else {
+		switch {
+		case p.view != components:
 			p.pane.Update(msg)
+		case p.table.Click(msg):
+			return p.Update(kit.Enter)
 		}
 		return nil
 	}
@@ -205,18 +206,14 @@ func (p *Page) View() string {
 	case p.width >= wide:
 		left := p.width*3/5 - 2
 		right := p.width - left - 4
-		body := append(p.table.Lines(), p.warningLines(left)...)
+		body := append(p.table.Under(lines)[len(lines):], p.warningLines(left)...)
 		beside := p.cardLines(right)
 		beside = append(append(beside, ""), p.concededLines(right)...)
 		lines = append(lines, t.Beside(2, kit.Strip{Lines: body, Width: left}, kit.Strip{Lines: beside, Width: right})...)
 	default:
-		lines = append(lines, p.table.Lines()...)
-		lines = append(lines, p.warningLines(p.width-2)...)
+		lines = append(p.table.Under(lines), p.warningLines(p.width-2)...)
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return t.Block(lines, p.width, p.height)
+	return t.Page(lines, p.width, p.height)
 }
 
 func (p *Page) summary() string {
@@ -224,7 +221,7 @@ func (p *Page) summary() string {
 	if state := p.poll.State(t); state != "" {
 		return state
 	}
-	parts := []string{"up " + kit.Age(p.now().Sub(s.Started)), "since " + s.Started.Local().Format("2006-01-02 15:04:05")}
+	parts := []string{"up " + phrase.About(p.now().Sub(s.Started)), "since " + s.Started.Local().Format("2006-01-02 15:04:05")}
 	if s.Version != "" {
 		parts = append(parts, "version "+s.Version)
 	}

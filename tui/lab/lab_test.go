@@ -10,6 +10,7 @@ import (
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/tui/internal/golden"
+	"github.com/alertlab/alertlab/tui/kit"
 	"github.com/alertlab/alertlab/tui/lab"
 )
 
@@ -32,16 +33,22 @@ func state() lab.State {
 		Warnings: []string{"kafka: broker 2 is killed", "kafka-topics is unknown: no broker answers", "alert-database-server is absent: it does not run", "one more", "and another"}}
 }
 
+func pageOf(theme kit.Theme, width, height int, keys ...string) *lab.Page {
+	p := lab.New(context.Background(), theme, func() time.Time { return now }, func(context.Context) (lab.State, error) { return state(), nil })
+	p.SetSize(width, height)
+	golden.Settle(p, p.Show())
+	for _, k := range keys {
+		p.Update(golden.Key(k))
+	}
+	return p
+}
+
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for view, keys := range map[string][]string{"components": nil, "endpoints": {"e"}, "conceded": {"c"}, "detail": {"enter"}} {
+		golden.Everywhere(t, view, func(theme kit.Theme) string { return pageOf(theme, 200, 56, keys...).View() })
 		for _, size := range golden.Sizes {
-			p := lab.New(context.Background(), golden.Theme(), func() time.Time { return now }, func(context.Context) (lab.State, error) { return state(), nil })
-			p.SetSize(size.Width, size.Height)
-			golden.Settle(p, p.Show())
-			for _, k := range keys {
-				p.Update(golden.Key(k))
-			}
+			p := pageOf(golden.Theme(), size.Width, size.Height, keys...)
 			golden.Frame(t, view+"-"+size.Name, size.Width, size.Height, p.View())
 			if inner := p.Back(); inner != (keys != nil) {
 				t.Errorf("%s: back said %v", view, inner)

@@ -5,7 +5,7 @@ package logs
 
 import (
 	"context"
-	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +88,7 @@ type Page struct {
 	wrap          bool
 	filter        string
 	lines         []parsed
+	shown         int // of the lines
 	err           error
 	loaded        bool
 	round         int
@@ -97,12 +98,12 @@ type Page struct {
 }
 
 var keys = struct{ next, previous, choose, level, follow, wrap key.Binding }{
-	key.NewBinding(key.WithKeys("right"), key.WithHelp("→", "next component")),
+	key.NewBinding(key.WithKeys("right"), key.WithHelp("→", "next one")),
 	key.NewBinding(key.WithKeys("left"), key.WithHelp("←", "the one before")),
 	key.NewBinding(key.WithKeys("c"), key.WithHelp("c", "choose a component")),
-	key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "all, warnings, errors")),
+	key.NewBinding(key.WithKeys("v"), key.WithHelp("v", "by level")),
 	key.NewBinding(key.WithKeys("f"), key.WithHelp("f", "follow the end")),
-	key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "wrap long lines")),
+	key.NewBinding(key.WithKeys("x"), key.WithHelp("x", "wrap lines")),
 }
 
 // New makes the page.
@@ -177,10 +178,11 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return p.key(msg)
 	case tea.MouseMsg:
-		if p.choosing {
-			p.table.Update(msg)
-		} else {
+		switch {
+		case !p.choosing:
 			p.pane.Update(msg)
+		case p.table.Click(msg):
+			return p.key(kit.Enter)
 		}
 	case opened:
 		if msg.of != p {
@@ -226,41 +228,82 @@ func (p *Page) take(n news) {
 	p.lay()
 }
 
-// parse takes a line of slog's text form apart; other lines stay as they are.
+// parse takes a line of slog's text form apart; other lines stay as they are. What a pod
+// wrote is the message of such a line, and is taken apart in its turn.
 func parse(l Line) parsed {
 	out := parsed{Line: l, level: Info, text: l.Text}
-	if rest, ok := strings.CutPrefix(l.Text, "time="); ok {
-		at, rest, _ := strings.Cut(rest, " ")
-		if t, err := time.Parse(time.RFC3339Nano, at); err == nil {
-			out.clock = t.Local().Format("15:04:05.000")
-			out.text = rest
-		}
+	for out.slog() || out.log4j() {
+		continue
 	}
-	if rest, ok := strings.CutPrefix(out.text, "level="); ok {
-		name, rest, _ := strings.Cut(rest, " ")
-		out.text = rest
-		switch {
-		case strings.HasPrefix(name, "ERROR"):
-			out.level = Error
-		case strings.HasPrefix(name, "WARN"):
-			out.level = Warn
-		case strings.HasPrefix(name, "DEBUG"):
-			out.level = Debug
-		}
-	} else if strings.HasPrefix(out.text, "panic:") || strings.HasPrefix(out.text, "fatal error:") {
+	if strings.HasPrefix(out.text, "panic:") || strings.HasPrefix(out.text, "fatal error:") {
 		out.level = Error
-	}
-	if rest, ok := strings.CutPrefix(out.text, "msg="); ok {
-		out.text = rest
-		if quoted, err := strconv.QuotedPrefix(rest); err == nil {
-			if msg, err := strconv.Unquote(quoted); err == nil {
-				out.text = msg + rest[len(quoted):]
-			}
-		}
 	}
 	out.text = phrase.Lines(out.text)
 	out.low = strings.ToLower(l.Component + " " + out.text)
 	return out
+}
+
+// slog takes the time, the level and the quotes of the message from a line that begins
+// with them, and says whether it does.
+func (p *parsed) slog() bool {
+	rest, ok := strings.CutPrefix(p.text, "time=")
+	if !ok {
+		return false
+	}
+	at, rest, _ := strings.Cut(rest, " ")
+	t, err := time.Parse(time.RFC3339Nano, at)
+	if err != nil {
+		return false
+	}
+	if p.text = rest; p.clock == "" { // of the line around it, by which lines are sorted
+		p.clock = t.Local().Format("15:04:05.000")
+	}
+	if rest, ok := strings.CutPrefix(p.text, "level="); ok {
+		name, rest, _ := strings.Cut(rest, " ")
+		p.text = rest
+		p.named(name)
+	}
+	if rest, ok := strings.CutPrefix(p.text, "msg="); ok {
+		p.text = rest
+		if quoted, err := strconv.QuotedPrefix(rest); err == nil {
+			if msg, err := strconv.Unquote(quoted); err == nil {
+				p.text = msg + rest[len(quoted):]
+			}
+		}
+	}
+	return true
+}
+
+// kafka's brokers write "[2026-11-22 00:23:45,926] INFO text".
+var log4j = regexp.MustCompile(`^\[\d{4}-\d\d-\d\d (\d\d:\d\d:\d\d),(\d{3})\] (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) `)
+
+// log4j does the same with a line of a program of the Java world. Its clock has no zone,
+// so that of the line around it stays where there is one.
+func (p *parsed) log4j() bool {
+	m := log4j.FindStringSubmatch(p.text)
+	if m == nil {
+		return false
+	}
+	if p.clock == "" {
+		p.clock = m[1] + "." + m[2]
+	}
+	p.text = p.text[len(m[0]):]
+	p.named(m[3])
+	return true
+}
+
+// named takes a level by its name.
+func (p *parsed) named(level string) {
+	switch {
+	case strings.HasPrefix(level, "ERROR"), level == "FATAL":
+		p.level = Error
+	case strings.HasPrefix(level, "WARN"):
+		p.level = Warn
+	case strings.HasPrefix(level, "DEBUG"), level == "TRACE":
+		p.level = Debug
+	default:
+		p.level = Info
+	}
 }
 
 // lay brings the lines that are wanted into the pane.
@@ -273,10 +316,12 @@ func (p *Page) lay() {
 		}
 	}
 	var out []string
+	p.shown = 0
 	for _, l := range p.lines {
 		if l.level < p.level || p.filter != "" && !strings.Contains(l.low, p.filter) {
 			continue
 		}
+		p.shown++
 		look := [...]kit.Look{Debug: kit.Dim, Info: kit.Plain, Warn: kit.Warn, Error: kit.Bad}[l.level]
 		head := ""
 		if l.clock != "" {
@@ -360,7 +405,7 @@ func (p *Page) SetSize(width, height int) {
 func (p *Page) View() string {
 	t := p.theme
 	if p.choosing {
-		return t.Block(shift(p.table.Lines()), p.width, p.height)
+		return t.Page(p.table.Under(nil), p.width, p.height)
 	}
 	state := ""
 	switch {
@@ -376,22 +421,29 @@ func (p *Page) View() string {
 		case Error:
 			words = "errors"
 		}
-		state = t.Draw(kit.Dim, fmt.Sprintf("%s lines, %s", kit.Number(int64(len(p.lines))), words))
+		count := phrase.Number(int64(len(p.lines))) + " lines"
+		if p.shown != len(p.lines) {
+			count = phrase.Number(int64(p.shown)) + " of " + count
+		}
+		state = t.Draw(kit.Dim, count+", "+words)
 	}
 	right := t.Draw(kit.Dim, "f follows the end")
 	if p.pane.AtEnd() {
 		right = t.Draw(kit.Active, "following")
 	}
 	lines := append([]string{t.Ends(state, right, p.width-2)}, p.pane.Lines()...)
-	return t.Block(shift(lines), p.width, p.height)
-}
-
-func shift(lines []string) []string {
-	out := make([]string, len(lines))
-	for i, l := range lines {
-		out[i] = " " + l
+	if p.loaded && p.err == nil && p.shown == 0 && len(lines) > 2 {
+		none := "nothing was written yet"
+		switch {
+		case len(p.lines) == 0:
+		case p.filter != "":
+			none = "no line holds " + phrase.Line(p.filter)
+		default:
+			none = "no line of this level; v shows all"
+		}
+		lines[2] = "  " + t.Draw(kit.Dim, none)
 	}
-	return out
+	return t.Page(lines, p.width, p.height)
 }
 
 // Filter implements page.Page: only lines that hold the text.
@@ -403,7 +455,7 @@ func (p *Page) Filter(text string) {
 
 // Keys implements page.Page.
 func (p *Page) Keys() []key.Binding {
-	return []key.Binding{keys.next, keys.choose, keys.level, keys.follow, keys.wrap, keys.previous}
+	return []key.Binding{keys.choose, keys.level, keys.wrap, keys.next, keys.previous, keys.follow}
 }
 
 // Typing implements page.Page.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/alertlab/alertlab/tui/internal/golden"
+	"github.com/alertlab/alertlab/tui/kit"
 	"github.com/alertlab/alertlab/tui/logs"
 )
 
@@ -36,6 +37,8 @@ func (t *tail) Read() ([]logs.Line, error) {
 		{"simulator", `time=2026-06-01T12:00:02.000Z level=ERROR msg="visit failed" visit=3 error="a broker went away while the visit was played, and did not come back in the time that it had"`},
 		{"simulator", "panic: what was not foreseen"},
 		{"simulator", `time=2026-06-01T12:00:03.000Z level=DEBUG msg=tick`},
+		{"pods", `time=2026-06-01T12:00:04.010Z level=INFO msg="time=2026-06-01T12:00:04.000Z level=WARN msg=\"the store does not answer\" attempt=3" pod=ingester-0`},
+		{"pods", `time=2026-06-01T12:00:05.010Z level=INFO msg="[2026-06-01 12:00:05,001] ERROR [ReplicaManager broker=0] a disk is full (kafka.server)" pod=kafka-0`},
 	} {
 		for _, n := range t.names {
 			if n == l.Component {
@@ -49,7 +52,11 @@ func (t *tail) Read() ([]logs.Line, error) {
 func (t *tail) Close() { t.closed++ }
 
 func page(s *source, width, height int, keys ...string) *logs.Page {
-	p := logs.New(context.Background(), golden.Theme(), s)
+	return pageOf(golden.Theme(), s, width, height, keys...)
+}
+
+func pageOf(theme kit.Theme, s *source, width, height int, keys ...string) *logs.Page {
+	p := logs.New(context.Background(), theme, s)
 	p.SetSize(width, height)
 	golden.Settle(p, p.Show())
 	for _, k := range keys {
@@ -61,11 +68,45 @@ func page(s *source, width, height int, keys ...string) *logs.Page {
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	for name, keys := range map[string][]string{"all": nil, "one": {"right", "right"}, "warnings": {"v"}, "errors": {"v", "v"}, "wrapped": {"x"}, "choosing": {"c"}, "chosen": {"c", "down", "enter"}} {
+		golden.Everywhere(t, name, func(theme kit.Theme) string { return pageOf(theme, &source{}, 80, 20, keys...).View() })
 		for _, size := range golden.Sizes {
 			golden.Frame(t, name+"-"+size.Name, size.Width, size.Height, page(&source{}, size.Width, size.Height, keys...).View())
 		}
 	}
 }
+
+// What a pod wrote is shown as itself, with its own level.
+func TestLinesOfPods(t *testing.T) {
+	t.Parallel()
+	p := logs.New(context.Background(), golden.Theme(), podSource{&source{}})
+	p.SetSize(120, 20)
+	golden.Settle(p, p.Show())
+	all := p.View()
+	for _, want := range []string{"12:00:04.010 the store does not answer attempt=3 pod=ingester-0", "12:00:05.010 [ReplicaManager broker=0] a disk is full (kafka.server) pod=kafka-0"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no %q in\n%s", want, all)
+		}
+	}
+	p.Update(golden.Key("v"))
+	if warnings := p.View(); !strings.Contains(warnings, "the store does not answer") {
+		t.Errorf("warnings:\n%s", warnings)
+	}
+	p.Update(golden.Key("v"))
+	if grave := p.View(); !strings.Contains(grave, "a disk is full") || strings.Contains(grave, "does not answer") || !strings.Contains(grave, "1 of 2 lines") {
+		t.Errorf("errors:\n%s", grave)
+	}
+	p.Filter("nothing like it")
+	if none := p.View(); !strings.Contains(none, "no line holds nothing like it") {
+		t.Errorf("a search for nothing:\n%s", none)
+	}
+}
+
+// podSource has the log of pods alone.
+type podSource struct{ *source }
+
+func (s podSource) Names() ([]string, error) { return nil, nil }
+
+func (s podSource) Open([]string) logs.Tail { return s.source.Open([]string{"pods"}) }
 
 func TestSearch(t *testing.T) {
 	t.Parallel()

@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alertlab/alertlab/render/style"
 	"github.com/alertlab/alertlab/tui/dash"
-	"github.com/alertlab/alertlab/tui/kit"
+	"github.com/alertlab/alertlab/tui/internal/golden"
 	"github.com/alertlab/alertlab/tui/start"
 )
 
@@ -29,7 +28,7 @@ func (a asking) Schema(ctx context.Context, _ int) (string, error) { return "", 
 func TestNoGoroutineIsLeft(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	theme := kit.NewTheme(style.New(&bytes.Buffer{}, func(string) string { return "" }), "xterm")
+	theme := golden.Theme()
 	before := runtime.NumGoroutine()
 	for range 3 {
 		a := asking{make(chan struct{}, 16)}

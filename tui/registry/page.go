@@ -63,10 +63,10 @@ const (
 )
 
 var keys = struct{ open, mark, diff, nextHit, lastHit, again key.Binding }{
-	bind("enter", "the versions of a subject; the text of a version", "enter"),
-	bind("m", "mark a version, for d on another", "m"),
-	bind("d", "what changed, from the version before or the marked one", "d"),
-	bind("n", "in a text: the next line that / found", "n"),
+	bind("enter", "its versions; the text of one", "enter"),
+	bind("m", "mark one for d", "m"),
+	bind("d", "what changed, since the one before or marked", "d"),
+	bind("n", "in a text: the next that / found", "n"),
 	bind("N", "the one before", "N"),
 	bind("r", "ask the registry again", "r"),
 }
@@ -81,7 +81,8 @@ type Page struct {
 	theme  kit.Theme
 	source Source
 
-	width, height int
+	whole, height int // the size of the page
+	width         int // within the margins
 	view          view
 	filter        string
 	subjects      *kit.Poll[[]Subject]
@@ -111,7 +112,7 @@ type Page struct {
 func New(ctx context.Context, theme kit.Theme, source Source) *Page {
 	return &Page{ctx: ctx, theme: theme, source: source,
 		subjects: kit.NewPoll(ctx, 0, source.Subjects),
-		subjectTable: kit.Table{Theme: theme, Empty: "the registry holds nothing; next: alertlab schema sync", Columns: []kit.Column{{Title: "subject", Least: 24}, {Title: "versions", Right: true},
+		subjectTable: kit.Table{Theme: theme, Foot: 1, Empty: "the registry holds nothing; next: alertlab schema sync", Columns: []kit.Column{{Title: "subject", Least: 24}, {Title: "versions", Right: true},
 			{Title: "latest id", Right: true}, {Title: "latest schema", Least: 12, Drop: 3}, {Title: "compatibility", Drop: 1}, {Title: "mode", Drop: 2}}},
 		versionTable: kit.Table{Theme: theme, Columns: []kit.Column{{Title: ""}, {Title: "version", Right: true}, {Title: "id", Right: true}, {Title: "schema"}, {Title: "text", Right: true}}},
 		changeTable:  kit.Table{Theme: theme, Columns: []kit.Column{{Title: ""}, {Title: "field", Least: 20}, {Title: "what", Drop: 2}, {Title: "before", Least: 12, Drop: 1}, {Title: "after", Least: 12}}},
@@ -130,14 +131,22 @@ func (p *Page) Crumb() string {
 	case text:
 		return p.at.String()
 	case diff:
-		return p.before.String() + " " + p.theme.Signs.Between + " " + p.after.String()
+		after := p.after.String()
+		if p.after.subject == p.before.subject {
+			after = strconv.Itoa(p.after.version.Version)
+		}
+		return p.before.String() + " " + p.theme.Signs.Between + " " + after
 	}
 	return ""
 }
 
 // Keys implements page.Page.
 func (p *Page) Keys() []key.Binding {
-	return []key.Binding{keys.open, keys.mark, keys.diff, keys.nextHit, keys.lastHit, keys.again}
+	k := keys
+	if p.view == text { // what is first is offered at the bottom
+		return []key.Binding{k.nextHit, k.lastHit, k.again}
+	}
+	return []key.Binding{k.open, k.mark, k.diff, k.nextHit, k.lastHit, k.again}
 }
 
 // Typing implements page.Page.
@@ -198,7 +207,14 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return p.key(msg)
 	case tea.MouseMsg:
-		p.move(msg)
+		switch {
+		case p.view == subjects && p.subjectTable.Click(msg), p.view == versions && p.versionTable.Click(msg):
+			return p.key(kit.Enter)
+		case p.view == diff:
+			p.changeTable.Click(msg)
+		case p.view == text:
+			p.pane.Update(msg)
+		}
 		return nil
 	case textsMsg:
 		if msg.of != p || msg.asked != p.asked {
@@ -369,7 +385,7 @@ func (p *Page) fillVersions() {
 			mark = "m"
 		}
 		rows = append(rows, kit.Row{Key: strconv.Itoa(v.Version), Cells: []kit.Cell{{Text: mark, Look: kit.Active}, kit.Text(strconv.Itoa(v.Version)), kit.Text(strconv.Itoa(v.ID)),
-			kit.Text(v.Name), kit.Text(kit.Bytes(int64(v.Bytes)))}})
+			kit.Text(v.Name), kit.Text(phrase.Bytes(int64(v.Bytes)))}})
 	}
 	p.versionTable.SetRows(rows)
 }
@@ -461,12 +477,13 @@ func (p *Page) Back() bool {
 
 // SetSize implements page.Page.
 func (p *Page) SetSize(width, height int) {
-	p.width, p.height = width, height
+	p.whole, p.height = width, height
+	p.width = max(width-2*kit.Margin, 1)
 	room := max(height-2, 1)
-	p.subjectTable.SetSize(width, max(height-1, 1))
-	p.versionTable.SetSize(width, room)
-	p.changeTable.SetSize(width, max(height-3, 1))
-	p.pane.SetSize(width, room)
+	p.subjectTable.SetSize(p.width, max(height-2, 1))
+	p.versionTable.SetSize(p.width, max(height-3, 1))
+	p.changeTable.SetSize(p.width, max(height-3, 1))
+	p.pane.SetSize(p.width, room)
 	if p.view == text {
 		p.lay()
 	}
@@ -474,7 +491,7 @@ func (p *Page) SetSize(width, height int) {
 
 // View implements page.Page.
 func (p *Page) View() string {
-	return p.theme.Block(p.lines(), p.width, p.height)
+	return p.theme.Page(p.lines(), p.whole, p.height)
 }
 
 func (p *Page) lines() []string {
@@ -485,9 +502,9 @@ func (p *Page) lines() []string {
 	case p.view == subjects && !p.subjects.Loaded():
 		return []string{t.Draw(kit.Dim, "asking the registry"+t.Signs.Ellipsis)}
 	case p.view == subjects:
-		return append([]string{p.subjects.State(t)}, p.subjectTable.Lines()...)
+		return p.subjectTable.Under([]string{p.sum(), ""})
 	case p.view == versions:
-		return append(p.aboutSubject(), p.versionTable.Lines()...)
+		return p.versionTable.Under(append(p.aboutSubject(), ""))
 	case p.err != nil:
 		return append(p.theme.Problem(p.err, p.width-1), "", t.Draw(kit.Dim, "q goes back"))
 	case p.wait:
@@ -500,10 +517,25 @@ func (p *Page) lines() []string {
 				found += fmt.Sprintf(", at %d (n, N)", p.hit+1)
 			}
 		}
-		head := fmt.Sprintf("%s, id %d, %s", t.Draw(kit.Heading, phrase.Line(p.at.version.Name)), p.at.version.ID, kit.Bytes(int64(p.at.version.Bytes)))
+		head := fmt.Sprintf("%s, id %d, %s", t.Draw(kit.Heading, phrase.Line(p.at.version.Name)), p.at.version.ID, phrase.Bytes(int64(p.at.version.Bytes)))
 		return append([]string{t.Ends(head, t.Draw(kit.Dim, strings.TrimSpace(found+"  "+p.pane.Rest())), p.width), ""}, p.pane.Lines()...)
 	}
-	return append(p.aboutChanges(), append(p.changeTable.Lines(), p.alsoLine())...)
+	return append(p.changeTable.Under(p.aboutChanges()), p.alsoLine())
+}
+
+// sum says how much the registry holds.
+func (p *Page) sum() string {
+	if state := p.subjects.State(p.theme); state != "" {
+		return state
+	}
+	all, ids := 0, map[int]bool{}
+	for _, s := range p.subjects.Value {
+		all += len(s.Versions)
+		for _, v := range s.Versions {
+			ids[v.ID] = true
+		}
+	}
+	return p.theme.Draw(kit.Dim, phrase.Count(len(p.subjects.Value), "subject")+", "+phrase.Count(all, "version")+" of "+phrase.Count(len(ids), "schema"))
 }
 
 func (p *Page) aboutSubject() []string {

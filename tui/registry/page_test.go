@@ -5,25 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/alertlab/alertlab/alerts/packet"
 	"github.com/alertlab/alertlab/lab/fault"
-	"github.com/alertlab/alertlab/render/style"
+	"github.com/alertlab/alertlab/tui/internal/golden"
 	"github.com/alertlab/alertlab/tui/kit"
 	"github.com/alertlab/alertlab/tui/page"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var _ page.Page = (*Page)(nil)
 
@@ -67,75 +59,19 @@ func published(t testing.TB) *fake {
 	return f
 }
 
+// bench is a page with what it shows.
 type bench struct {
-	t    testing.TB
+	*golden.Bench
 	page *Page
 }
 
 func newBench(t testing.TB, f *fake, width, height int) *bench {
-	theme := kit.NewTheme(style.New(&bytes.Buffer{}, func(string) string { return "" }), "xterm")
-	b := &bench{t, New(t.Context(), theme, f)}
-	b.page.SetSize(width, height)
-	return b
+	return newBenchOf(t, golden.Theme(), f, width, height)
 }
 
-// run does what the page asks for until there is nothing left.
-func (b *bench) run(cmd tea.Cmd) {
-	for cmd != nil {
-		msg := cmd()
-		if msg == nil {
-			return
-		}
-		cmd = b.page.Update(msg)
-	}
-}
-
-func (b *bench) keys(names ...string) {
-	for _, n := range names {
-		msg := tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(n)}
-		switch n {
-		case "enter":
-			msg = tea.KeyMsg{Type: tea.KeyEnter}
-		case "down":
-			msg = tea.KeyMsg{Type: tea.KeyDown}
-		case "up":
-			msg = tea.KeyMsg{Type: tea.KeyUp}
-		}
-		b.run(b.page.Update(msg))
-	}
-}
-
-func (b *bench) text() string {
-	b.t.Helper()
-	lines := strings.Split(b.page.View(), "\n")
-	if len(lines) != b.page.height {
-		b.t.Errorf("%d lines of %d", len(lines), b.page.height)
-	}
-	for i, l := range lines {
-		if w := ansi.StringWidth(l); w != b.page.width {
-			b.t.Errorf("line %d has %d cells of %d: %q", i, w, b.page.width, l)
-		}
-		lines[i] = strings.TrimRight(ansi.Strip(l), " ")
-	}
-	return strings.Join(lines, "\n") + "\n"
-}
-
-func (b *bench) golden(name string) {
-	b.t.Helper()
-	got := b.text()
-	path := filepath.Join("testdata", fmt.Sprintf("%s-%dx%d.txt", name, b.page.width, b.page.height))
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			b.t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	if got != string(want) {
-		b.t.Errorf("%s: go test ./tui/registry -update writes\n%s\nwant\n%s", path, got, want)
-	}
+func newBenchOf(t testing.TB, theme kit.Theme, f *fake, width, height int) *bench {
+	p := New(t.Context(), theme, f)
+	return &bench{golden.NewBench(t, p, width, height, nil), p}
 }
 
 // TestFrames draws the page as it is on terminals of 80x24 and 200x60: the frame takes
@@ -144,22 +80,36 @@ func TestFrames(t *testing.T) {
 	t.Parallel()
 	for _, s := range [][2]int{{80, 20}, {200, 56}} {
 		b := newBench(t, published(t), s[0], s[1])
-		b.run(b.page.Show())
-		b.golden("subjects")
-		b.keys("enter")
-		b.golden("versions")
-		b.keys("d") // the last against the one before
-		b.golden("diff")
-		if c := b.page.Crumb(); c != "alert-packet version 13 › alert-packet version 14" {
+		b.Settle(b.page.Show())
+		b.Frame("subjects")
+		b.Keys("enter")
+		b.Frame("versions")
+		b.Keys("d") // the last against the one before
+		b.Frame("diff")
+		if c := b.page.Crumb(); c != "alert-packet version 13 › 14" {
 			t.Errorf("crumb %q", c)
 		}
 		b.page.Back()
-		b.keys("enter")
+		b.Keys("enter")
 		b.page.Filter("psfFlux\"")
-		b.golden("text")
+		b.Frame("text")
 		if !b.page.Back() || b.page.view != versions || !b.page.Back() || b.page.view != subjects || b.page.Back() {
 			t.Error("going back")
 		}
+	}
+}
+
+// TestTerminals draws every view on every kind of terminal.
+func TestTerminals(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string][]string{"subjects": nil, "versions": {"enter", "m"}, "diff": {"enter", "d"}, "text": {"enter", "enter"}} {
+		golden.Everywhere(t, name, func(theme kit.Theme) string {
+			b := newBenchOf(t, theme, published(t), 80, 20)
+			b.Settle(b.page.Show())
+			b.Keys(keys...)
+			b.page.Filter("flux")
+			return b.page.View()
+		})
 	}
 }
 
@@ -167,19 +117,19 @@ func TestDiffOfMarked(t *testing.T) {
 	t.Parallel()
 	f := published(t)
 	b := newBench(t, f, 120, 30)
-	b.run(b.page.Show())
-	b.keys("enter", "m")
-	if text := b.text(); !strings.Contains(text, "d compares with alert-packet version 14") {
+	b.Settle(b.page.Show())
+	b.Keys("enter", "m")
+	if text := b.Text(); !strings.Contains(text, "d compares with alert-packet version 14") {
 		t.Errorf("marked:\n%s", text)
 	}
 	// Of another subject.
 	b.page.Back()
 	b.page.subjectTable.Select("lsst-alerts-v7.4-value")
-	b.keys("enter", "d")
+	b.Keys("enter", "d")
 	if fmt.Sprint(f.asked) != "[1100 704]" {
 		t.Errorf("asked for %v", f.asked)
 	}
-	if text := b.text(); !strings.Contains(text, "1100 › 704") || !strings.Contains(text, "diaSource.x_y_Cov") {
+	if text := b.Text(); !strings.Contains(text, "1100 › 704") || !strings.Contains(text, "diaSource.x_y_Cov") {
 		t.Errorf("the diff:\n%s", text)
 	}
 	b.page.Filter("alertId")
@@ -189,13 +139,13 @@ func TestDiffOfMarked(t *testing.T) {
 	// The first version of a subject has none before it.
 	b.page.Back()
 	b.page.marked = nil
-	b.keys("d")
-	if text := b.text(); !strings.Contains(text, "there is no version before this one") || !strings.Contains(text, "next: m on another version") {
+	b.Keys("d")
+	if text := b.Text(); !strings.Contains(text, "there is no version before this one") || !strings.Contains(text, "next: m on another version") {
 		t.Errorf("the first:\n%s", text)
 	}
 	// Marked twice is not marked, and a version is like itself.
 	b.page.Back()
-	b.keys("m", "m")
+	b.Keys("m", "m")
 	if b.page.marked != nil {
 		t.Error("still marked")
 	}
@@ -205,25 +155,25 @@ func TestText(t *testing.T) {
 	t.Parallel()
 	f := published(t)
 	b := newBench(t, f, 80, 20)
-	b.run(b.page.Show())
-	b.keys("enter", "enter")
+	b.Settle(b.page.Show())
+	b.Keys("enter", "enter")
 	b.page.Filter("psfFluxErr")
 	if len(b.page.hits) < 3 || b.page.hit != 0 {
 		t.Fatalf("%d hits, at %d", len(b.page.hits), b.page.hit)
 	}
 	n := len(b.page.hits)
-	b.keys("n")
+	b.Keys("n")
 	if b.page.hit != 1 {
 		t.Errorf("at %d", b.page.hit)
 	}
-	b.keys("N", "N")
-	if text := b.text(); b.page.hit != n-1 || !strings.Contains(text, fmt.Sprintf("%d found, at %d (n, N)", n, n)) || !strings.Contains(text, "psfFluxErr") {
+	b.Keys("N", "N")
+	if text := b.Text(); b.page.hit != n-1 || !strings.Contains(text, fmt.Sprintf("%d found, at %d (n, N)", n, n)) || !strings.Contains(text, "psfFluxErr") {
 		t.Errorf("at %d of %d:\n%s", b.page.hit, n, text)
 	}
 	b.page.Filter("nothing like it")
-	b.keys("n")
-	if !strings.Contains(b.text(), "0 found") {
-		t.Error(b.text())
+	b.Keys("n")
+	if !strings.Contains(b.Text(), "0 found") {
+		t.Error(b.Text())
 	}
 }
 
@@ -231,43 +181,43 @@ func TestStates(t *testing.T) {
 	t.Parallel()
 	f := &fake{err: fault.New(fault.StepFailed, "the schema registry at http://127.0.0.10:8081 does not do it", "connection refused", "alertlab status")}
 	b := newBench(t, f, 80, 20)
-	if !strings.Contains(b.text(), "asking the registry…") {
-		t.Error(b.text())
+	if !strings.Contains(b.Text(), "asking the registry…") {
+		t.Error(b.Text())
 	}
-	b.run(b.page.Show())
-	b.golden("error")
+	b.Settle(b.page.Show())
+	b.Frame("error")
 	f.err = nil
-	b.keys("r")
-	if !strings.Contains(b.text(), "the registry holds nothing; next: alertlab schema sync") {
-		t.Error(b.text())
+	b.Keys("r")
+	if !strings.Contains(b.Text(), "the registry holds nothing; next: alertlab schema sync") {
+		t.Error(b.Text())
 	}
 	// What was read stays, with its time, when asking again fails.
 	b = newBench(t, published(t), 80, 20)
-	b.run(b.page.Show())
+	b.Settle(b.page.Show())
 	src := b.page.source.(*fake)
 	src.err = errors.New("connection refused")
-	b.keys("r")
-	if text := b.text(); !strings.Contains(text, "since then: connection refused") || !strings.Contains(text, "alert-packet") {
+	b.Keys("r")
+	if text := b.Text(); !strings.Contains(text, "since then: connection refused") || !strings.Contains(text, "alert-packet") {
 		t.Error(text)
 	}
-	b.keys("enter", "enter")
-	if text := b.text(); !strings.Contains(text, "connection refused") || !strings.Contains(text, "q goes back") {
+	b.Keys("enter", "enter")
+	if text := b.Text(); !strings.Contains(text, "connection refused") || !strings.Contains(text, "q goes back") {
 		t.Error(text)
 	}
 	// What the registry holds no more is said.
 	b.page.Back()
 	src.err, src.subjects = nil, nil
-	b.keys("r")
-	if text := b.text(); !strings.Contains(text, "holds subject alert-packet no more") {
+	b.Keys("r")
+	if text := b.Text(); !strings.Contains(text, "holds subject alert-packet no more") {
 		t.Error(text)
 	}
-	b.keys("enter", "d", "m")
+	b.Keys("enter", "d", "m")
 	if len(b.page.Keys()) < 6 || b.page.Typing() || b.page.Name() != "Registry" {
 		t.Error("keys, typing or name")
 	}
 	for _, s := range [][2]int{{1, 1}, {30, 2}, {300, 90}} {
-		b.page.SetSize(s[0], s[1])
-		b.text()
+		b.Size(s[0], s[1])
+		b.Text()
 	}
 }
 
@@ -325,8 +275,8 @@ func FuzzPretty(f *testing.F) {
 
 func BenchmarkFrame(b *testing.B) {
 	bench := newBench(b, published(b), 200, 56)
-	bench.run(bench.page.Show())
-	bench.keys("enter", "enter")
+	bench.Settle(bench.page.Show())
+	bench.Keys("enter", "enter")
 	b.Run("registry, a schema, 200x60", func(b *testing.B) {
 		for b.Loop() {
 			_ = bench.page.View()

@@ -1,12 +1,13 @@
 package registry
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/alertlab/alertlab/alerts/avrotype"
 )
 
 // value is a JSON value with its members in the order in which they stand.
@@ -46,7 +47,7 @@ func parse(dec *json.Decoder, depth int) (*value, error) {
 	}
 	delim, ok := t.(json.Delim)
 	if !ok {
-		return &value{text: scalar(t)}, nil
+		return &value{text: avrotype.JSON(t)}, nil
 	}
 	v := &value{open: delim.String()}
 	for dec.More() {
@@ -55,7 +56,7 @@ func parse(dec *json.Decoder, depth int) (*value, error) {
 			if err != nil {
 				return nil, err
 			}
-			v.names = append(v.names, scalar(name))
+			v.names = append(v.names, avrotype.JSON(name))
 		}
 		item, err := parse(dec, depth+1)
 		if err != nil {
@@ -65,16 +66,6 @@ func parse(dec *json.Decoder, depth int) (*value, error) {
 	}
 	_, err = dec.Token()
 	return v, err
-}
-
-func scalar(v any) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if enc.Encode(v) != nil {
-		return fmt.Sprint(v)
-	}
-	return strings.TrimSpace(b.String())
 }
 
 // flat writes a value on one line, or gives up beyond a width.

@@ -131,10 +131,10 @@ var keys = struct{ all, one, open, disruptive, history key.Binding }{
 // New makes the page; now is time.Now.
 func New(ctx context.Context, theme kit.Theme, now func() time.Time, source Source) *Page {
 	p := &Page{ctx: ctx, theme: theme, source: source, now: now, list: source.Checks(), results: map[string]Result{}, waits: map[string]string{},
-		table: kit.Table{Theme: theme, Columns: []kit.Column{{Title: ""}, {Title: "check", Least: 36}, {Title: "took", Right: true}, {Title: "saw", Least: 10, Drop: 1}}},
-		past: kit.Table{Theme: theme, Newest: true, Empty: "no run is known", Columns: []kit.Column{{Title: ""}, {Title: "begun"}, {Title: "took", Right: true}, {Title: "passed", Right: true},
+		table: kit.Table{Theme: theme, Foot: 2, Columns: []kit.Column{{Title: ""}, {Title: "check", Least: 36}, {Title: "took", Right: true}, {Title: "saw", Least: 10, Drop: 1}}},
+		past: kit.Table{Theme: theme, Newest: true, Foot: 1, Empty: "no run is known", Columns: []kit.Column{{Title: ""}, {Title: "begun"}, {Title: "took", Right: true}, {Title: "passed", Right: true},
 			{Title: "failed", Right: true}, {Title: "skipped", Right: true}, {Title: "seed", Right: true, Drop: 1}, {Title: "which failed", Least: 12, Drop: 2}}},
-		pastOf: kit.Table{Theme: theme, Columns: []kit.Column{{Title: ""}, {Title: "check", Least: 24}, {Title: "took", Right: true}, {Title: "saw", Least: 20}}},
+		pastOf: kit.Table{Theme: theme, Foot: 3, Columns: []kit.Column{{Title: ""}, {Title: "check", Least: 24}, {Title: "took", Right: true}, {Title: "saw", Least: 20}}},
 		pane:   kit.Pane{Theme: theme}}
 	p.runs = kit.NewPoll(ctx, 0, source.History)
 	return p
@@ -237,7 +237,14 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return p.key(msg)
 	case tea.MouseMsg:
-		p.move(msg)
+		switch {
+		case p.view == checks && p.table.Click(msg), p.view == history && p.past.Click(msg):
+			return p.key(kit.Enter)
+		case p.view == oldRun:
+			p.pastOf.Click(msg)
+		case p.view == detail:
+			p.pane.Update(msg)
+		}
 		return nil
 	case told:
 		if msg.of != p {
@@ -357,7 +364,7 @@ func (p *Page) fill() {
 			mark = kit.Cell{Text: p.theme.Signs.Run, Look: kit.Active}
 			note = kit.Cell{Text: p.waits[c.Name], Look: kit.Active}
 		case c.Disruptive && !p.disruptive:
-			note = kit.Cell{Text: "disruptive: x includes it", Look: kit.Dim}
+			note = kit.Cell{Text: "disruptive (x)", Look: kit.Dim}
 		}
 		rows = append(rows, kit.Row{Key: c.Name, Cells: []kit.Cell{mark, kit.Text(c.Sentence), took, note}})
 	}
@@ -475,18 +482,15 @@ func (p *Page) View() string {
 	lines := []string{p.summary(), ""}
 	switch p.view {
 	case checks:
-		lines = append(lines, p.table.Lines()...)
+		lines = p.table.Under(lines)
 	case history:
-		lines = append(lines, p.past.Lines()...)
+		lines = p.past.Under(lines)
 	case oldRun:
-		lines = append(lines, p.pastOf.Lines()...)
+		lines = p.pastOf.Under(lines)
 	default:
 		lines = append(lines, p.pane.Lines()...)
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return p.theme.Block(lines, p.width, p.height)
+	return p.theme.Page(lines, p.width, p.height)
 }
 
 // Filter implements page.Page.

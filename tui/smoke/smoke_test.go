@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/tui/internal/golden"
+	"github.com/alertlab/alertlab/tui/kit"
 	"github.com/alertlab/alertlab/tui/smoke"
 )
 
@@ -48,8 +49,10 @@ func (source) History(context.Context) ([]smoke.Run, error) {
 		{Check: "brokers-answer", Status: "failed", Reason: "expected 6 brokers; saw 5"}, {Check: "scope", Status: "skipped", Reason: "no token"}}}}, nil
 }
 
-func page(s source, width, height int) *smoke.Page {
-	p := smoke.New(context.Background(), golden.Theme(), func() time.Time { return now }, s)
+func page(s source, width, height int) *smoke.Page { return pageOf(golden.Theme(), s, width, height) }
+
+func pageOf(theme kit.Theme, s source, width, height int) *smoke.Page {
+	p := smoke.New(context.Background(), theme, func() time.Time { return now }, s)
 	p.SetSize(width, height)
 	golden.Settle(p, p.Show())
 	return p
@@ -82,6 +85,23 @@ func TestFrames(t *testing.T) {
 		frame("history")
 		p.Update(golden.Key("enter"))
 		frame("old")
+	}
+}
+
+// TestTerminals draws what a run leaves on every kind of terminal.
+func TestTerminals(t *testing.T) {
+	t.Parallel()
+	for name, keys := range map[string][]string{"done": nil, "detail": {"down", "enter"}, "history": {"h"}, "old": {"h", "enter"}} {
+		golden.Everywhere(t, name, func(theme kit.Theme) string {
+			s := source{asked: make(chan []string, 9), end: make(chan error, 1)}
+			s.end <- nil
+			p := pageOf(theme, s, 80, 20)
+			golden.Drive(t, p, p.Update(golden.Key("a")), func() bool { return strings.Contains(p.View(), "1 passed, 1 failed, 1 skipped in") })
+			for _, k := range keys {
+				p.Update(golden.Key(k))
+			}
+			return p.View()
+		})
 	}
 }
 

@@ -140,7 +140,7 @@ func (v *View) Show() tea.Cmd {
 		return v.ask()
 	}
 	if v.walk == nil {
-		v.walk = tui.NewWalk(v.ctx, v.theme.Styles, v.theme.Term, v.about())
+		v.walk = tui.NewWalk(v.ctx, v.theme.Styles, v.about())
 		return v.walk.Start(v.source.Attach)
 	}
 	return nil
@@ -201,8 +201,14 @@ func (v *View) Update(msg tea.Msg) tea.Cmd {
 	case tea.KeyMsg:
 		return v.key(msg)
 	case tea.MouseMsg:
-		v.plan.Update(msg)
-		return nil
+		if msg.Button != tea.MouseButtonLeft || v.mode != choosing || v.known {
+			v.plan.Update(msg)
+			return nil
+		}
+		if was := v.table.Key(); v.table.Click(msg) || v.table.Key() == was {
+			return nil // enter alone brings a lab up
+		}
+		return v.ask()
 	}
 	if v.walk != nil {
 		return v.walk.Update(msg)
@@ -224,7 +230,7 @@ func (v *View) key(msg tea.KeyMsg) tea.Cmd {
 		}
 		c, source := v.choice(), v.source
 		v.mode, v.watching, v.left = walking, false, false
-		v.walk = tui.NewWalk(v.ctx, v.theme.Styles, v.theme.Term, v.about())
+		v.walk = tui.NewWalk(v.ctx, v.theme.Styles, v.about())
 		return v.walk.Start(func(ctx context.Context, sink event.Sink) error { return source.Up(ctx, c, sink) })
 	case key.Matches(msg, v.keys.provider) && !v.known && len(v.providers) > 1:
 		v.provider++
@@ -280,7 +286,7 @@ func (v *View) View() string {
 	lines := []string{""}
 	if !v.known {
 		lines = append(lines, t.Draw(kit.Heading, "Choose a profile")+t.Draw(kit.Dim, "   provider "+strings.Join(v.providerWords(), " ")))
-		lines = append(lines, v.table.Lines()...)
+		lines = v.table.Under(lines)
 	}
 	lines = append(lines, "")
 	switch {

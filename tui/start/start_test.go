@@ -10,6 +10,7 @@ import (
 	"github.com/alertlab/alertlab/lab/event"
 	"github.com/alertlab/alertlab/tui"
 	"github.com/alertlab/alertlab/tui/internal/golden"
+	"github.com/alertlab/alertlab/tui/kit"
 	"github.com/alertlab/alertlab/tui/start"
 )
 
@@ -62,7 +63,11 @@ func (s *source) Attach(ctx context.Context, sink event.Sink) error {
 }
 
 func view(s *source, width, height int, keys ...string) *start.View {
-	v := start.New(context.Background(), golden.Theme(), s)
+	return viewOf(golden.Theme(), s, width, height, keys...)
+}
+
+func viewOf(theme kit.Theme, s *source, width, height int, keys ...string) *start.View {
+	v := start.New(context.Background(), theme, s)
 	v.SetSize(width, height)
 	v.Offer()
 	golden.Settle(v, v.Show())
@@ -74,6 +79,9 @@ func view(s *source, width, height int, keys ...string) *start.View {
 
 func TestFrames(t *testing.T) {
 	t.Parallel()
+	for name, keys := range map[string][]string{"choose": nil, "provider": {"down", "p"}} {
+		golden.Everywhere(t, name, func(theme kit.Theme) string { return viewOf(theme, &source{}, 80, 20, keys...).View() })
+	}
 	for _, size := range golden.Sizes {
 		golden.Frame(t, "choose-"+size.Name, size.Width, size.Height, view(&source{}, size.Width, size.Height).View())
 		golden.Frame(t, "provider-"+size.Name, size.Width, size.Height, view(&source{}, size.Width, size.Height, "down", "p").View())

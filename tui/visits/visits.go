@@ -54,13 +54,13 @@ type Page struct {
 	opened        string
 }
 
-var keys = struct{ open key.Binding }{key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "a visit in detail"))}
+var keys = struct{ open key.Binding }{key.NewBinding(key.WithKeys("enter"), key.WithHelp("enter", "in detail"))}
 
 // New makes the page. read looks at the simulator; now is time.Now.
 func New(ctx context.Context, theme kit.Theme, now func() time.Time, read func(context.Context) (State, error)) *Page {
 	return &Page{theme: theme, now: now, poll: kit.NewPoll(ctx, every, read),
-		table: kit.Table{Theme: theme, Newest: true, Empty: "no visit was played yet", Columns: []kit.Column{{Title: "visit", Right: true}, {Title: "due"}, {Title: "begun", Drop: 2}, {Title: "late", Right: true},
-			{Title: "took", Right: true}, {Title: "alerts", Right: true}, {Title: "rate", Right: true}, {Title: "size", Right: true, Drop: 3}, {Title: "archived"}, {Title: "remark", Drop: 1, Least: 8}}}}
+		table: kit.Table{Theme: theme, Newest: true, Empty: "no visit was played yet", Foot: 1, Columns: []kit.Column{{Title: "visit", Right: true}, {Title: "due"}, {Title: "begun", Drop: 2}, {Title: "late", Right: true, Floor: 8},
+			{Title: "took", Right: true, Floor: 8}, {Title: "alerts", Right: true}, {Title: "rate", Right: true}, {Title: "size", Right: true, Drop: 3}, {Title: "archived"}, {Title: "remark", Drop: 1, Least: 8}}}}
 }
 
 // Name implements page.Page.
@@ -91,7 +91,9 @@ func (p *Page) Update(msg tea.Msg) tea.Cmd {
 		p.table.Update(msg)
 		return nil
 	case tea.MouseMsg:
-		p.table.Update(msg)
+		if p.opened == "" && p.table.Click(msg) {
+			p.opened = p.table.Key()
+		}
 		return nil
 	}
 	cmd, news := p.poll.Update(msg)
@@ -158,7 +160,7 @@ func (p *Page) fill() {
 		}
 		id := strconv.Itoa(v.Number)
 		rows = append(rows, kit.Row{Key: id, Cells: []kit.Cell{kit.Text(id), kit.Text(clock(v.Due)), kit.Text(clock(v.Started)), {Text: short(v.Late), Look: lateLook(v.Late)},
-			kit.Text(short(v.Finished.Sub(v.Started))), kit.Text(kit.Number(v.Alerts)), kit.Text(kit.Rate(v.rate(), kit.Number)), kit.Text(kit.Bytes(v.Bytes)), p.progress(v), remark}})
+			kit.Text(short(v.Finished.Sub(v.Started))), kit.Text(phrase.Number(v.Alerts)), kit.Text(phrase.Rate(v.rate(), phrase.Number)), kit.Text(phrase.Bytes(v.Bytes)), p.progress(v), remark}})
 	}
 	p.table.SetRows(rows)
 	p.table.SetSize(p.width-2, max(p.height-6, 2))
@@ -179,16 +181,13 @@ func (p *Page) View() string {
 		if p.opened != "" {
 			lines = append(lines, p.detail()...)
 		} else {
-			lines = append(lines, p.table.Lines()...)
+			lines = p.table.Under(lines)
 		}
 		for _, n := range s.Notes {
 			lines = append(lines, t.Draw(kit.Warn, phrase.Line(n)))
 		}
 	}
-	for i := range lines {
-		lines[i] = " " + lines[i]
-	}
-	return t.Block(lines, p.width, p.height)
+	return t.Page(lines, p.width, p.height)
 }
 
 func (p *Page) summary() string {
@@ -203,9 +202,9 @@ func (p *Page) summary() string {
 	case !s.Next.IsZero():
 		// One second more than nothing, so that "0s" is never said of what is to come.
 		left := max(s.Next.Sub(p.now()), 0).Truncate(time.Second)
-		next = t.Draw(kit.Active, "next visit in "+kit.Age(left+time.Second))
+		next = t.Draw(kit.Active, "next visit in "+phrase.About(left+time.Second))
 	}
-	text := fmt.Sprintf("%s, one every %s, %s alerts into %s", phrase.Count(int(s.Played), "visit"), kit.Age(s.Interval), kit.Number(s.Published), phrase.Line(s.Topic))
+	text := fmt.Sprintf("%s, one every %s, %s alerts into %s", phrase.Count(int(s.Played), "visit"), phrase.About(s.Interval), phrase.Number(s.Published), phrase.Line(s.Topic))
 	if s.Missed > 0 {
 		text += fmt.Sprintf(", %d missed", s.Missed)
 	}
@@ -244,7 +243,7 @@ func (p *Page) legend() string {
 	s := p.poll.Value
 	text := "height: how long it took; colour: how late it began"
 	if s.Lag != nil {
-		text = fmt.Sprintf("%s alerts not archived yet; ", kit.Number(*s.Lag)) + text
+		text = fmt.Sprintf("%s alerts not archived yet; ", phrase.Number(*s.Lag)) + text
 	}
 	return p.theme.Cut(text, p.width-2)
 }
@@ -261,7 +260,7 @@ func (p *Page) detail() []string {
 		row("due", at(v.Due))
 		row("begun", at(v.Started)+"  "+t.Draw(lateLook(v.Late), short(v.Late)+" late"))
 		row("ended", at(v.Finished)+"  after "+short(v.Finished.Sub(v.Started)))
-		row("alerts", fmt.Sprintf("%s, %s, %s", kit.Number(v.Alerts), kit.Bytes(v.Bytes), kit.Rate(v.rate(), kit.Number)))
+		row("alerts", fmt.Sprintf("%s, %s, %s", phrase.Number(v.Alerts), phrase.Bytes(v.Bytes), phrase.Rate(v.rate(), phrase.Number)))
 		cell := p.progress(v)
 		row("archived", t.Draw(cell.Look, cell.Text))
 		if v.Missed > 0 {

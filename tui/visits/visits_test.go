@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/tui/internal/golden"
+	"github.com/alertlab/alertlab/tui/kit"
 	"github.com/alertlab/alertlab/tui/visits"
 )
 
@@ -43,14 +44,18 @@ func TestFrames(t *testing.T) {
 		state visits.State
 		keys  []string
 	}{"visits": {state(), nil}, "visit": {state(), []string{"down", "down", "enter"}}, "paused": {paused, nil}} {
-		for _, size := range golden.Sizes {
-			p := visits.New(context.Background(), golden.Theme(), func() time.Time { return now }, func(context.Context) (visits.State, error) { return c.state, nil })
-			p.SetSize(size.Width, size.Height)
+		draw := func(theme kit.Theme, width, height int) string {
+			p := visits.New(context.Background(), theme, func() time.Time { return now }, func(context.Context) (visits.State, error) { return c.state, nil })
+			p.SetSize(width, height)
 			golden.Settle(p, p.Show())
 			for _, k := range c.keys {
 				p.Update(golden.Key(k))
 			}
-			golden.Frame(t, name+"-"+size.Name, size.Width, size.Height, p.View())
+			return p.View()
+		}
+		golden.Everywhere(t, name, func(theme kit.Theme) string { return draw(theme, 80, 20) })
+		for _, size := range golden.Sizes {
+			golden.Frame(t, name+"-"+size.Name, size.Width, size.Height, draw(golden.Theme(), size.Width, size.Height))
 		}
 	}
 }

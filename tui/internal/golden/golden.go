@@ -4,7 +4,6 @@ package golden
 
 import (
 	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,9 +11,7 @@ import (
 	"time"
 
 	tea "github.com/charmbracelet/bubbletea"
-	"github.com/charmbracelet/lipgloss"
 	"github.com/charmbracelet/x/ansi"
-	"github.com/muesli/termenv"
 
 	"github.com/alertlab/alertlab/render/style"
 	"github.com/alertlab/alertlab/tui/kit"
@@ -30,17 +27,14 @@ var Sizes = []struct {
 }{{"80x24", 80, 20}, {"200x60", 200, 56}}
 
 // Theme is one without colours, with the signs of an ordinary terminal.
-func Theme() kit.Theme {
-	return kit.NewTheme(style.New(io.Discard, func(string) string { return "" }), "xterm")
-}
+func Theme() kit.Theme { return ThemeOf(map[string]string{"NO_COLOR": "1"}) }
 
 // Coloured is a theme as on an ordinary terminal.
-func Coloured() kit.Theme {
-	r := lipgloss.NewRenderer(io.Discard)
-	r.SetHasDarkBackground(true)
-	r.SetColorProfile(termenv.ANSI)
-	colour := func(c string) lipgloss.Style { return r.NewStyle().Foreground(lipgloss.Color(c)) }
-	return kit.NewTheme(style.Styles{Heading: r.NewStyle().Bold(true), Good: colour("2"), Bad: colour("1"), Warn: colour("3"), Active: colour("6"), Dim: r.NewStyle().Faint(true), Plain: r.NewStyle()}, "xterm")
+func Coloured() kit.Theme { return ThemeOf(map[string]string{"TERM": "xterm"}) }
+
+// ThemeOf is the theme on a terminal of an environment.
+func ThemeOf(env map[string]string) kit.Theme {
+	return kit.NewTheme(style.On(func(name string) string { return env[name] }))
 }
 
 // init puts every test at Greenwich, so that clocks show the same everywhere.
@@ -105,7 +99,7 @@ func Key(name string) tea.KeyMsg {
 
 // Frame compares a frame, which must have exactly the size, with the one that is kept
 // under a name. Blanks at the ends of lines do not count.
-func Frame(t *testing.T, name string, width, height int, got string) {
+func Frame(t testing.TB, name string, width, height int, got string) {
 	t.Helper()
 	lines := strings.Split(got, "\n")
 	if len(lines) != height {

@@ -1,11 +1,10 @@
-package kit
+package phrase
 
 import (
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Bytes writes a size in decimal units, e.g. "16.0 MB".
@@ -56,16 +55,23 @@ func Known(n *int64, write func(int64) string) string {
 	return write(*n)
 }
 
-// Age writes a time to whole units: "37s", "5m", "2h07m", "3d04h".
-func Age(d time.Duration) string {
-	d = max(d, 0).Round(time.Second)
+// inBytes is the unit of counts that are sizes.
+const inBytes = "bytes"
+
+// Progress writes how far counted work is: "12 of 40 alerts", "145 of 289 MB" of bytes;
+// a total of 0 is not known.
+func Progress(count, total int64, unit string) string {
 	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	case unit == inBytes && total > 0:
+		have, all := Bytes(count), Bytes(total)
+		if have, same := strings.CutSuffix(have, all[strings.LastIndexByte(all, ' '):]); same {
+			return have + " of " + all
+		}
+		return have + " of " + all
+	case unit == inBytes:
+		return Bytes(count)
+	case total > 0:
+		return strings.TrimSpace(fmt.Sprintf("%d of %d %s", count, total, unit))
 	}
-	return fmt.Sprintf("%dd%02dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+	return strings.TrimSpace(fmt.Sprintf("%d %s", count, unit))
 }
