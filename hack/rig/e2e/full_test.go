@@ -3,10 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,13 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/alertlab/alertlab/alerts/objectstore"
-	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/confluentregistry"
 	"github.com/alertlab/alertlab/component/kafkatopics"
-	"github.com/alertlab/alertlab/component/minio"
-	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/hack/rig/cluster"
@@ -36,8 +30,7 @@ import (
 // TestFullStackObjects asks the API server about every object that our charts make of the
 // full stack for every shipped profile, with Strimzi's definitions as they are generated
 // from its published types: a field that is not known, or one that stands there twice, is
-// an error. The definitions, one profile's topics and the object store, whose image the rig
-// has, are brought as a lab brings them.
+// an error. The definitions and one profile's topics are brought as a lab brings them.
 func TestFullStackObjects(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
@@ -128,13 +121,6 @@ func TestFullStackObjects(t *testing.T) {
 		t.Errorf("a misspelt field: %v", refused)
 	}
 	r.answered(kafkatopics.Want(p, lab), kafkatopics.Watched())
-	b, err := bundle.Open(need(t, "ALERTLAB_RIG_BUNDLE"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
-	(&stack{T: t, ctx: ctx, clusters: clusters, cluster: made, kube: k, bundle: b}).load("", "minio/minio")
-	r.stores(minio.Want(p, lab))
 }
 
 // releases brings releases to a cluster that has no operators.
@@ -204,47 +190,5 @@ func (r releases) answered(want plan.Want, watched map[string]component.Objects)
 	}
 	if o, err := part.Observe(r.ctx, look); err != nil || o.Drift != "" {
 		r.Errorf("after it spoke: %+v, %v", o, err)
-	}
-}
-
-// stores brings the object store, with its image and its keys, until it answers from
-// outside, and keeps an object.
-func (r releases) stores(want plan.Want) {
-	r.Helper()
-	keys := objectstore.ClientConfig{AccessKey: "full", SecretKey: "full-stack-secret"}
-	if err := r.k.ApplySecrets(r.ctx, []kube.Secret{{Namespace: component.Namespace, Name: component.Secret, Labels: map[string]string{kube.LabelLab: "e2e"},
-		Data: map[string][]byte{component.StoreAccessKey: []byte(keys.AccessKey), component.StoreSecretKey: []byte(keys.SecretKey)}}}); err != nil {
-		r.Fatal(err)
-	}
-	nodes, err := r.k.Clientset.CoreV1().Nodes().List(r.ctx, metav1.ListOptions{})
-	if err != nil || len(nodes.Items) != 1 {
-		r.Fatalf("%d nodes, %v", len(nodes.Items), err)
-	}
-	at := net.JoinHostPort(nodes.Items[0].Status.Addresses[0].Address, strconv.Itoa(nodeports.ObjectStore))
-	if want.Input, err = plan.Resolve(want.Input, map[string]map[string]string{"addresses": {"object-store": at}}); err != nil {
-		r.Fatal(err)
-	}
-	part := r.part(nil, nil)
-	part.Probes = minio.Probes()
-	r.apply(part, want)
-	for _, gate := range want.Gates {
-		waiting, done := context.WithTimeout(r.ctx, gate.Deadline)
-		err := part.Wait(waiting, gate, plan.Order{Input: want.Input}, func(string) {})
-		done()
-		if err != nil {
-			r.Fatal(err)
-		}
-	}
-	keys.Endpoint = "http://" + at
-	s3 := objectstore.NewClient(keys)
-	defer s3.Close()
-	if err := s3.EnsureBucket(r.ctx, "packets"); err != nil {
-		r.Fatal(err)
-	}
-	if err := s3.Put(r.ctx, "packets", "alert/1", []byte("stored")); err != nil {
-		r.Fatal(err)
-	}
-	if n, err := s3.Stat(r.ctx, "packets", "alert/1"); err != nil || n != int64(len("stored")) {
-		r.Errorf("%d bytes are stored, %v", n, err)
 	}
 }
