@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -33,7 +34,7 @@ var suites = []struct{ folder, minutes string }{
 const long = "^(TestEncryptedLab|TestExistingLab|TestLab)$"
 
 func (r *rig) e2e() *cobra.Command {
-	var run string
+	var run, archives string
 	var all bool
 	c := &cobra.Command{
 		Use:   "e2e",
@@ -44,10 +45,24 @@ the components of the stack together on one of them, every object of the full st
 dry run, and labs on k3d by Argo CD and on kind by Helm. With --all, also labs on k3d by
 Helm, an encrypted one, and one on a cluster that was there. It fails when the machine is
 not left as it was. When a test fails or is interrupted, every cluster of the rig is taken
-away.`,
-		Example: "  rig e2e\n  rig e2e --all\n  rig e2e --run TestStack",
+away.
+
+With --images, the full stack's Kafka by Strimzi's operator, too: the folder has what
+docker save wrote of quay.io/strimzi/operator:VERSION and of
+quay.io/strimzi/kafka:VERSION-kafka-KAFKA, and the operator's chart as helm pull wrote
+it.`,
+		Example: "  rig e2e\n  rig e2e --all\n  rig e2e --run TestStack\n  rig e2e --run TestFullKafka --images ./strimzi",
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
+			if archives != "" {
+				var err error
+				if archives, err = filepath.Abs(archives); err == nil {
+					_, err = os.ReadDir(archives)
+				}
+				if err != nil {
+					return fault.Wrap(fault.BadInput, "there are no images of Strimzi", err, "name a folder with image archives: --images DIR")
+				}
+			}
 			if err := r.ready(ctx); err != nil {
 				return err
 			}
@@ -61,6 +76,9 @@ away.`,
 				env := append(os.Environ(), "ALERTLAB_RIG_ENGINE=1", "ALERTLAB_RIG_CLUSTER=1", "ALERTLAB_RIG_CACHE="+r.cache,
 					"ALERTLAB_RIG_BUNDLE="+r.bundleFile(), "ALERTLAB_RIG_NODE_IMAGE="+made.Node.Reference,
 					"ALERTLAB_RIG_TOOLS_IMAGE="+tools, "ALERTLAB_RIG_PROXY_IMAGE="+proxy)
+				if archives != "" {
+					env = append(env, "ALERTLAB_RIG_STRIMZI="+archives)
+				}
 				seen := &testCounter{to: r.out}
 				for _, s := range suites {
 					one := time.Now()
@@ -95,6 +113,7 @@ away.`,
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "the long tests, too")
+	c.Flags().StringVar(&archives, "images", "", "folder with image archives and the chart of Strimzi's operator, for TestFullKafka")
 	c.Flags().StringVar(&run, "run", "", "only tests whose names match, as go test has it")
 	return c
 }

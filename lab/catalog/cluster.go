@@ -252,7 +252,10 @@ func (a afar) Observe(ctx context.Context, look plan.Look) (plan.Observation, er
 func images(p *profiles.Profile, desc state.Description) []string {
 	list := []string{kafka.Image(p)}
 	if operated(desc) {
-		list = []string{strimzi.KafkaImage(p, labOf(desc)), confluentregistry.Image(), minio.Image()}
+		list = []string{strimzi.KafkaImage(p, labOf(desc))}
+	}
+	if desc.Stack == FullStack {
+		list = append(list, confluentregistry.Image(), minio.Image())
 	}
 	for _, u := range upstreams(p, desc) {
 		list = append(list, u.References()...)

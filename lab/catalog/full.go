@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
@@ -29,12 +30,26 @@ import (
 	"github.com/alertlab/alertlab/provider/embedded"
 )
 
-// FullStack is the stack with operators.
-const FullStack = "alerts"
+// The stacks with operators.
+const (
+	FullStack    = "alerts"
+	StrimziStack = "alerts-strimzi" // Kafka by Strimzi, everything else as in the light stack
+)
 
 // operated says whether a lab's Kafka is an operator's.
 func operated(desc state.Description) bool {
-	return desc.Provider != Embedded && desc.Stack == FullStack
+	return desc.Provider != Embedded && slices.Contains([]string{FullStack, StrimziStack}, desc.Stack)
+}
+
+// operatorCharts are the charts of others that only stacks with operators have.
+func operatorCharts(stack string) []string {
+	switch stack {
+	case FullStack:
+		return []string{strimzi.Chart, confluentregistry.Chart, ingress.Chart, kafkaui.Chart}
+	case StrimziStack:
+		return []string{strimzi.Chart}
+	}
+	return nil
 }
 
 // fullEntries lists what only the full stack runs on Kubernetes.
@@ -95,6 +110,9 @@ func fitFull(p *profiles.Profile, desc state.Description) error {
 func absentInFull(p *profiles.Profile, desc state.Description) []string {
 	k := p.Kafka
 	out := upstream.Conceded(p, labOf(desc))
+	if desc.Stack != FullStack {
+		out = slices.DeleteFunc(out, func(s string) bool { return strings.HasPrefix(s, confluentregistry.Chart+":") })
+	}
 	add := func(when bool, format string, args ...any) {
 		if when {
 			out = append(out, fmt.Sprintf(format, args...))
@@ -112,6 +130,7 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity, "the pool of nodes is one node: all nodes are this machine")
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
+	add(desc.Stack != FullStack && p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")
 	return out

@@ -14,8 +14,6 @@ import (
 	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/confluentregistry"
-	"github.com/alertlab/alertlab/component/ingress"
-	"github.com/alertlab/alertlab/component/kafkaui"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/strimzi"
@@ -144,8 +142,13 @@ func upstreams(p *profiles.Profile, desc state.Description) []charts.Upstream {
 	if desc.Cluster.Deployer == ArgoCD {
 		out = append(out, lab.Upstream(argocd.Chart))
 	}
-	if operated(desc) {
-		out = append(out, upstream.Operator(strimzi.Chart, p, lab), upstream.Operator(confluentregistry.Chart, p, lab), lab.Upstream(ingress.Chart), lab.Upstream(kafkaui.Chart))
+	for _, name := range operatorCharts(desc.Stack) {
+		switch name {
+		case strimzi.Chart, confluentregistry.Chart: // solved for
+			out = append(out, upstream.Operator(name, p, lab))
+		default:
+			out = append(out, lab.Upstream(name))
+		}
 	}
 	return out
 }
@@ -162,7 +165,7 @@ func BundledCharts(stack, deployer, bundle string) ([]state.Chart, error) {
 	}
 	var out []state.Chart
 	for _, u := range found {
-		if stack != FullStack && slices.Contains([]string{strimzi.Chart, confluentregistry.Chart, ingress.Chart, kafkaui.Chart}, u.Name) {
+		if slices.Contains(operatorCharts(FullStack), u.Name) && !slices.Contains(operatorCharts(stack), u.Name) {
 			continue // as below
 		}
 		c := state.Chart{Name: u.Name, Version: u.Version, AppVersion: u.AppVersion}

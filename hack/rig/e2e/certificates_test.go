@@ -16,10 +16,21 @@ import (
 	"github.com/alertlab/alertlab/internal/kube"
 )
 
+// byOwnCertificate is byCertificate with the lab's own certificates, of the profile ci.
+func (l *lab) byOwnCertificate(k *kube.Client) {
+	l.Helper()
+	l.byCertificate(k, "antares", "alerts-simulated", "alert-broker-kafka-brokers", "alert-broker-kafka-0")
+	antares, err := k.Clientset.CoreV1().Secrets("alert-stream-broker").Get(l.ctx, "antares", metav1.GetOptions{})
+	l.must(err)
+	if conf := string(antares.Data["sasl.jaas.config"]); !strings.Contains(conf, `username="antares"`) {
+		l.Errorf("sasl.jaas.config is another's: %d bytes", len(conf))
+	}
+}
+
 // byCertificate logs in at the listeners of the inside as a client of the cluster would:
-// with what stands in the Secrets. A reader is let in as itself, whoever shows no
-// certificate is not, and one that the lab does not know neither.
-func (l *lab) byCertificate(k *kube.Client) {
+// with what stands in the Secrets. A user is let in as itself and sees its topic alone,
+// whoever shows no certificate is not, and who shows a broker's neither.
+func (l *lab) byCertificate(k *kube.Client, user, topic, brokers, broker string) {
 	l.Helper()
 	secret := func(name string) map[string][]byte {
 		s, err := k.Clientset.CoreV1().Secrets("alert-stream-broker").Get(l.ctx, name, metav1.GetOptions{})
@@ -54,18 +65,15 @@ func (l *lab) byCertificate(k *kube.Client) {
 			list, err := kadm.NewClient(client).ListTopics(ctx)
 			return list.Names(), err
 		}
-		if names, err := topics(shown("antares", "user.crt", "user.key")); err != nil || !slices.Equal(names, []string{"alerts-simulated"}) {
-			l.Errorf("at %d antares sees the topics %v, %v", port, names, err)
+		if names, err := topics(shown(user, "user.crt", "user.key")); err != nil || !slices.Equal(names, []string{topic}) {
+			l.Errorf("at %d %s sees the topics %v, %v", port, user, names, err)
 		}
 		if names, err := topics(nil); err == nil {
 			l.Errorf("at %d who shows no certificate sees the topics %v", port, names)
 		}
-		if names, err := topics(shown("alert-broker-kafka-brokers", "alert-broker-kafka-0.crt", "alert-broker-kafka-0.key")); err == nil {
+		if names, err := topics(shown(brokers, broker+".crt", broker+".key")); err == nil {
 			l.Errorf("at %d a broker's certificate lets in as a client: %v", port, names)
 		}
 		closeIt()
-	}
-	if conf := string(secret("antares")["sasl.jaas.config"]); !strings.Contains(conf, `username="antares"`) {
-		l.Errorf("sasl.jaas.config is another's: %d bytes", len(conf))
 	}
 }

@@ -106,7 +106,7 @@ func TestLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.validate(client, plain)
-	l.byCertificate(client)
+	l.byOwnCertificate(client)
 	// A broker is killed: Kubernetes starts it again, and up waits until it answers.
 	now := int64(0)
 	pods := client.Clientset.CoreV1().Pods("alert-stream-broker")

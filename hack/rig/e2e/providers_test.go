@@ -78,7 +78,7 @@ func TestKindLab(t *testing.T) {
 	}
 	k := l.client()
 	l.validate(k, plain)
-	l.byCertificate(k)
+	l.byOwnCertificate(k)
 	l.killBroker(k)
 	l.timed("up after a killed broker", "up")
 	// The visit that was due meanwhile was late, as it should be.
