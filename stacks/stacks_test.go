@@ -182,7 +182,7 @@ func TestUnknown(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"alert":     `there is no stack "alert", did you mean "alerts"?`,
-		"nothing":   `there is no stack "nothing", there are: alerts-light, alerts`,
+		"nothing":   `there is no stack "nothing", there are: alerts-light, alerts-strimzi, alerts`,
 		"../alerts": `there is no stack "../alerts", did you mean "alerts"?`,
 	} {
 		_, err := stacks.Load(name)

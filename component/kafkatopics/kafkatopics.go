@@ -83,7 +83,8 @@ type Release interface {
 }
 
 // Part is a deployer's part of the topics, which first takes away those that are to be
-// destroyed and made anew: Kafka gives fewer partitions to new topics only.
+// destroyed and made anew: Kafka gives fewer partitions to new topics only. Those that there
+// are no more it waits for, too: their operator lets go of them when Kafka has none.
 type Part struct {
 	Release
 	// Gone waits until an object is not there.
@@ -110,7 +111,22 @@ func (p Part) Apply(ctx context.Context, order plan.Order) (map[string]string, e
 			}
 		}
 	}
-	return p.Release.Apply(ctx, order)
+	outputs, err := p.Release.Apply(ctx, order)
+	if err != nil || !order.Destroy {
+		return outputs, err
+	}
+	there := partitions(wanted)
+	for _, r := range content.Earlier[component.Release](order) {
+		for name := range partitions(r) {
+			if _, wanted := there[name]; wanted {
+				continue
+			}
+			if err := p.Gone(ctx, kube.Object(api, kind, r.Namespace, name)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return outputs, nil
 }
 
 // partitions reads the partitions of a release's topics by the objects' names.

@@ -72,4 +72,11 @@ func TestFewerPartitions(t *testing.T) {
 	if len(d.applied) != 2 || strings.Contains(d.applied[0], name) || !strings.Contains(d.applied[1], name) || strings.Join(gone, ",") != "KafkaTopic "+name {
 		t.Errorf("allowed: %q, %q", d.applied, gone)
 	}
+	// A topic that there is no more is waited for, too.
+	p.Kafka.Topics = p.Kafka.Topics[1:]
+	fewer := Want(p, component.Lab{Name: "default"})
+	order, gone = plan.Order{Input: fewer.Input, LastInput: after.Input, Destroy: true}, nil
+	if _, err := part.Apply(t.Context(), order); err != nil || strings.Join(gone, ",") != "KafkaTopic "+name {
+		t.Errorf("not wanted any more: %q, %v", gone, err)
+	}
 }

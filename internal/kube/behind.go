@@ -51,7 +51,10 @@ func (c *Client) watchAiling(ctx context.Context, behind Behind, say func(string
 			}
 			seen, terminal := ailing(list.Items, began, time.Now())
 			now := podsSeen{strings.Join(seen, "; "), terminal}
-			if now.seen != "" && now.seen != last.seen {
+			switch {
+			case now.seen == "" && last.seen != "":
+				say("their pods are ready, and their operator does not say so yet")
+			case now.seen != last.seen:
 				say(now.seen)
 			}
 			last = now

@@ -10,7 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 )
 
 func TestCurrent(t *testing.T) {
@@ -90,4 +92,52 @@ func TestWaitAllBehind(t *testing.T) {
 	if err != nil || !strings.Contains(seen, "0 of 1; Service n/there: it is being made") {
 		t.Errorf("a pod that begins: %v, seen %q", err, seen)
 	}
+}
+
+// When no pod ails any more it is said so: what is waited for then is their operator.
+func TestReadyBehind(t *testing.T) {
+	t.Parallel()
+	pod := func(ready corev1.ConditionStatus) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "kafka-6", Namespace: "n", Labels: map[string]string{"app": "a"}},
+			Status: corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}}}
+	}
+	clientset := fake.NewClientset(pod(corev1.ConditionFalse))
+	// The fake tells a watch only of what comes after it began.
+	watched := make(chan struct{}, 10)
+	clientset.PrependWatchReactor("pods", func(action clienttesting.Action) (bool, watch.Interface, error) {
+		w, err := clientset.Tracker().Watch(action.GetResource(), action.GetNamespace())
+		watched <- struct{}{}
+		return true, w, err
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	said := make(chan string, 10)
+	ended := make(chan struct{})
+	go func() {
+		(&Client{Clientset: clientset}).watchAiling(ctx, Behind{Namespace: "n", Selector: "app=a"}, func(s string) { said <- s })
+		close(ended)
+	}()
+	next := func(want string) {
+		t.Helper()
+		select {
+		case got := <-said:
+			if !strings.Contains(got, want) {
+				t.Errorf("%q, want %q", got, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("nothing is said; want %q", want)
+		}
+	}
+	next("kafka-6: ")
+	select {
+	case <-watched:
+	case <-ctx.Done():
+		t.Fatal("the pods are not watched")
+	}
+	if _, err := clientset.CoreV1().Pods("n").Update(ctx, pod(corev1.ConditionTrue), metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	next("their pods are ready")
+	cancel()
+	<-ended
 }

@@ -58,9 +58,9 @@ func TestFit(t *testing.T) {
 func TestFitEverywhere(t *testing.T) {
 	t.Parallel()
 	for _, provider := range []string{K3d, Kind, Existing} {
-		for _, stack := range []string{"alerts-light", FullStack} {
+		for _, stack := range []string{"alerts-light", FullStack, StrimziStack} {
 			for _, name := range runnable {
-				if provider == Existing && (stack == FullStack || name == "idfint") {
+				if provider == Existing && (stack != "alerts-light" || name == "idfint") {
 					continue // refused
 				}
 				desc := on(t, provider, name)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
@@ -67,16 +68,12 @@ func fullEntries() map[string]entry {
 			}
 			return "strimzi-nodeport"
 		}},
-		"kafka/strimzi-nodeport":            {want: released(strimzikafka.WantNodePorts), inCluster: brokers},
-		"kafka-users/strimzi-user-operator": {want: released(kafkausers.Want), inCluster: watched("kafka-users", kafkausers.Watched())},
+		"kafka/strimzi-nodeport": {want: released(strimzikafka.WantNodePorts), inCluster: brokers},
+		"kafka-users/strimzi-user-operator": {want: released(kafkausers.Want), inCluster: func(c *cluster) plan.Part {
+			return kafkausers.Part{Release: c.released("kafka-users", nil, kafkausers.Watched()), Gone: c.gone}
+		}},
 		"kafka-topics/strimzi-topic-operator": {want: released(kafkatopics.Want), inCluster: func(c *cluster) plan.Part {
-			return kafkatopics.Part{Release: c.released("kafka-topics", nil, kafkatopics.Watched()), Gone: func(ctx context.Context, object kube.Ref) error {
-				client, err := c.api()
-				if err != nil {
-					return err
-				}
-				return client.WaitGone(ctx, object)
-			}}
+			return kafkatopics.Part{Release: c.released("kafka-topics", nil, kafkatopics.Watched()), Gone: c.gone}
 		}},
 		"object-store/minio":                        {want: released(minio.Want), inCluster: deployed("object-store", asks(minio.Probes))},
 		"buckets/s3-lifecycle":                      {want: profile(buckets.WantExpiring), part: func(h *embedded.Host) plan.Part { return buckets.New(h.Secrets) }},
@@ -134,4 +131,18 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")
 	return out
+}
+
+// goneTime bounds how long an operator may take to let go of an object.
+const goneTime = 2 * time.Minute
+
+// gone waits until an object is not there.
+func (c *cluster) gone(ctx context.Context, object kube.Ref) error {
+	client, err := c.api()
+	if err != nil {
+		return err
+	}
+	bound, cancel := context.WithTimeout(ctx, goneTime)
+	defer cancel()
+	return client.WaitGone(bound, object)
 }

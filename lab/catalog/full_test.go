@@ -141,6 +141,39 @@ func TestAttended(t *testing.T) {
 	}
 }
 
+// With Kafka alone by an operator, what others publish is Strimzi's alone, and everything
+// else is the light stack's, by the certificates that Strimzi makes.
+func TestStrimziStack(t *testing.T) {
+	t.Parallel()
+	desc := fullOnK3d(t, "usdfdev")
+	desc.Stack = StrimziStack
+	w := wanted(t, desc)
+	seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
+	for key := range seen {
+		seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
+	}
+	fresh, err := plan.Make(w, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, filepath.Join("strimzi", "usdfdev-fresh.txt"), fresh.String())
+	need, err := NeededBy(desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := References(need.Charts); !slices.Equal(got, []string{"metallb:0.15.2", "strimzi-kafka-operator:1.2.0"}) {
+		t.Errorf("charts %q", got)
+	}
+	text, err := helm.Render(resolvedReleases(t, w)["schema-registry"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	strictly(t, "schema-registry", text)
+	if !strings.Contains(text, "--cert-file=/etc/kafka-client-secret/user.crt") || !strings.Contains(text, "alert-broker-kafka-bootstrap.alert-stream-broker.svc:9093") {
+		t.Errorf("schema-registry:\n%s", text)
+	}
+}
+
 // Node ids are each one's own, those of the brokers as the profile has them.
 func TestNodeIDs(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,7 @@ import (
 // byOwnCertificate is byCertificate with the lab's own certificates, of the profile ci.
 func (l *lab) byOwnCertificate(k *kube.Client) {
 	l.Helper()
-	l.byCertificate(k, "antares", "alerts-simulated", "alert-broker-kafka-brokers", "alert-broker-kafka-0")
+	l.byCertificate(k, "strimzi.io/name=alert-broker-kafka", "antares", "alerts-simulated", "alert-broker-kafka-brokers", "alert-broker-kafka-0")
 	antares, err := k.Clientset.CoreV1().Secrets("alert-stream-broker").Get(l.ctx, "antares", metav1.GetOptions{})
 	l.must(err)
 	if conf := string(antares.Data["sasl.jaas.config"]); !strings.Contains(conf, `username="antares"`) {
@@ -28,9 +28,9 @@ func (l *lab) byOwnCertificate(k *kube.Client) {
 }
 
 // byCertificate logs in at the listeners of the inside as a client of the cluster would:
-// with what stands in the Secrets. A user is let in as itself and sees its topic alone,
+// with what stands in the Secrets, at one of the pods that are chosen. A user is let in as itself and sees its topic alone,
 // whoever shows no certificate is not, and who shows a broker's neither.
-func (l *lab) byCertificate(k *kube.Client, user, topic, brokers, broker string) {
+func (l *lab) byCertificate(k *kube.Client, pods, user, topic, brokers, broker string) {
 	l.Helper()
 	secret := func(name string) map[string][]byte {
 		s, err := k.Clientset.CoreV1().Secrets("alert-stream-broker").Get(l.ctx, name, metav1.GetOptions{})
@@ -47,7 +47,7 @@ func (l *lab) byCertificate(k *kube.Client, user, topic, brokers, broker string)
 		return []tls.Certificate{pair}
 	}
 	for _, port := range []int{9092, 9093} {
-		address, _, closeIt, err := k.Forward(l.ctx, "alert-stream-broker", "strimzi.io/name=alert-broker-kafka", port)
+		address, _, closeIt, err := k.Forward(l.ctx, "alert-stream-broker", pods, port)
 		l.must(err)
 		topics := func(certificates []tls.Certificate) ([]string, error) {
 			// Brokers announce names of the cluster: each of them is at the forwarded port.

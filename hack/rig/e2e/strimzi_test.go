@@ -66,14 +66,14 @@ func TestFullKafka(t *testing.T) {
 	if smoked := l.timed("smoke", "smoke"); !strings.Contains(smoked, "✓ every broker answers at its own address") {
 		t.Errorf("smoke:\n%s", smoked)
 	}
-	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
-		t.Errorf("the second up did something:\n%s", again)
+	if idle := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(idle, "nothing to do") {
+		t.Errorf("the second up did something:\n%s", idle)
 	}
 	kubeconfig, err := os.ReadFile(strings.TrimSpace(l.run(0, "kubeconfig", "--path")))
 	l.must(err)
 	client, err := kube.New(kubeconfig)
 	l.must(err)
-	l.byCertificate(client, "alert-database-ingester", "lsst-alerts-v10.0", "alert-broker-kafka-6", "alert-broker-kafka-6")
+	l.byCertificate(client, "strimzi.io/name=alert-broker-kafka,strimzi.io/broker-role=true", "alert-database-ingester", "lsst-alerts-v10.0", "alert-broker-kafka-6", "alert-broker-kafka-6")
 	l.partitions(map[string]int{"alert-stream-test": 12, "latiss-alerts": 45, "lsst-alerts-v10.0": 45, "lsst-alerts-v11.0": 45,
 		"lsst-alerts-reprocessed-v10.0": 45, "registry-schemas": 1})
 
@@ -84,17 +84,33 @@ func TestFullKafka(t *testing.T) {
 	if _, err := bob.topics(ctx); err != nil {
 		t.Errorf("bob: %v", err)
 	}
-	for _, one := range []struct{ kind, name, verb string }{{"KafkaUser", "bob", "user"}, {"KafkaTopic", "visitors", "topic"}} {
-		if _, err := client.Get(ctx, kube.Object("kafka.strimzi.io/v1", one.kind, "alert-stream-broker", one.name)); err != nil {
+	for _, one := range []struct {
+		kind, name string
+		remove     []string
+	}{{"KafkaUser", "bob", []string{"user", "remove", "bob"}}, {"KafkaTopic", "visitors", []string{"topic", "remove", "visitors", "--allow-destroy"}}} {
+		ref := kube.Object("kafka.strimzi.io/v1", one.kind, "alert-stream-broker", one.name)
+		if _, err := client.Get(ctx, ref); err != nil {
 			t.Error(err)
 		}
-		l.timed(one.verb+" remove", one.verb, "remove", one.name)
-		if _, err := client.Get(ctx, kube.Object("kafka.strimzi.io/v1", one.kind, "alert-stream-broker", one.name)); !apierrors.IsNotFound(err) {
-			t.Errorf("%s %s after it was removed: %v", one.kind, one.name, err)
+		l.timed(strings.Join(one.remove, " "), one.remove...)
+		if o, err := client.Get(ctx, ref); !apierrors.IsNotFound(err) {
+			t.Errorf("%s %s after it was removed: %v, %v", one.kind, one.name, o, err)
 		}
 	}
-	if names, err := bob.topics(ctx); !errors.Is(err, kerr.SaslAuthenticationFailed) {
-		t.Errorf("bob after he was removed: %v, %v", names, err)
+	// The user operator hears of it when the object is gone.
+	refused, done := context.WithTimeout(ctx, time.Minute)
+	defer done()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for out := false; !out; {
+		names, err := bob.topics(ctx)
+		out = errors.Is(err, kerr.SaslAuthenticationFailed)
+		select {
+		case <-refused.Done():
+			t.Errorf("bob after he was removed: %v, %v", names, err)
+			out = true
+		case <-again.C:
+		}
 	}
 	if _, there := l.login("kafka-admin").must(l)["visitors"]; there {
 		t.Error("the topic visitors is there after it was removed")
