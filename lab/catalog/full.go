@@ -68,10 +68,8 @@ func fullEntries() map[string]entry {
 			}
 			return "strimzi-nodeport"
 		}},
-		"kafka/strimzi-nodeport": {want: released(strimzikafka.WantNodePorts), inCluster: brokers},
-		"kafka-users/strimzi-user-operator": {want: released(kafkausers.Want), inCluster: func(c *cluster) plan.Part {
-			return kafkausers.Part{Release: c.released("kafka-users", nil, kafkausers.Watched()), Gone: c.gone}
-		}},
+		"kafka/strimzi-nodeport":            {want: released(strimzikafka.WantNodePorts), inCluster: brokers},
+		"kafka-users/strimzi-user-operator": {want: released(kafkausers.Want), inCluster: watched("kafka-users", kafkausers.Watched())},
 		"kafka-topics/strimzi-topic-operator": {want: released(kafkatopics.Want), inCluster: func(c *cluster) plan.Part {
 			return kafkatopics.Part{Release: c.released("kafka-topics", nil, kafkatopics.Watched()), Gone: c.gone}
 		}},

@@ -13,13 +13,11 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/internal/kube"
@@ -89,12 +87,12 @@ func TestFullKafka(t *testing.T) {
 		remove     []string
 	}{{"KafkaUser", "bob", []string{"user", "remove", "bob"}}, {"KafkaTopic", "visitors", []string{"topic", "remove", "visitors", "--allow-destroy"}}} {
 		ref := kube.Object("kafka.strimzi.io/v1", one.kind, "alert-stream-broker", one.name)
-		if _, err := client.Get(ctx, ref); err != nil {
-			t.Error(err)
+		if o, err := client.Get(ctx, ref); err != nil || o == nil {
+			t.Errorf("%s %s was added and is not there: %v", one.kind, one.name, err)
 		}
 		l.timed(strings.Join(one.remove, " "), one.remove...)
-		if o, err := client.Get(ctx, ref); !apierrors.IsNotFound(err) {
-			t.Errorf("%s %s after it was removed: %v, %v", one.kind, one.name, o, err)
+		if o, err := client.Get(ctx, ref); err != nil || o != nil {
+			t.Errorf("%s %s is there after it was removed: %v", one.kind, one.name, err)
 		}
 	}
 	// The user operator hears of it when the object is gone.
