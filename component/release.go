@@ -61,6 +61,8 @@ type Lab struct {
 	// Operators says that Kafka is an operator's, which also makes the certificates by
 	// which services log in; else component kafkacertificates does.
 	Operators bool
+	// StoreExpires says that the object store deletes old alerts itself.
+	StoreExpires bool
 	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
 	Kubernetes string
 }

@@ -23,8 +23,7 @@ func objects(p *profiles.Profile) map[string]any {
 func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
 	ingester := map[string]any{"enabled": true, "replicas": max(1, p.AlertDatabase.Ingesters)}
 	title := "archive every alert of " + strings.Join(p.AlertDatabase.Topics, ", ")
-	// MinIO, beside the operators, deletes by a rule of its own.
-	if days := p.AlertDatabase.PurgeAfterDays; days > 0 && !lab.Operators {
+	if days := p.AlertDatabase.PurgeAfterDays; days > 0 && !lab.StoreExpires {
 		ingester["purgeAfterDays"] = days
 		title += fmt.Sprintf(", delete it after %d days", days)
 	}
