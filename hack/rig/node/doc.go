@@ -22,7 +22,7 @@
 //	/rig/images/{common,server}.tar            image archives; names.txt, the references in them
 //	/kind/version                              the version of Kubernetes
 //	/usr/sbin/{iptables,ip6tables}{,-save,-restore}  links to xtables-nft-multi
-//	/output, /root/.kube, /tmp                 empty folders
+//	/output, /tmp, .kube in the home of root    empty folders
 //
 // and Debian's containerd, runc, CNI plugins, iptables, iproute2, mount, tini
 // and coreutils. Volumes, because an overlay cannot lie on an overlay:
