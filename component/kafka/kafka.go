@@ -38,9 +38,9 @@ const (
 // runs the one that was tried.
 func Image(p *profiles.Profile) string { return repository + ":" + cmp.Or(p.Kafka.Version, Tested) }
 
-// Inside gives where the listeners for what runs in the cluster answer: internal at port
+// inside gives where the listeners for what runs in the cluster answer: internal at port
 // 9092, tls at 9093 (facts, environments.md, A3).
-func Inside(p *profiles.Profile) map[string]string {
+func inside(p *profiles.Profile) map[string]string {
 	host := fmt.Sprintf("%s-kafka-bootstrap.%s.svc", p.Kafka.Cluster, component.Namespace)
 	return map[string]string{component.ListenerInternal: host + ":9092", component.ListenerTLS: host + ":9093"}
 }
@@ -57,27 +57,34 @@ func Controllers(p *profiles.Profile) int {
 // GateAnswer opens when every broker answers at its own address.
 const GateAnswer = "brokers-answer"
 
-// Want describes the brokers of a profile.
-func Want(p *profiles.Profile, lab component.Lab) plan.Want {
-	k := p.Kafka
-	outputs := Inside(p)
+// Nodes gives what every chart of brokers takes of a profile, whoever runs them: a value
+// for each broker, with the node's port where it has one, their settings under Kafka's own
+// keys, and the outputs of the component, which are addresses.
+func Nodes(p *profiles.Profile, ports bool) (brokers []any, config map[string]any, outputs map[string]string) {
+	outputs = inside(p)
 	outputs["bootstrap"] = "${addresses.bootstrap}"
-	var brokers []any
-	for i := range k.Brokers.Count {
-		id := int(k.Brokers.FirstID) + i
+	for i := range p.Kafka.Brokers.Count {
+		id := int(p.Kafka.Brokers.FirstID) + i
 		address := fmt.Sprintf("${addresses.broker.%d}", id)
 		outputs["broker."+strconv.Itoa(id)] = address
 		// What stands in a list is known by its name when it changes.
 		one := map[string]any{"name": strconv.Itoa(id), "id": id, "address": address}
-		if !metallb.Wanted(p) {
+		if ports {
 			one["nodePort"] = nodeports.Broker(p, i)
 		}
 		brokers = append(brokers, one)
 	}
-	config := map[string]any{}
-	for key, value := range k.Config {
+	config = map[string]any{}
+	for key, value := range p.Kafka.Config {
 		config[key] = value
 	}
+	return brokers, config, outputs
+}
+
+// Want describes the brokers of a profile.
+func Want(p *profiles.Profile, lab component.Lab) plan.Want {
+	k := p.Kafka
+	brokers, config, outputs := Nodes(p, !metallb.Wanted(p))
 	r := component.Release{Name: "kafka", Namespace: component.Namespace, Chart: "kafka", Outputs: outputs, Values: map[string]any{
 		"lab": lab.Name, "cluster": k.Cluster, "clusterID": lab.ClusterID(), "secret": component.Secret,
 		"image":     map[string]any{"reference": Image(p), "pullPolicy": "IfNotPresent"},

@@ -62,16 +62,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 
 // Watched gives what the gates watch.
 func Watched() map[string]component.Objects {
-	return upstream.Watches(func(r component.Release) []kube.Expected {
-		var out []kube.Expected
-		list, _ := r.Values["topics"].([]any)
-		for _, one := range list {
-			t, _ := one.(map[string]any)
-			name, _ := t["name"].(string)
-			out = append(out, kube.Expected{Ref: kube.Object(api, kind, r.Namespace, name), Cond: kube.Current("Ready")})
-		}
-		return out
-	})
+	return upstream.EachReady("topics", api, kind)
 }
 
 // Release is a release by any deployer.

@@ -11,7 +11,6 @@ import (
 	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/component/upstream"
 	"github.com/alertlab/alertlab/content/users"
-	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
@@ -49,14 +48,5 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 
 // Watched gives what the gates watch.
 func Watched() map[string]component.Objects {
-	return upstream.Watches(func(r component.Release) []kube.Expected {
-		var out []kube.Expected
-		list, _ := r.Values["users"].([]any)
-		for _, one := range list {
-			u, _ := one.(map[string]any)
-			name, _ := u["name"].(string)
-			out = append(out, kube.Expected{Ref: kube.Object("kafka.strimzi.io/v1", "KafkaUser", r.Namespace, name), Cond: kube.Current("Ready")})
-		}
-		return out
-	})
+	return upstream.EachReady("users", "kafka.strimzi.io/v1", "KafkaUser")
 }

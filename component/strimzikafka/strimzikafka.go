@@ -4,7 +4,6 @@ package strimzikafka
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -60,22 +59,10 @@ func WantBalanced(p *profiles.Profile, lab component.Lab) plan.Want {
 func want(p *profiles.Profile, lab component.Lab, listener map[string]any) plan.Want {
 	k := p.Kafka
 	listener["port"], listener["tls"], listener["bootstrap"] = k.Listener.Port, k.Listener.TLS, "${addresses.bootstrap}"
-	outputs := kafka.Inside(p)
-	outputs["bootstrap"] = "${addresses.bootstrap}"
-	var brokers []any
-	for i := range k.Brokers.Count {
-		id := int(k.Brokers.FirstID) + i
-		address := fmt.Sprintf("${addresses.broker.%d}", id)
-		outputs["broker."+strconv.Itoa(id)] = address
-		brokers = append(brokers, map[string]any{"name": strconv.Itoa(id), "id": id, "address": address, "nodePort": nodeports.Broker(p, i)})
-	}
+	brokers, config, outputs := kafka.Nodes(p, true)
 	controllers := []any{}
 	for _, id := range Controllers(p) {
 		controllers = append(controllers, id)
-	}
-	config := map[string]any{}
-	for key, value := range k.Config {
-		config[key] = value
 	}
 	answer := upstream.Of(p, lab)
 	r := component.Release{Name: "kafka", Namespace: component.Namespace, Chart: "strimzi-kafka", Outputs: outputs, Values: map[string]any{

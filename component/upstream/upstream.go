@@ -77,3 +77,18 @@ func Established(names ...string) map[string]component.Objects {
 func Watches(objects component.Objects) map[string]component.Objects {
 	return map[string]component.Objects{component.GateConditions: objects}
 }
+
+// EachReady watches the operator's objects that a list of a release's values names: each
+// of them has to be Ready.
+func EachReady(list, apiVersion, kind string) map[string]component.Objects {
+	return Watches(func(r component.Release) []kube.Expected {
+		var out []kube.Expected
+		all, _ := r.Values[list].([]any)
+		for _, one := range all {
+			values, _ := one.(map[string]any)
+			name, _ := values["name"].(string)
+			out = append(out, kube.Expected{Ref: kube.Object(apiVersion, kind, r.Namespace, name), Cond: kube.Current("Ready")})
+		}
+		return out
+	})
+}
