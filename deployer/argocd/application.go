@@ -118,15 +118,26 @@ func failure(app *v1alpha1.Application) string {
 	if s == nil || !s.Phase.Completed() || s.Phase.Successful() {
 		return ""
 	}
-	said := []string{s.Message}
-	if s.SyncResult != nil {
-		for _, r := range s.SyncResult.Resources {
-			if r.Status == "SyncFailed" || r.HookPhase == "Failed" || r.HookPhase == "Error" {
-				said = append(said, fmt.Sprintf("%s %s: %s", r.Kind, r.Name, r.Message))
-			}
+	return "its last sync is " + string(s.Phase) + ": " + said(s.Message, refusals(s))
+}
+
+// refusals are the objects that the cluster would not take in a sync, each with why.
+func refusals(s *v1alpha1.OperationState) []string {
+	if s.SyncResult == nil {
+		return nil
+	}
+	var out []string
+	for _, r := range s.SyncResult.Resources {
+		if r.Status == "SyncFailed" || r.HookPhase == "Failed" || r.HookPhase == "Error" {
+			out = append(out, fmt.Sprintf("%s %s: %s", r.Kind, r.Name, r.Message))
 		}
 	}
-	return "its last sync is " + string(s.Phase) + ": " + strings.Join(said, "; ")
+	return out
+}
+
+// said puts what a sync says of itself before what the cluster said of its objects.
+func said(message string, refused []string) string {
+	return strings.Join(append([]string{message}, refused...), "; ")
 }
 
 // complaints are what Argo CD has to say against an Application, apart from shared

@@ -27,9 +27,11 @@ func synced(app *v1alpha1.Application, waited time.Duration) kube.Verdict {
 			return kube.Verdict{Seen: "its sync has not begun"}
 		}
 		v := kube.Verdict{Seen: "its sync goes on: " + s.Message}
-		if s.RetryCount > 0 && !unavailable(s.Message) {
-			// It is tried again, as all syncs are, but this will be refused again.
-			v.Terminal = "its sync fails: " + s.Message
+		if refused := refusals(s); s.RetryCount > 0 && len(refused) > 0 {
+			// It is tried again, as all syncs are, but the cluster will refuse this again.
+			// What fails before the cluster is asked may be cured by another try: of a
+			// project or a chart Argo CD says that there is none while it starts anew.
+			v.Terminal = "its sync fails: " + said(s.Message, refused)
 		}
 		return v
 	}

@@ -301,6 +301,13 @@ func TestJudges(t *testing.T) {
 			a.Status.OperationState = &v1alpha1.OperationState{Phase: phase, RetryCount: retries, Message: message}
 		}
 	}
+	refused := func(a *v1alpha1.Application) {
+		goes(synccommon.OperationRunning, 1, "one object failed. Retrying attempt #1")(a)
+		a.Status.OperationState.SyncResult = &v1alpha1.SyncOperationResult{Resources: v1alpha1.ResourceResults{
+			{Kind: "Secret", Name: "s", Status: synccommon.ResultCodeSynced},
+			{Kind: "Service", Name: "front", Status: synccommon.ResultCodeSyncFailed, Message: "port is taken"},
+		}}
+	}
 	complains := func(a *v1alpha1.Application) {
 		a.Status.Conditions = []v1alpha1.ApplicationCondition{{Type: v1alpha1.ApplicationConditionComparisonError, Message: "no such host"}}
 	}
@@ -310,12 +317,18 @@ func TestJudges(t *testing.T) {
 		waited time.Duration
 		want   kube.Verdict
 	}{
-		"none":                    {nil, synced, 0, kube.Verdict{Seen: "there is no such Application"}},
-		"synced":                  {there(t, nil), synced, 0, kube.Verdict{Done: true}},
-		"asked for":               {there(t, goes(synccommon.OperationSucceeded, 0, "")), synced, 0, kube.Verdict{Seen: "its sync has not begun"}},
-		"goes on":                 {there(t, goes(synccommon.OperationRunning, 0, "waiting")), synced, 0, kube.Verdict{Seen: "its sync goes on: waiting"}},
-		"refused":                 {there(t, goes(synccommon.OperationRunning, 1, "port is taken")), synced, 0, kube.Verdict{Seen: "its sync goes on: port is taken", Terminal: "its sync fails: port is taken"}},
-		"Argo CD starts":          {there(t, goes(synccommon.OperationRunning, 1, "rpc error: code = Unavailable desc = x")), synced, 0, kube.Verdict{Seen: "its sync goes on: rpc error: code = Unavailable desc = x"}},
+		"none":      {nil, synced, 0, kube.Verdict{Seen: "there is no such Application"}},
+		"synced":    {there(t, nil), synced, 0, kube.Verdict{Done: true}},
+		"asked for": {there(t, goes(synccommon.OperationSucceeded, 0, "")), synced, 0, kube.Verdict{Seen: "its sync has not begun"}},
+		"goes on":   {there(t, goes(synccommon.OperationRunning, 0, "waiting")), synced, 0, kube.Verdict{Seen: "its sync goes on: waiting"}},
+		"refused": {there(t, refused), synced, 0, kube.Verdict{Seen: "its sync goes on: one object failed. Retrying attempt #1",
+			Terminal: "its sync fails: one object failed. Retrying attempt #1; Service front: port is taken"}},
+		"Argo CD starts": {there(t, goes(synccommon.OperationRunning, 1, "InvalidSpecError: Application referencing project default which does not exist. Retrying attempt #1")), synced, 0,
+			kube.Verdict{Seen: "its sync goes on: InvalidSpecError: Application referencing project default which does not exist. Retrying attempt #1"}},
+		"given up": {there(t, func(a *v1alpha1.Application) {
+			goes(synccommon.OperationError, 5, "no such chart (retried 5 times).")(a)
+			a.Operation = nil
+		}), synced, 0, kube.Verdict{Terminal: "its last sync is Error: no such chart (retried 5 times)."}},
 		"complaint":               {there(t, complains), synced, time.Second, kube.Verdict{Seen: "ComparisonError: no such host"}},
 		"complaint that stays":    {there(t, complains), synced, time.Minute, kube.Verdict{Seen: "ComparisonError: no such host", Terminal: "ComparisonError: no such host"}},
 		"compared with an older":  {there(t, func(a *v1alpha1.Application) { a.Spec.Source.TargetRevision = "0.0.2" }), synced, 0, kube.Verdict{Seen: "it was not compared with its chart yet"}},

@@ -86,12 +86,10 @@ func passes(err error) bool {
 	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Unauthenticated, codes.ResourceExhausted:
 		return true
 	}
-	return err != nil && unavailable(err.Error())
+	// That one of Argo CD's programs did not reach another one it says in words behind any
+	// code.
+	return err != nil && strings.Contains(err.Error(), "code = Unavailable")
 }
-
-// unavailable tells that one of Argo CD's programs did not reach another one, which it
-// says in words behind any code.
-func unavailable(said string) bool { return strings.Contains(said, "code = Unavailable") }
 
 func (s *Session) once(ctx context.Context, ask func(ctx context.Context, apps application.ApplicationServiceClient) error) error {
 	apps, err := s.open(ctx)

@@ -87,8 +87,8 @@ func (c Cluster) Put(ctx context.Context, app *v1alpha1.Application) error {
 	})
 }
 
-// Sync implements Target. A sync that fails because something of Argo CD's own was
-// started anew is tried again by Argo CD itself, for half a minute.
+// Sync implements Target. A sync that fails, perhaps because something of Argo CD's own
+// was started anew, is tried again by Argo CD itself, for half a minute.
 func (c Cluster) Sync(ctx context.Context, name string) error {
 	yes := true
 	return c.Session.do(ctx, func(ctx context.Context, apps application.ApplicationServiceClient) error {
