@@ -181,8 +181,8 @@ type Credentials struct {
 	Kafka       map[string]string `json:"kafka"` // user -> password
 	ObjectStore Keys              `json:"objectStore"`
 	Tokens      map[string]string `json:"tokens,omitempty"` // name -> secret
-	// Accounts are the administrators of programs of others, e.g. argocd: name of the
-	// program -> password.
+	// Accounts are passwords at programs of others: of an administrator by the name of the
+	// program, e.g. argocd, of the object store's users by theirs.
 	Accounts map[string]string `json:"accounts,omitempty"`
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/component/metallb"
+	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/inprocess"
@@ -244,10 +245,14 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 
 // Accounts implements runner.Lab.
 func (l *Lab) Accounts(desc state.Description) []string {
+	var out []string
 	if desc.Cluster.Deployer == ArgoCD {
-		return []string{argocd.Account}
+		out = append(out, argocd.Account)
 	}
-	return nil
+	if labOf(desc).StoreUsers {
+		out = append(out, storeusers.Names()...)
+	}
+	return out
 }
 
 // Wanted implements runner.Lab.

@@ -23,6 +23,7 @@ import (
 	"github.com/alertlab/alertlab/component/upstream"
 	"github.com/alertlab/alertlab/content/buckets"
 	"github.com/alertlab/alertlab/content/reservoir"
+	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -75,6 +76,7 @@ func fullEntries() map[string]entry {
 		}},
 		"object-store/minio":                        {want: released(minio.Want), inCluster: deployed("object-store", asks(minio.Probes))},
 		"buckets/s3-lifecycle":                      {want: profile(buckets.WantExpiring), part: func(h *embedded.Host) plan.Part { return buckets.New(h.Secrets) }},
+		"object-store-users/minio-admin":            {want: profile(storeusers.Want), part: func(h *embedded.Host) plan.Part { return storeusers.New(h.Secrets) }},
 		"registry-operator-crds/chart":              {want: released(confluentregistry.WantDefinitions), inCluster: byHelm("registry-operator", confluentregistry.Definitions())},
 		"registry-operator/chart":                   {want: released(confluentregistry.WantOperator), inCluster: byHelm("registry-operator", confluentregistry.Operator())},
 		"schema-registry/strimzi-registry-operator": {want: released(confluentregistry.Want), inCluster: gated("schema-registry", asks(schemaregistry.Probes), confluentregistry.Watched())},
