@@ -119,6 +119,7 @@ func TestStack(t *testing.T) {
 		{"cert-manager", (*stack).certManager},
 		{"argo-cd", (*stack).argoCD},
 		{"object store behind an ingress", (*stack).ingress},
+		{"object store of the full stack", (*stack).ownStore},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			begun := time.Now()
