@@ -120,6 +120,7 @@ func TestStack(t *testing.T) {
 		{"argo-cd", (*stack).argoCD},
 		{"object store behind an ingress", (*stack).ingress},
 		{"object store of the full stack", (*stack).ownStore},
+		{"hosts of the full stack", (*stack).hosts},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			begun := time.Now()
