@@ -68,6 +68,8 @@ type Lab struct {
 	StoreUsers bool
 	// ArgoCD says that Argo CD deploys the lab.
 	ArgoCD bool
+	// NetworkPolicies says that our charts make those of their pods.
+	NetworkPolicies bool
 	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
 	Kubernetes string
 }
@@ -250,6 +252,15 @@ func (l Lab) image() map[string]any {
 func (l Lab) Values(more map[string]any) map[string]any {
 	values := map[string]any{"lab": l.Name, "image": l.image(), "secret": Secret}
 	maps.Copy(values, more)
+	return l.Policed(values)
+}
+
+// Policed adds to the values of a chart with pods that they have a NetworkPolicy, where the
+// lab has them.
+func (l Lab) Policed(values map[string]any) map[string]any {
+	if l.NetworkPolicies {
+		values["networkPolicies"] = true
+	}
 	return values
 }
 

@@ -45,12 +45,10 @@ func Variables() []Variable {
 			return err
 		}},
 		{"ALERTLAB_KAFKA_SYNC", "kafka.sync", "true: acknowledge records when they are on disk, safe from the loss of power", func(p *Profile, text string) error {
-			switch text {
-			case "true", "false":
-				p.Kafka.Sync = text == "true"
-				return nil
-			}
-			return fmt.Errorf("%s is neither true nor false", strictyaml.Quote(text))
+			return boolean(text, &p.Kafka.Sync)
+		}},
+		{"ALERTLAB_NETWORK_POLICIES", "networkPolicies", "true: on Kubernetes, the lab's own pods are spoken to, and speak, only where the stack needs it", func(p *Profile, text string) error {
+			return boolean(text, &p.NetworkPolicies)
 		}},
 		{"ALERTLAB_SIMULATOR_ALERTS", "simulator.alerts", "alerts in one visit", func(p *Profile, text string) error {
 			n, err := strictyaml.ParseInt(text, 32)
@@ -76,6 +74,15 @@ func Variables() []Variable {
 	}
 }
 
+// boolean reads true or false.
+func boolean(text string, to *bool) error {
+	if text != "true" && text != "false" {
+		return fmt.Errorf("%s is neither true nor false", strictyaml.Quote(text))
+	}
+	*to = text == "true"
+	return nil
+}
+
 // atLeastOne refuses a number that a profile would take for a key that was left out.
 func atLeastOne(n int64, err error) error {
 	if err == nil && n < 1 {
@@ -91,7 +98,7 @@ func atLeastOne(n int64, err error) error {
 // not changed.
 //
 // Only the variables of Variables are read. Any other whose name begins with
-// ALERTLAB_ALERTDB_, ALERTLAB_KAFKA_ or ALERTLAB_SIMULATOR_ is a problem. The error is a *Problems
+// ALERTLAB_ALERTDB_, ALERTLAB_KAFKA_, ALERTLAB_NETWORK_ or ALERTLAB_SIMULATOR_ is a problem. The error is a *Problems
 // with everything that is wrong, each naming its variable or setting.
 func Override(p *Profile, environ []string, settings ...string) (*Profile, error) {
 	out := p.clone()
@@ -149,7 +156,7 @@ func given(environ, settings []string, report *strictyaml.Report) map[string]ove
 	values := map[string]string{}
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "ALERTLAB_ALERTDB_") && !strings.HasPrefix(name, "ALERTLAB_KAFKA_") && !strings.HasPrefix(name, "ALERTLAB_SIMULATOR_") {
+		if !slices.ContainsFunc([]string{"ALERTLAB_ALERTDB_", "ALERTLAB_KAFKA_", "ALERTLAB_NETWORK_", "ALERTLAB_SIMULATOR_"}, func(group string) bool { return strings.HasPrefix(name, group) }) {
 			continue
 		}
 		if _, earlier := values[name]; !earlier || text != "" {

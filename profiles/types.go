@@ -51,6 +51,9 @@ type Profile struct {
 	Simulator Simulator `yaml:"simulator" json:"simulator"`
 	// The archive of published alerts.
 	AlertDatabase AlertDatabase `yaml:"alertDatabase" json:"alertDatabase"`
+	// On Kubernetes: whether the lab's own pods are spoken to, and speak, only where the
+	// stack needs it. What enforces it is the cluster's network.
+	NetworkPolicies bool `yaml:"networkPolicies,omitempty" json:"networkPolicies,omitempty"`
 
 	source []byte
 }

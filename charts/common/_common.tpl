@@ -180,3 +180,73 @@ spec:
     nodePort: {{ . }}
     {{- end }}
 {{- end }}
+
+{{- /*
+Who may speak to a component's pods and to whom they may, where values.networkPolicies is
+true: root, name, component, pods (their labels), and lists of ports (numbers of the
+pods) with whom: listens, with peers who may come (none: everybody, who comes in by a
+Service's own port as well), and speaks, with peers to whom it may go. Whoever speaks may
+ask for names. What comes from a pod's own node, as probes, no policy keeps out.
+*/ -}}
+{{- define "alertlab.networkPolicy" -}}
+{{- if .root.Values.networkPolicies }}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- include "alertlab.labels" .root | nindent 4 }}
+    app.kubernetes.io/name: {{ .component }}
+spec:
+  podSelector: {matchLabels: {{ toJson .pods }}}
+  policyTypes: [Ingress, Egress]
+  {{- with .listens }}
+  ingress:
+  {{- range . }}
+  - ports:
+    {{- range .ports }}
+    - {protocol: TCP, port: {{ int . }}}
+    {{- end }}
+    {{- with .peers }}
+    from: {{ toJson . }}
+    {{- end }}
+  {{- end }}
+  {{- end }}
+  {{- with .speaks }}
+  egress:
+  - ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+  {{- range . }}
+  - ports:
+    {{- range .ports }}
+    - {protocol: TCP, port: {{ int . }}}
+    {{- end }}
+    to: {{ toJson .peers }}
+  {{- end }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Pods of ours in the same namespace by the name of their component. */ -}}
+{{- define "alertlab.peer" -}}
+{{ toJson (dict "podSelector" (dict "matchLabels" (dict "app.kubernetes.io/name" .))) }}
+{{- end }}
+
+{{- /* Kafka's nodes of a cluster, whoever made them. */ -}}
+{{- define "alertlab.kafkaPeer" -}}
+{{ toJson (dict "podSelector" (dict "matchLabels" (dict "strimzi.io/cluster" . "strimzi.io/name" (printf "%s-kafka" .)))) }}
+{{- end }}
+
+{{- /* A schema registry, ours or what strimzi-registry-operator makes. */ -}}
+{{- define "alertlab.registryPeers" -}}
+{{ toJson (list (include "alertlab.peer" "schema-registry" | fromJson) (dict "podSelector" (dict "matchLabels" (dict "app" "alert-schema-registry")))) }}
+{{- end }}
+
+{{- /* The policy of a program of ours that alertlab.deployment makes: root, name, component,
+listens, speaks. */ -}}
+{{- define "alertlab.programPolicy" -}}
+{{ include "alertlab.networkPolicy" (merge (dict "pods" (dict "app.kubernetes.io/instance" .root.Release.Name "app.kubernetes.io/name" .component)) .) }}
+{{- end }}

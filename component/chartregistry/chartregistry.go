@@ -17,6 +17,6 @@ const Secret = "chart-registry-tls"
 // Want describes the registry; every profile has the same.
 func Want(_ *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "chart-registry", Namespace: argocd.Namespace, Chart: "chart-registry",
-		Values: map[string]any{"lab": lab.Name, "image": lab.Values(nil)["image"], "tlsSecret": Secret}}
+		Values: lab.Policed(map[string]any{"lab": lab.Name, "image": lab.Values(nil)["image"], "tlsSecret": Secret})}
 	return r.Want("registry of this program's charts at "+argocd.RegistryHost, component.Rollout(2*time.Minute))
 }

@@ -85,7 +85,7 @@ func Nodes(p *profiles.Profile, ports bool) (brokers []any, config map[string]an
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	k := p.Kafka
 	brokers, config, outputs := Nodes(p, !metallb.Wanted(p))
-	r := component.Release{Name: "kafka", Namespace: component.Namespace, Chart: "kafka", Outputs: outputs, Values: map[string]any{
+	r := component.Release{Name: "kafka", Namespace: component.Namespace, Chart: "kafka", Outputs: outputs, Values: lab.Policed(map[string]any{
 		"lab": lab.Name, "cluster": k.Cluster, "clusterID": lab.ClusterID(), "secret": component.Secret,
 		"image":     map[string]any{"reference": Image(p), "pullPolicy": "IfNotPresent"},
 		"superuser": k.Superuser, "nodesUser": component.NodesUser,
@@ -96,7 +96,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"storage":      map[string]any{"size": Quantity(max(k.Brokers.Storage.Size, LeastStorage)), "class": cmp.Or(k.Brokers.Storage.Class, lab.StorageClass)},
 		"antiAffinity": k.Brokers.AntiAffinity,
 		"nodePool":     Pool(k.Brokers.NodePool),
-	}}
+	})}
 	if certmanager.Wanted(p) {
 		r.Values["tls"] = map[string]any{"secret": "${certificates.external}", "names": certmanager.Names(p, lab)}
 		outputs["ca"], outputs["ca-file"] = "${authority.ca}", "${authority.ca-file}"

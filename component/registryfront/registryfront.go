@@ -15,8 +15,8 @@ import (
 func Want(_ *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "registry-front", Namespace: component.Namespace, Chart: "registry-front",
 		Outputs: map[string]string{"url": "http://${addresses.registry-front}"},
-		Values: map[string]any{"lab": lab.Name, "image": lab.Values(nil)["image"], "target": "${schema-registry.url.internal}",
-			"service": component.NodePort(nodeports.Front)}}
+		Values: lab.Policed(map[string]any{"lab": lab.Name, "image": lab.Values(nil)["image"], "target": "${schema-registry.url.internal}",
+			"service": component.NodePort(nodeports.Front)})}
 	return r.Want("read-only front of the schema registry", component.Rollout(time.Minute),
 		plan.Gate{Name: component.GateAnswers, What: "it answers GET /subjects", Deadline: 30 * time.Second})
 }

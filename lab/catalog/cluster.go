@@ -177,6 +177,7 @@ func asks(probes func() map[string]component.Probe) func(*cluster) map[string]co
 func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
 	return func(p *profiles.Profile, desc state.Description) plan.Want {
 		lab := labOf(desc)
+		lab.NetworkPolicies = p.NetworkPolicies
 		lab.Passwords, lab.Tokens = desc.Overlay.Passwords, desc.Overlay.AllTokens(p)
 		return want(p, lab)
 	}
@@ -365,6 +366,7 @@ func absentInCluster(p *profiles.Profile, provider string) []string {
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
+	add(p.NetworkPolicies, "NetworkPolicies are made, and the cluster's network says whether they are enforced")
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")
 	return out

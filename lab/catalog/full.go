@@ -128,6 +128,7 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
 	add(desc.Stack != FullStack && p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
+	add(p.NetworkPolicies, "NetworkPolicies are of the lab's own pods, those of operators have their operators' or none, and the cluster's network says whether any is enforced")
 	add(slices.ContainsFunc(k.Topics, func(t profiles.Topic) bool { return int(t.Replicas) > k.Brokers.Count }),
 		"topics have as many copies as there are brokers at most")
 	return out

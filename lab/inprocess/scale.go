@@ -64,6 +64,7 @@ func absent(p *profiles.Profile) []string {
 		names += "; the certificate names those of the brokers too"
 	}
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "%s", names)
+	add(p.NetworkPolicies, "there are no NetworkPolicies: all parts are one process")
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
 	add(p.AlertDatabase.Ingesters > 1, "one ingester runs with parallel workers, not %d", p.AlertDatabase.Ingesters)
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
