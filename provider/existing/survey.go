@@ -35,6 +35,8 @@ type Need struct {
 	Apart       int // brokers that may not share a node
 	// Ports are the ports of the nodes that it takes, each with what answers there.
 	Ports map[int]string
+	// Rights are those that it needs beside Rights.
+	Rights []Right
 }
 
 // Survey is what was found of a cluster.
@@ -115,7 +117,7 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 	if s.Version, err = answers(ctx, client, name); err != nil {
 		return nil, err
 	}
-	if s.Missing, err = Missing(ctx, client.Clientset, Rights(), need.Namespaces); err != nil {
+	if s.Missing, err = Missing(ctx, client.Clientset, append(Rights(), need.Rights...), need.Namespaces); err != nil {
 		return nil, err
 	}
 	if len(s.Missing) > 0 {
