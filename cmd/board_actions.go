@@ -58,14 +58,10 @@ func (s actionSource) Actions(ctx context.Context) ([]actions.Action, error) {
 	case err != nil:
 		refused = err.Error()
 	}
-	pods := refused == "" && s.inPods(ctx)
 	var out []actions.Action
 	for _, d := range s.all() {
 		if !d.anyState {
 			d.Refused = refused
-		}
-		if why := notOfPods(d.Name); pods && why != "" {
-			d.Refused = why
 		}
 		out = append(out, d.Action)
 	}
@@ -177,6 +173,11 @@ func (s actionSource) planKill(ctx context.Context, v actions.Values) (string, e
 	if err != nil {
 		return "", err
 	}
+	if s.inPods(ctx) {
+		return says(fmt.Sprintf("the pod of broker %d is deleted without a time for its end: its connections are cut", b.ID),
+			"the others lead its partitions, where they have copies; what is stored stays",
+			"Kubernetes makes the pod anew at once, and the broker answers again at "+b.Address+" when it has read what is stored")(ctx, v)
+	}
 	return says(fmt.Sprintf("the connections of broker %d are cut, and nothing answers at %s", b.ID, b.Address),
 		"the others lead its partitions; what is stored stays",
 		"it stays away until broker restart, or alertlab up, brings it back")(ctx, v)
@@ -200,6 +201,10 @@ func (s actionSource) planRestart(ctx context.Context, v actions.Values) (string
 	b, _, err := s.a.controlled(ctx, v[fieldBroker])
 	if err != nil {
 		return "", err
+	}
+	if s.inPods(ctx) {
+		return says(fmt.Sprintf("the pod of broker %d ends as Kubernetes ends any, and is made anew; one that is not ready is waited for", b.ID),
+			"it is over when the broker answers at "+b.Address)(ctx, v)
 	}
 	return says(fmt.Sprintf("broker %d is brought back at %s, if it was killed; one that lives is left alone", b.ID, b.Address), "it is over when the broker answers")(ctx, v)
 }

@@ -13,30 +13,32 @@ import (
 	"github.com/alertlab/alertlab/tui/visits"
 )
 
-// pods are those of a part on Kubernetes, which tells no more of itself than how they
+// pods are those of a part on Kubernetes, which tells little more of itself than how they
 // are.
-type pods []struct {
-	Name  string `json:"name"`
-	Ready bool   `json:"ready"`
-	Seen  string `json:"seen"`
+type pods struct {
+	Pods []struct {
+		Name  string `json:"name"`
+		Ready bool   `json:"ready"`
+		Seen  string `json:"seen"`
+	} `json:"pods"`
+	Paused  bool  `json:"paused"`  // of the simulator
+	Skipped int64 `json:"skipped"` // visits, in pauses
 }
 
 // podsOf gives the pods of a part, and whether it consists of some.
 func podsOf(st runner.Status, key string) (pods, bool) {
 	for _, p := range st.Parts {
-		var of struct {
-			Pods pods `json:"pods"`
-		}
+		var of pods
 		if p.Key == key && len(p.Detail) > 0 && json.Unmarshal(p.Detail, &of) == nil {
-			return of.Pods, len(of.Pods) > 0
+			return of, len(of.Pods) > 0
 		}
 	}
-	return nil, false
+	return pods{}, false
 }
 
 // ready says whether all are, or what is seen of the first that is not.
 func (p pods) ready() (bool, string) {
-	for _, one := range p {
+	for _, one := range p.Pods {
 		if !one.Ready {
 			return false, one.Name + ": " + one.Seen
 		}
@@ -141,7 +143,7 @@ func (b *board) loggedVisits(of pods) (visits.State, error) {
 		return visits.State{}, fmt.Errorf("the log of the simulator's pod: %w", err)
 	}
 	list := b.played.visits[max(len(b.played.visits)-playedKept, 0):]
-	out := visits.State{Interval: applied.Simulator.Interval, Missed: b.played.missed, Visits: append([]visits.Visit(nil), list...)}
+	out := visits.State{Interval: applied.Simulator.Interval, Paused: of.Paused, Skipped: of.Skipped, Missed: b.played.missed, Visits: append([]visits.Visit(nil), list...)}
 	if n := len(list); n > 0 {
 		out.Played = int64(list[n-1].Number)
 	}
@@ -159,18 +161,6 @@ func (b *board) loggedVisits(of pods) (visits.State, error) {
 
 // untoldByPod is why the page of the alert database has no counts of an ingester in a pod.
 const untoldByPod = "its counts since it began are in its pod, at /metrics"
-
-// notOfPods says why an action is not offered where the parts are pods, "" for one that
-// is.
-func notOfPods(action string) string {
-	switch action {
-	case "broker kill", "broker restart":
-		return "brokers are pods here: kubectl delete pod ends one, and Kubernetes starts it again; alertlab kubeconfig gives the access"
-	case "simulator pause", "simulator resume":
-		return "the simulator is a pod here: kubectl scale lets it end and begin; alertlab kubeconfig gives the access"
-	}
-	return ""
-}
 
 // inPods says whether the lab's brokers are pods.
 func (b *board) inPods(ctx context.Context) bool {

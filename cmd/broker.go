@@ -38,7 +38,11 @@ func (a *app) brokerKill() *cobra.Command {
 The embedded brokers store every record once, on one disk, whatever the number of
 replicas says: partitions of a killed broker are led by the others, with all that is
 stored. So this tries what a client does when a broker goes and its leaders move,
-not whether a cluster survives the loss of a disk.`,
+not whether a cluster survives the loss of a disk.
+
+On Kubernetes the broker's pod is deleted without a time for its end. Nobody says
+goodbye to clients, and Kubernetes makes the pod anew at once, on the same volume:
+"alertlab status" and "alertlab broker restart" tell when it is back.`,
 		Example: `  alertlab broker kill 2
   alertlab console brokers`,
 		Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeBrokers,
@@ -73,7 +77,11 @@ func (a *app) brokerRestart() *cobra.Command {
 		Short: "Bring a killed broker back, or restart all of them",
 		Long: `restart brings a killed broker back at its address and returns when it answers; a
 broker that lives is left alone. With --all every broker is ended, and all of them
-start again on what they have stored, as after a restart of the whole cluster.`,
+start again on what they have stored, as after a restart of the whole cluster.
+
+On Kubernetes, where a killed broker comes back by itself, restart ends the pod of one
+that lives as Kubernetes ends any, with a minute for its goodbyes, and returns when the
+one that is made anew answers.`,
 		Example: `  alertlab broker restart 2
   alertlab broker restart --all`,
 		ValidArgsFunction: a.completeBrokers,

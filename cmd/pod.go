@@ -15,6 +15,7 @@ import (
 	"github.com/alertlab/alertlab/alerts/objectstore"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/program"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/fault"
 	embedded "github.com/alertlab/alertlab/provider/embedded/objectstore"
 )
@@ -26,7 +27,7 @@ func (a *app) pod() *cobra.Command {
 		Use: "pod", Hidden: true,
 		Short: "Run one program of the lab in a pod (started by the charts)",
 	}
-	c.AddCommand(a.podRegistry(), a.podFront(), a.podStore(), a.podIngester(), a.podServer(), a.podPlayer(), a.podCharts())
+	c.AddCommand(a.podRegistry(), a.podFront(), a.podStore(), a.podIngester(), a.podServer(), a.podPlayer(), a.podCharts(), a.podScaler())
 	return c
 }
 
@@ -208,6 +209,36 @@ func (a *app) podCharts() *cobra.Command {
 			return fault.New(fault.BadInput, "the registry cannot begin", "it needs --folder, --certificate and --key", "alertlab pod --help")
 		}
 		return program.Charts{Common: f.common, Listen: f.listen, Folder: *folder, Certificate: *certificate, Key: *key}.Run(c.Context())
+	}
+	return c
+}
+
+func (a *app) podScaler() *cobra.Command {
+	c, f := a.podVerb("alert-database-scaler", "Let the number of ingesters follow their lag")
+	f.kafka(c)
+	p := program.Scaler{}
+	c.Flags().StringVar(&p.Group, "group", "alertdb-ingester", "consumer group of the ingesters")
+	c.Flags().StringSliceVar(&p.Topics, "topics", nil, "topics that they archive")
+	c.Flags().IntVar(&p.Least, "least", 1, "how many ingesters there are at least")
+	c.Flags().IntVar(&p.Most, "most", 1, "and at most")
+	c.Flags().IntVar(&p.Lag, "lag", 0, "alerts that may wait for each")
+	c.Flags().DurationVar(&p.Cooldown, "cooldown", 15*time.Minute, "how long fewer must have been enough before there are fewer")
+	namespace := c.Flags().String("namespace", "", "namespace of the ingesters' Deployment")
+	deployment := c.Flags().String("deployment", "", "its name")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		login, err := a.podLogin(f)
+		if err != nil {
+			return err
+		}
+		if p.Lag < 1 || p.Least < 1 || p.Most < p.Least || len(p.Topics) == 0 || *deployment == "" {
+			return fault.New(fault.BadInput, "the program cannot scale anything", "it needs --topics, --deployment, --lag of at least 1, and --most of at least --least", "alertlab pod --help")
+		}
+		replicas, err := kube.OwnReplicas(*namespace, *deployment)
+		if err != nil {
+			return err
+		}
+		p.Common, p.Login, p.Replicas = f.common, login, replicas
+		return p.Run(c.Context())
 	}
 	return c
 }

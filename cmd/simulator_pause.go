@@ -15,8 +15,9 @@ func (a *app) simulatorPause() *cobra.Command {
 resume". The lab stays as it is: consumers find a topic that no longer grows.
 
 A pause belongs to the running lab. It outlives a change of the lab by up; a lab
-that was taken down, or that died, plays again when up brings it back. status shows
-the pause, and how many visits it has cost.`)
+that was taken down, or that died, plays again when up brings it back. So does a pod
+that Kubernetes makes anew by itself. status shows the pause, and how many visits it
+has cost.`)
 }
 
 func (a *app) simulatorResume() *cobra.Command {

@@ -313,7 +313,7 @@ func TestSettings(t *testing.T) {
 	_, err := profiles.Override(load(t, "local"), []string{"ALERTLAB_KAFKA_PORT=0"},
 		"simulator.alert=1", "simulator.alerts", "simulator.interval=5", "kafka.brokers.count=", "nonsense=1")
 	want := `environment and flags: --set kafka.brokers.count: must be a whole number in plain digits, but is ""
-environment and flags: --set nonsense: cannot be set, there are: alertDatabase.ingesters, kafka.brokers.count, kafka.controllers.count, kafka.listener.type, kafka.listener.port, kafka.sync, networkPolicies, simulator.alerts, simulator.interval, simulator.packetSize, simulator.schema, simulator.seed
+environment and flags: --set nonsense: cannot be set, there are: alertDatabase.ingesters, alertDatabase.scaling.lag, kafka.brokers.count, kafka.controllers.count, kafka.listener.type, kafka.listener.port, kafka.sync, networkPolicies, simulator.alerts, simulator.interval, simulator.packetSize, simulator.schema, simulator.seed
 environment and flags: --set simulator.alert: cannot be set, did you mean simulator.alerts?
 environment and flags: --set simulator.alerts: must be written as PATH=VALUE, e.g. simulator.alerts=50
 environment and flags: --set simulator.interval: "5" has no unit: a duration is written as 37s or 1m30s`

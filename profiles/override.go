@@ -25,6 +25,11 @@ func Variables() []Variable {
 			p.AlertDatabase.Ingesters = int(n)
 			return atLeastOne(n, err)
 		}},
+		{"ALERTLAB_ALERTDB_LAG", "alertDatabase.scaling.lag", "alerts that may wait for each ingester before there is one more", func(p *Profile, text string) error {
+			n, err := strictyaml.ParseInt(text, 32)
+			p.AlertDatabase.Scaling.Lag = int(n)
+			return atLeastOne(n, err)
+		}},
 		{"ALERTLAB_KAFKA_BROKERS", "kafka.brokers.count", "number of brokers", func(p *Profile, text string) error {
 			n, err := strictyaml.ParseInt(text, 32)
 			p.Kafka.Brokers.Count = int(n)

@@ -256,13 +256,47 @@ type AlertDatabase struct {
 	AlertBucket string `yaml:"alertBucket" json:"alertBucket" from:"storage.*.alertBucket"`
 	// The S3 bucket of the schemas; it may be the one of the alerts.
 	SchemaBucket string `yaml:"schemaBucket" json:"schemaBucket" from:"storage.*.schemaBucket"`
-	// How many ingesters run at most; left out: one.
+	// How many ingesters run, at most where they scale; left out: one.
 	Ingesters int `yaml:"ingesters,omitempty" json:"ingesters,omitempty" from:"ingester replicas, autoscaling.maxReplicaCount"`
+	// How their number follows what they are behind; left out: it does not.
+	Scaling Scaling `yaml:"scaling,omitempty" json:"scaling,omitzero"`
 	// The days after which a stored alert is deleted, never a schema; left out:
 	// alerts are kept.
 	PurgeAfterDays int `yaml:"purgeAfterDays,omitempty" json:"purgeAfterDays,omitempty" from:"maximum_alert_age (Terraform)"`
 	// The scope that a token must have to fetch an alert; left out: none is asked for.
 	Scope string `yaml:"scope,omitempty" json:"scope,omitempty" from:"ingress.gafaelfawrAuthQuery"`
+}
+
+// Scaling is how the number of ingesters follows the lag of their group.
+type Scaling struct {
+	// The alerts that may wait for each ingester: for more there is one more; left out:
+	// the number is fixed.
+	Lag int `yaml:"lag,omitempty" json:"lag,omitempty" from:"autoscaling's lag threshold"`
+	// How many run at least; left out: one.
+	Least int `yaml:"least,omitempty" json:"least,omitempty" from:"autoscaling's least number of replicas"`
+	// How long fewer must have been enough before there are fewer; left out: 15m.
+	Cooldown time.Duration `yaml:"cooldown,omitempty" json:"cooldown,omitempty" from:"autoscaling's cooldown"`
+}
+
+// DefaultCooldown is the observatory's (facts, environments.md: 900 s).
+const DefaultCooldown = 15 * time.Minute
+
+// MarshalJSON writes the cooldown as Go writes a duration, e.g. "15m0s".
+func (s Scaling) MarshalJSON() ([]byte, error) {
+	type plain Scaling
+	cooldown := ""
+	if s.Cooldown != 0 {
+		cooldown = s.Cooldown.String()
+	}
+	return json.Marshal(struct {
+		plain
+		Cooldown string `json:"cooldown,omitempty"`
+	}{plain(s), cooldown})
+}
+
+// Scales says whether the number of ingesters follows their lag, between two numbers.
+func (d AlertDatabase) Scales() (least, most int, yes bool) {
+	return max(1, d.Scaling.Least), max(1, d.Ingesters), d.Scaling.Lag > 0
 }
 
 // MarshalYAML writes the packet size with its unit, as Source has it.

@@ -408,6 +408,15 @@ func (v validator) alertDatabase() {
 	if d.Ingesters != 0 {
 		v.number("alertDatabase.ingesters", int64(d.Ingesters), 1, maxBrokers)
 	}
+	if s := d.Scaling; s != (Scaling{}) {
+		v.number("alertDatabase.scaling.lag", int64(s.Lag), 1, math.MaxInt32)
+		if s.Least != 0 {
+			v.number("alertDatabase.scaling.least", int64(s.Least), 1, int64(max(1, d.Ingesters)))
+		}
+		if s.Cooldown != 0 && s.Cooldown < time.Second && v.r.Sound("alertDatabase.scaling.cooldown") {
+			v.r.Addf("alertDatabase.scaling.cooldown", "must be at least %s, but is %s", time.Second, s.Cooldown)
+		}
+	}
 	if d.PurgeAfterDays != 0 {
 		v.number("alertDatabase.purgeAfterDays", int64(d.PurgeAfterDays), 1, maxDays)
 	}

@@ -132,6 +132,33 @@ func TestBrokerKilled(t *testing.T) {
 	}
 }
 
+// reviving is brokers that come back by themselves, perhaps before anybody has looked.
+type reviving struct{ *steerable }
+
+func (r reviving) KillBroker(ctx context.Context, id int32) error {
+	return errors.Join(r.running().Kill(id), r.running().Restart(ctx, id))
+}
+
+func (r reviving) RestartBroker(context.Context, int32) error {
+	return errors.New("a broker that came back is restarted")
+}
+
+func (r reviving) AwaitBroker(_ context.Context, id int32) error {
+	if r.restart != nil {
+		return r.restart(r.running(), id)
+	}
+	return nil
+}
+
+func TestBrokerThatComesBack(t *testing.T) {
+	t.Parallel()
+	s, o := steered(t, 3)
+	o.Endpoints.Handles.Brokers = reviving{s}
+	wantPassed(t, check(t, o, "broker-killed"), "killed under load", " while it came back), all there byte for byte")
+	s.restart = func(*broker.Cluster, int32) error { return errors.New("its pod is pending") }
+	wantFailed(t, check(t, o, "broker-killed"), "to come back", "its pod is pending")
+}
+
 func TestBrokerKilledFails(t *testing.T) {
 	t.Parallel()
 	s, o := steered(t, 3)

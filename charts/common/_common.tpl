@@ -70,8 +70,11 @@ for its programs, else its owner's. */ -}}
 {{- /*
 A Deployment of one of our programs. It takes a dict: root (the chart's context),
 name, component, replicas, args (a list), env (text of a list, may be empty), port
-(of its own service, 0 for none), kafka (whether it logs in there), and renewed, which
-is another text when what it reads from Secrets is another.
+(of its own service, 0 for none), kafka (whether it logs in there), renewed, which is
+another text when what it reads from Secrets is another, and where it has them: scaled
+(least and most; somebody else says how many replicas there are), account (its service
+account, by which it asks the API server) and first (it ends before others, which it
+would start again).
 */ -}}
 {{- define "alertlab.deployment" -}}
 apiVersion: apps/v1
@@ -82,8 +85,18 @@ metadata:
   labels:
     {{- include "alertlab.labels" .root | nindent 4 }}
     app.kubernetes.io/name: {{ .component }}
+    {{- if .first }}
+    alertlab.dev/stops: first
+    {{- end }}
+  {{- with .scaled }}
+  annotations:
+    alertlab.dev/least-replicas: {{ .least | quote }}
+    alertlab.dev/most-replicas: {{ .most | quote }}
+  {{- end }}
 spec:
+  {{- if not .scaled }}
   replicas: {{ .replicas }}
+  {{- end }}
   selector:
     matchLabels:
       app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -93,13 +106,20 @@ spec:
       labels:
         {{- include "alertlab.labels" .root | nindent 8 }}
         app.kubernetes.io/name: {{ .component }}
+        {{- if .first }}
+        alertlab.dev/stops: first
+        {{- end }}
       {{- with .renewed }}
       annotations:
         # What pods read from Secrets when they start was changed so often, or so.
         alertlab.dev/credentials: {{ . | quote }}
       {{- end }}
     spec:
+      {{- if .account }}
+      serviceAccountName: {{ .account }}
+      {{- else }}
       automountServiceAccountToken: false
+      {{- end }}
       enableServiceLinks: false
       terminationGracePeriodSeconds: 60
       securityContext:

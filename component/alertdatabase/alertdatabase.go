@@ -3,6 +3,7 @@
 package alertdatabase
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -30,6 +31,11 @@ func objects(p *profiles.Profile, lab component.Lab, user string) map[string]any
 func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
 	ingester := map[string]any{"enabled": true, "replicas": max(1, p.AlertDatabase.Ingesters)}
 	title := "archive every alert of " + strings.Join(p.AlertDatabase.Topics, ", ")
+	if least, most, scales := p.AlertDatabase.Scales(); scales {
+		s := p.AlertDatabase.Scaling
+		ingester["scaling"] = map[string]any{"least": least, "most": most, "lag": s.Lag, "cooldown": cmp.Or(s.Cooldown, profiles.DefaultCooldown).String()}
+		title += fmt.Sprintf(", %d to %d ingesters, one for every %d alerts that wait", least, most, s.Lag)
+	}
 	if days := p.AlertDatabase.PurgeAfterDays; days > 0 && !lab.StoreExpires {
 		ingester["purgeAfterDays"] = days
 		title += fmt.Sprintf(", delete it after %d days", days)

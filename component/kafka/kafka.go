@@ -181,16 +181,26 @@ func Probes(s *secrets.Store) map[string]component.Probe {
 	}}
 }
 
-// ask asks for the cluster's metadata at one address: all brokers announce theirs.
-func ask(ctx context.Context, login kafkaclient.Login, want []string) error {
+// Answers asks whether a broker answers at one address, whatever it knows of others.
+func Answers(ctx context.Context, login kafkaclient.Login) error {
+	_, err := metadata(ctx, login)
+	return err
+}
+
+func metadata(ctx context.Context, login kafkaclient.Login) (kadm.Metadata, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	client, err := kafkaclient.NewClient(login, kgo.RetryTimeout(time.Second), kgo.DialTimeout(time.Second))
 	if err != nil {
-		return err
+		return kadm.Metadata{}, err
 	}
 	defer client.Close()
-	meta, err := kadm.NewClient(client).BrokerMetadata(ctx)
+	return kadm.NewClient(client).BrokerMetadata(ctx)
+}
+
+// ask asks for the cluster's metadata at one address: all brokers announce theirs.
+func ask(ctx context.Context, login kafkaclient.Login, want []string) error {
+	meta, err := metadata(ctx, login)
 	if err != nil {
 		return err
 	}

@@ -184,7 +184,8 @@ func (p Server) Run(ctx context.Context) error {
 	})
 }
 
-// Player plays a reservoir, visit after visit.
+// Player plays a reservoir, visit after visit. At its health address it tells what it does
+// (PathPlayer), and takes orders; see simulator.Player.Order. A pause ends with the pod.
 type Player struct {
 	Common
 	Login    kafka.Login
@@ -201,6 +202,7 @@ func (p Player) Run(ctx context.Context) error {
 			return err
 		}
 		ready.is(func() (bool, string) { return player.Status().Running, "it prepares its first visit" })
+		ready.play(player)
 		_, err = player.Run(ctx)
 		return err
 	})

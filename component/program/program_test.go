@@ -2,6 +2,7 @@ package program_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -207,6 +208,21 @@ func TestPrograms(t *testing.T) {
 		case <-bound.Done():
 			t.Fatalf("%d of 3 alerts are archived", stored())
 		}
+	}
+	// The player tells what it does, and takes orders.
+	if code, body := get(t, "http://"+player.Health+program.PathPlayer); code != http.StatusOK || !strings.Contains(body, `"Running":true,"Paused":false`) {
+		t.Errorf("%d: %s", code, body)
+	}
+	for verb, want := range map[string]int{simulator.OrderPause: http.StatusOK, "fly": http.StatusNotFound} {
+		resp, err := http.Post("http://"+player.Health+program.PathPlayer+"/"+verb, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var done simulator.Ordered
+		if err := json.NewDecoder(resp.Body).Decode(&done); resp.StatusCode != want || (err == nil) != (want == http.StatusOK) || done.Is.Paused != (want == http.StatusOK) {
+			t.Errorf("%s: %d, %+v, %v", verb, resp.StatusCode, done, err)
+		}
+		resp.Body.Close()
 	}
 	if code, _ := get(t, "http://"+server.Listen+"/v1/alerts/1"); code != http.StatusNotFound {
 		t.Errorf("an alert that there is not: %d", code)

@@ -73,5 +73,5 @@ func (c *Client) readyPod(ctx context.Context, namespace, selector string) (stri
 			}
 		}
 	}
-	return "", fmt.Errorf("no pod %s is ready in namespace %s", selector, namespace)
+	return "", fmt.Errorf("pods %s in namespace %s: %w", selector, namespace, ErrNoPod)
 }

@@ -12,6 +12,7 @@ import (
 // Pod is how a pod fares.
 type Pod struct {
 	Name     string `json:"name"`
+	UID      string `json:"-"`              // of this pod: the next one of its name has another
 	Node     string `json:"node,omitempty"` // "" while nobody has placed it
 	Ready    bool   `json:"ready"`
 	Restarts int    `json:"restarts"` // of its containers since it was made
@@ -28,7 +29,7 @@ func (c *Client) Pods(ctx context.Context, namespace, selector string) ([]Pod, e
 	for i := range list.Items {
 		p := &list.Items[i]
 		state := PodState(p, time.Now())
-		one := Pod{Name: p.Name, Node: p.Spec.NodeName, Ready: state.Ready, Seen: state.Seen}
+		one := Pod{Name: p.Name, UID: string(p.UID), Node: p.Spec.NodeName, Ready: state.Ready, Seen: state.Seen}
 		for _, s := range allStatuses(p) {
 			one.Restarts += int(s.RestartCount)
 		}

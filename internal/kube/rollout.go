@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -59,6 +60,14 @@ func rolledOut(deployments []appsv1.Deployment, sets []appsv1.StatefulSet, daemo
 			waits = append(waits, d.Name+": is scaled to zero")
 		}
 		s := d.Status
+		if least, err := strconv.Atoi(d.Annotations[LeastReplicas]); err == nil {
+			// How many there are is somebody else's to say: none of them is of before the last
+			// change, and as many as there are at least are ready.
+			if s.ObservedGeneration < d.Generation || s.UpdatedReplicas != s.Replicas || int(min(want, s.UpdatedReplicas, s.AvailableReplicas)) < least {
+				waits = append(waits, fmt.Sprintf("%s: %d of at least %d ready", d.Name, min(s.UpdatedReplicas, s.AvailableReplicas), least))
+			}
+			continue
+		}
 		// AvailableReplicas counts old pods too, Replicas all that are left of them.
 		if s.ObservedGeneration < d.Generation || s.UpdatedReplicas != want || s.Replicas != want || s.AvailableReplicas != want {
 			waits = append(waits, fmt.Sprintf("%s: %d of %d ready", d.Name, min(s.UpdatedReplicas, s.AvailableReplicas), want))

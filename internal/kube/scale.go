@@ -16,6 +16,14 @@ import (
 // scaled back: how many pods it had.
 const Stopped = "alertlab.dev/stopped-replicas"
 
+// LeastReplicas is the annotation of a Deployment that a program of ours scales: how many
+// pods it has at least. StopsFirst is the label of that program, which ends first, or it
+// would scale back what was scaled to zero.
+const (
+	LeastReplicas = "alertlab.dev/least-replicas"
+	StopsFirst    = "alertlab.dev/stops=first"
+)
+
 // Workloads counts the Deployments and StatefulSets of a selector in a namespace, and
 // those of them that are to have pods.
 func (c *Client) Workloads(ctx context.Context, namespace, selector string) (all, up int, err error) {
@@ -40,21 +48,35 @@ func (c *Client) Workloads(ctx context.Context, namespace, selector string) (all
 }
 
 // ScaleToZero stops the workloads of a selector in a namespace, and returns when none of
-// their pods is left: first the Deployments, then the StatefulSets, which store what
-// those work on. Whoever applies them anew scales them back.
+// their pods is left: first the Deployments, those before that scale others, then the
+// StatefulSets, which store what those work on. Whoever applies them anew scales them back.
 func (c *Client) ScaleToZero(ctx context.Context, namespace, selector string, seen func(string)) error {
 	chosen := metav1.ListOptions{LabelSelector: selector}
 	apps := c.Clientset.AppsV1()
-	deployments, err := apps.Deployments(namespace).List(ctx, chosen)
+	deployments := func(selector string) (n int, err error) {
+		list, err := apps.Deployments(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err != nil {
+			return 0, err
+		}
+		for _, d := range list.Items {
+			if patch := zero(d.Spec.Replicas); patch != nil {
+				if _, err := apps.Deployments(namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+					return 0, err
+				}
+			}
+		}
+		return len(list.Items), nil
+	}
+	first := selector + "," + StopsFirst
+	n, err := deployments(first)
+	if err == nil && n > 0 {
+		err = c.waitNoPods(ctx, namespace, first, nil, seen)
+	}
 	if err != nil {
 		return err
 	}
-	for _, d := range deployments.Items {
-		if patch := zero(d.Spec.Replicas); patch != nil {
-			if _, err := apps.Deployments(namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
-				return err
-			}
-		}
+	if _, err := deployments(selector); err != nil {
+		return err
 	}
 	sets, err := apps.StatefulSets(namespace).List(ctx, chosen)
 	if err != nil {

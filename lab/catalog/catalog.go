@@ -76,7 +76,10 @@ func entries() map[string]entry {
 }
 
 // Lab is one lab with its parts. It is what a runner owns.
-type Lab struct{ *inprocess.Lab }
+type Lab struct {
+	*inprocess.Lab
+	pods *cluster // of a lab on Kubernetes, else nil
+}
 
 // Open makes the parts of the lab that desc describes. Nothing is started.
 func Open(dir state.Dir, desc state.Description, executable string, log func(component string) *slog.Logger) (*Lab, error) {
@@ -87,7 +90,7 @@ func Open(dir state.Dir, desc state.Description, executable string, log func(com
 	host := &embedded.Host{Dir: dir, Secrets: &secrets.Store{}, Log: log, Executable: executable}
 	if desc.Provider == Embedded {
 		lab, err := inprocess.Open(host, desc)
-		return &Lab{lab}, err
+		return &Lab{Lab: lab}, err
 	}
 	parts := map[string]plan.Part{}
 	in := newCluster(host, desc)
@@ -103,7 +106,7 @@ func Open(dir state.Dir, desc state.Description, executable string, log func(com
 			parts[c.Name] = afar{e.part(host)}
 		}
 	}
-	return &Lab{inprocess.New(host.Secrets, parts)}, nil
+	return &Lab{inprocess.New(host.Secrets, parts), in}, nil
 }
 
 func stackOf(desc state.Description) (*stacks.Stack, error) {

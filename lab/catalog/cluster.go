@@ -231,7 +231,7 @@ func clusterEntries() map[string]entry {
 		"registry-front/built-in-pod":          {want: released(registryfront.Want), inCluster: deployed("registry-front", asks(registryfront.Probes))},
 		"alert-database-ingester/built-in-pod": {want: released(alertdatabase.WantIngester), inCluster: deployed("alert-database-ingester", nil)},
 		"alert-database-server/built-in-pod":   {want: released(alertdatabase.WantServer), inCluster: deployed("alert-database-server", asks(alertdatabase.Probes))},
-		"simulator/built-in-pod":               {want: released(simulator.Want), inCluster: deployed("simulator", nil)},
+		"simulator/built-in-pod":               {want: released(simulator.Want), inCluster: player},
 	}
 }
 

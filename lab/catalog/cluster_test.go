@@ -32,6 +32,7 @@ import (
 	"github.com/alertlab/alertlab/component/nodeports"
 	argo "github.com/alertlab/alertlab/deployer/argocd"
 	"github.com/alertlab/alertlab/deployer/helm"
+	"github.com/alertlab/alertlab/deployer/steer"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -250,7 +251,11 @@ func TestArgoCDBesideHelm(t *testing.T) {
 		for _, want := range w.Parts {
 			byHelm := slices.Contains([]string{"metallb", "cert-manager"}, want.Key)
 			byArgo := slices.Contains([]string{"address-pool", "certificates", "storage-classes", "simulator", "applications"}, want.Key)
-			switch part := l.Parts()[want.Key].(type) {
+			var of any = l.Parts()[want.Key]
+			if player, ok := of.(*steer.Player); ok {
+				of = player.Release
+			}
+			switch part := of.(type) {
 			case *helm.Part:
 				if !byHelm {
 					t.Errorf("%s: %s is Helm's", provider, want.Key)

@@ -134,6 +134,9 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 	} else {
 		s := p.Kafka.Brokers.Storage
 		need.Class, need.Reclaim, need.Ports = s.Class, s.ReclaimPolicy, nodeports.Taken(p)
+		if _, _, scales := p.AlertDatabase.Scales(); scales {
+			need.Rights = existing.ScalingRights()
+		}
 		if p.Kafka.Brokers.AntiAffinity {
 			need.Apart = p.Kafka.Brokers.Count
 		}

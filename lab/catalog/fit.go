@@ -28,6 +28,23 @@ const (
 	agentMemory  = 250 << 20
 )
 
+// overhead is what the pods ask for that come with a cluster: with its server, and with each
+// agent.
+type overhead struct{ server, agent paper.Amount }
+
+// ownPods are those of the node images that each provider makes clusters of. k3s has its
+// control plane in its own process, and of its packaged components coredns alone asks for
+// something (k3s, manifests/coredns.yaml: 100m, 70Mi; metrics-server is switched off,
+// local-path-provisioner asks for nothing). In kind's nodes kubeadm runs the control plane
+// as pods: API server 250m, controller manager 200m, scheduler 100m (kubeadm,
+// phases/controlplane/manifests.go), etcd 100m and 100Mi (phases/etcd/local.go), two of
+// coredns (phases/addons/dns/manifests.go), and on each node kindnet with 100m and 50Mi
+// (kind, images/base, manifests/default-cni.yaml).
+var ownPods = map[string]overhead{
+	K3d:  {server: paper.Amount{CPU: 100, Memory: 70 << 20}},
+	Kind: {server: paper.Amount{CPU: 250 + 200 + 100 + 100 + 2*100 + 100, Memory: (100 + 2*70 + 50) << 20}, agent: paper.Amount{CPU: 100, Memory: 50 << 20}},
+}
+
 // Fitting is what was found of a lab on paper.
 type Fitting struct {
 	Result paper.Result
@@ -216,8 +233,12 @@ func (r Room) of(desc state.Description, w plan.Wanted) (list []paper.Node, clas
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, n := range planned {
-		node := paper.Node{Name: n.Name, CPU: r.Machine.CPU, Memory: r.Machine.Memory, Labels: map[string]string{}}
+	for i, n := range planned {
+		taken := ownPods[desc.Provider].agent
+		if i == 0 {
+			taken = ownPods[desc.Provider].server
+		}
+		node := paper.Node{Name: n.Name, CPU: r.Machine.CPU, Memory: r.Machine.Memory, TakenCPU: taken.CPU, TakenMemory: taken.Memory, Labels: map[string]string{}}
 		if key, value, ok := strings.Cut(n.Label, "="); ok {
 			node.Labels[key] = value
 		}
@@ -251,7 +272,9 @@ func CheckFit(ctx context.Context, desc state.Description) ([]string, error) {
 		if err != nil {
 			return nil, nil // there is no node on which anything could be placed
 		}
-		room = roomOf(s)
+		if room = roomOf(s); s.PodsHidden {
+			silent = "what pods of others ask for on these nodes is not known: this user may not list them"
+		}
 	default:
 		cpu, memory, err := (&k3d.Docker{}).Machine(ctx) // kind's is the same engine
 		if err != nil {
@@ -267,15 +290,14 @@ func CheckFit(ctx context.Context, desc state.Description) ([]string, error) {
 	return refused(desc, f, silent)
 }
 
-// roomOf is the room of a cluster that is there. What other pods ask for there is not
-// counted.
+// roomOf is the room of a cluster that is there, with what pods of others ask for there.
 func roomOf(s *existing.Survey) Room {
 	var room Room
 	for _, n := range s.Nodes {
 		if !n.Ready {
 			continue
 		}
-		node := paper.Node{Name: n.Name, Memory: n.Memory}
+		node := paper.Node{Name: n.Name, Memory: n.Memory, TakenCPU: n.TakenCPU, TakenMemory: n.TakenMemory}
 		if cpu, err := paper.ParseCPU(n.CPU); err == nil {
 			node.CPU = cpu
 		}

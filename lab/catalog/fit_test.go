@@ -80,6 +80,19 @@ func TestFitEverywhere(t *testing.T) {
 	}
 }
 
+// The pods that come with a cluster count: kind's control plane is made of some.
+func TestFitOwnPods(t *testing.T) {
+	t.Parallel()
+	for provider, want := range map[string]paper.Amount{K3d: {CPU: 100, Memory: 70 << 20}, Kind: {CPU: 950, Memory: 290 << 20}} {
+		f, err := Fit(on(t, provider, "usdfdev"), Room{})
+		want.CPU += int64(f.Result.Nodes-1) * ownPods[provider].agent.CPU
+		want.Memory += int64(f.Result.Nodes-1) * ownPods[provider].agent.Memory
+		if err != nil || f.Result.Nodes < 2 || f.Result.Taken != want {
+			t.Errorf("%s: %+v on %d nodes, %v", provider, f.Result.Taken, f.Result.Nodes, err)
+		}
+	}
+}
+
 // Of a cluster that is there, what its nodes have and bear counts.
 func TestFitExisting(t *testing.T) {
 	t.Parallel()
@@ -96,6 +109,11 @@ func TestFitExisting(t *testing.T) {
 			t.Errorf("%s is on %s", pod, node)
 		}
 	}
+	s.Nodes[0].TakenCPU, s.Nodes[0].TakenMemory = 1900, 1<<30
+	if f, err = Fit(desc, roomOf(s)); err != nil || f.Result.Fits() || !strings.Contains(strings.Join(f.Sentences(), "\n"), "have too few processors left") {
+		t.Errorf("beside what others' pods take: %q, %v", f.Sentences(), err)
+	}
+	s.Nodes[0].TakenCPU, s.Nodes[0].TakenMemory = 0, 0
 	s.Nodes[0].Memory = 256 << 20
 	if f, err = Fit(desc, roomOf(s)); err != nil || f.Result.Fits() || !strings.Contains(strings.Join(f.Sentences(), "\n"), "1 of 2 have the taint only=others:NoSchedule, 1 of 2 have too little memory left") {
 		t.Errorf("%q, %v", f.Sentences(), err)

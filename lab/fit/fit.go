@@ -16,6 +16,9 @@ type Node struct {
 	// CPU (thousandths of a processor) and Memory (bytes) are what pods may ask for; 0:
 	// not known, and not held against them.
 	CPU, Memory int64
+	// TakenCPU and TakenMemory are what pods ask for there that are no lab's: the node's own,
+	// and those of others.
+	TakenCPU, TakenMemory int64
 }
 
 // Taint keeps pods off a node that do not tolerate it.
@@ -57,17 +60,25 @@ type Problem struct {
 type Result struct {
 	Pods, Nodes int
 	CPU, Memory int64             // the sum of requests
+	Taken       Amount            // what pods ask for beside that are no lab's
 	Placed      map[string]string // node by pod
 	Problems    []Problem         // pods that find no node
 	Over        []string          // what the machine has less of than all pods ask for, a sentence each
 }
+
+// Amount is processors, in thousandths, and memory, in bytes.
+type Amount struct{ CPU, Memory int64 }
 
 // Fits says whether everything does.
 func (r Result) Fits() bool { return len(r.Problems) == 0 && len(r.Over) == 0 }
 
 // Sentences says it in words: first the sums, then what does not fit.
 func (r Result) Sentences() []string {
-	out := []string{fmt.Sprintf("%d pods on %d nodes ask for %s processors and %s", r.Pods, r.Nodes, CPU(r.CPU), Bytes(r.Memory))}
+	sums := fmt.Sprintf("%d pods on %d nodes ask for %s processors and %s", r.Pods, r.Nodes, CPU(r.CPU), Bytes(r.Memory))
+	if r.Taken != (Amount{}) {
+		sums += fmt.Sprintf(", beside %s and %s of pods that the nodes have anyway", CPU(r.Taken.CPU), Bytes(r.Taken.Memory))
+	}
+	out := []string{sums}
 	for _, p := range r.Problems {
 		out = append(out, "no node for "+p.Pod+": "+p.Why)
 	}
@@ -81,7 +92,9 @@ func Check(nodes []Node, classes []string, pods []Pod, m Machine) Result {
 	r := Result{Pods: len(pods), Nodes: len(nodes), Placed: map[string]string{}}
 	state := make([]placed, len(nodes))
 	for i, n := range nodes {
-		state[i] = placed{Node: n}
+		state[i] = placed{Node: n, cpu: n.TakenCPU, memory: n.TakenMemory}
+		r.Taken.CPU += n.TakenCPU
+		r.Taken.Memory += n.TakenMemory
 	}
 	order := slices.Clone(pods)
 	slices.SortStableFunc(order, func(a, b Pod) int {
@@ -118,9 +131,10 @@ func Check(nodes []Node, classes []string, pods []Pod, m Machine) Result {
 		}
 	}
 	slices.SortFunc(r.Problems, func(a, b Problem) int { return strings.Compare(a.Pod, b.Pod) })
-	if m.CPU > 0 && r.CPU > m.CPU {
-		r.Over = append(r.Over, fmt.Sprintf("all pods ask for %s processors, and the machine has %s: every node reports the same ones", CPU(r.CPU), CPU(m.CPU)))
+	if all := r.CPU + r.Taken.CPU; m.CPU > 0 && all > m.CPU {
+		r.Over = append(r.Over, fmt.Sprintf("all pods ask for %s processors, and the machine has %s: every node reports the same ones", CPU(all), CPU(m.CPU)))
 	}
+	// What the nodes take of the memory is what their own pods were seen to use, too.
 	if m.Memory > 0 && r.Memory+m.Reserved > m.Memory {
 		r.Over = append(r.Over, fmt.Sprintf("all pods ask for %s, and the machine has %s, of which the nodes take %s themselves", Bytes(r.Memory), Bytes(m.Memory), Bytes(m.Reserved)))
 	}

@@ -185,3 +185,25 @@ func TestQuantities(t *testing.T) {
 		}
 	}
 }
+
+// What pods ask for that the nodes have anyway leaves less for the lab's, on a node and of
+// a machine's processors; of its memory it is part of what nodes take themselves.
+func TestTaken(t *testing.T) {
+	t.Parallel()
+	nodes := []fit.Node{{Name: "a", CPU: 2000, Memory: 1 << 30, TakenCPU: 950, TakenMemory: 290 << 20}, {Name: "b", CPU: 2000, Memory: 1 << 30, TakenCPU: 100, TakenMemory: 50 << 20}}
+	pods := []fit.Pod{{Name: "one", CPU: 900, Memory: 800 << 20}}
+	r := fit.Check(nodes, nil, pods, fit.Machine{CPU: 2000, Memory: 2 << 30, Reserved: 950 << 20})
+	if !r.Fits() || r.Placed["one"] != "b" || r.Taken != (fit.Amount{CPU: 1050, Memory: 340 << 20}) {
+		t.Errorf("%+v", r)
+	}
+	if said := r.Sentences()[0]; said != "1 pods on 2 nodes ask for 0.9 processors and 0.8 GiB, beside 1.05 and 0.3 GiB of pods that the nodes have anyway" {
+		t.Error(said)
+	}
+	pods[0].CPU = 951
+	if r = fit.Check(nodes, nil, pods, fit.Machine{CPU: 2000}); r.Fits() || r.Over[0] != "all pods ask for 2.001 processors, and the machine has 2: every node reports the same ones" {
+		t.Errorf("%+v", r)
+	}
+	if r = fit.Check(nodes[:1], nil, []fit.Pod{{Name: "one", CPU: 1051}}, fit.Machine{}); r.Fits() || r.Problems[0].Why != "1 of 1 have too few processors left" {
+		t.Errorf("%+v", r)
+	}
+}

@@ -55,9 +55,14 @@ type object struct {
 }
 
 type metadata struct {
-	Name   string            `yaml:"name"`
-	Labels map[string]string `yaml:"labels"`
+	Name        string            `yaml:"name"`
+	Labels      map[string]string `yaml:"labels"`
+	Annotations map[string]string `yaml:"annotations"`
 }
+
+// mostReplicas is the annotation of a workload that is scaled by a program: how many pods
+// it may have, all of which have to find room.
+const mostReplicas = "alertlab.dev/most-replicas"
 
 type resources struct {
 	Requests struct {
@@ -124,6 +129,8 @@ func (o object) pods(component string) ([]Pod, error) {
 	replicas := 1
 	if o.Spec.Replicas != nil {
 		replicas = *o.Spec.Replicas
+	} else if most, err := strconv.Atoi(o.Metadata.Annotations[mostReplicas]); err == nil {
+		replicas = most
 	}
 	name := o.Metadata.Name
 	switch o.Kind {

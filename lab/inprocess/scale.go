@@ -66,6 +66,8 @@ func absent(p *profiles.Profile) []string {
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "%s", names)
 	add(p.NetworkPolicies, "there are no NetworkPolicies: all parts are one process")
 	add(p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)
+	_, most, scales := p.AlertDatabase.Scales()
+	add(scales && most > 1, "no ingesters come and go with their lag: the one that runs has parallel workers, and is as fast as this machine")
 	add(p.AlertDatabase.Ingesters > 1, "one ingester runs with parallel workers, not %d", p.AlertDatabase.Ingesters)
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
 	return out

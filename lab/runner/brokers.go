@@ -27,10 +27,18 @@ func (s *Server) control() endpoints.BrokerControl {
 
 func (s *Server) handleBrokers(mux *http.ServeMux) {
 	mux.HandleFunc("GET /v1/brokers", func(rw http.ResponseWriter, _ *http.Request) {
-		answer(rw, brokersAnswer{Control: s.control() != nil})
+		control := s.control()
+		_, revives := control.(endpoints.Reviver)
+		answer(rw, brokersAnswer{Control: control != nil, Revives: revives})
 	})
 	mux.HandleFunc("POST /v1/brokers/{id}/kill", s.onBroker(endpoints.BrokerControl.KillBroker))
 	mux.HandleFunc("POST /v1/brokers/{id}/restart", s.onBroker(endpoints.BrokerControl.RestartBroker))
+	mux.HandleFunc("POST /v1/brokers/{id}/await", s.onBroker(func(c endpoints.BrokerControl, ctx context.Context, id int32) error {
+		if r, ok := c.(endpoints.Reviver); ok {
+			return r.AwaitBroker(ctx, id)
+		}
+		return errors.New("nobody brings a broker of this lab back but alertlab broker restart")
+	}))
 	mux.HandleFunc("POST /v1/brokers/restart", func(rw http.ResponseWriter, r *http.Request) {
 		s.steer(rw, r, func(ctx context.Context, c endpoints.BrokerControl) error { return c.RestartBrokers(ctx) })
 	})
@@ -38,6 +46,7 @@ func (s *Server) handleBrokers(mux *http.ServeMux) {
 
 type brokersAnswer struct {
 	Control bool `json:"control"`
+	Revives bool `json:"revives,omitempty"` // it is an endpoints.Reviver
 }
 
 func (s *Server) onBroker(do func(endpoints.BrokerControl, context.Context, int32) error) http.HandlerFunc {
@@ -76,7 +85,17 @@ func (c *Client) BrokerControl(ctx context.Context) (endpoints.BrokerControl, er
 	if err := c.get(ctx, "/v1/brokers", nil, &has); err != nil || !has.Control {
 		return nil, err
 	}
+	if has.Revives {
+		return remoteReviver{remoteControl{c}}, nil
+	}
 	return remoteControl{c}, nil
+}
+
+// remoteReviver is control of brokers that come back by themselves.
+type remoteReviver struct{ remoteControl }
+
+func (r remoteReviver) AwaitBroker(ctx context.Context, id int32) error {
+	return r.post(ctx, fmt.Sprintf("/v1/brokers/%d/await", id))
 }
 
 // remoteControl is control of the brokers in the runner.

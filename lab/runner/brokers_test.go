@@ -34,14 +34,54 @@ func (s steered) RestartBrokers(context.Context) error {
 	return nil
 }
 
+// reviving is brokers that come back by themselves.
+type reviving struct{ steered }
+
+func (r reviving) AwaitBroker(_ context.Context, id int32) error {
+	r.lab.note(fmt.Sprint("await ", id))
+	return nil
+}
+
 // Brokers gives no control before there are brokers.
 func (l *fakeLab) Brokers() endpoints.BrokerControl {
 	l.broker.mu.Lock()
 	defer l.broker.mu.Unlock()
-	if !l.broker.there {
+	switch {
+	case !l.broker.there:
 		return nil
+	case l.revives.Load():
+		return reviving{steered{l}}
 	}
 	return steered{l}
+}
+
+// Who asks from afar knows whether brokers come back by themselves.
+func TestReviver(t *testing.T) {
+	t.Parallel()
+	s := serve(t, newDir(t))
+	client, ctx := s.dial(t), patience(t)
+	if err := client.Up(ctx, describe("local"), silent); err != nil {
+		t.Fatal(err)
+	}
+	control, err := client.BrokerControl(ctx)
+	if _, revives := control.(endpoints.Reviver); err != nil || revives {
+		t.Errorf("%T, %v", control, err)
+	}
+	s.lab.revives.Store(true)
+	control, err = client.BrokerControl(ctx)
+	reviver, revives := control.(endpoints.Reviver)
+	if err != nil || !revives {
+		t.Fatalf("%T, %v", control, err)
+	}
+	s.lab.doings()
+	if err := errors.Join(control.KillBroker(ctx, 2), reviver.AwaitBroker(ctx, 2)); err != nil {
+		t.Error(err)
+	}
+	sameLines(t, "done", s.lab.doings(), "kill 2", "await 2")
+	s.lab.revives.Store(false)
+	if err := reviver.AwaitBroker(ctx, 2); err == nil {
+		t.Error("brokers come back that nobody brings back")
+	}
 }
 
 func TestBrokerControl(t *testing.T) {

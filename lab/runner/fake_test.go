@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 // registry that runs.
 type fakeLab struct {
 	broker, topics, registry *fakePart
+	revives                  atomic.Bool // brokers come back by themselves
 
 	mu    sync.Mutex
 	creds endpoints.Credentials

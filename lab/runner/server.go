@@ -742,9 +742,9 @@ func (s *Server) alone(rw http.ResponseWriter, r *http.Request, do func(context.
 	}
 }
 
-// aloneTime bounds what is done between walks: the brokers' loading of all that a
-// cluster has stored takes the longest.
-const aloneTime = 2 * time.Minute
+// aloneTime bounds what is done between walks: a restart of brokers takes the longest,
+// which in pods have a minute for their end, and start side by side on one machine.
+const aloneTime = 5 * time.Minute
 
 // stream writes events, a line each, until the walk is over or the follower is
 // gone. That a follower is gone changes nothing for the walk.

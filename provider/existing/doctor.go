@@ -10,7 +10,7 @@ import (
 func Findings(s *Survey) []doctor.Finding {
 	out := []doctor.Finding{doctor.Good("cluster", "context %s answers, Kubernetes %s", s.Context, s.Version)}
 	for _, n := range s.Nodes {
-		f := doctor.Good("node", "%s at %s, %s processors, %.1f GiB", n.Name, n.Address, n.CPU, float64(n.Memory)/(1<<30))
+		f := doctor.Good("node", "%s at %s, %s processors, %.1f GiB%s", n.Name, n.Address, n.CPU, float64(n.Memory)/(1<<30), n.others())
 		if !n.Ready {
 			f.Grade, f.Next = doctor.Warn, "kubectl --context "+s.Context+" describe node "+n.Name
 			f.Seen += ", not Ready"

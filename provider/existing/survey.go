@@ -35,6 +35,8 @@ type Need struct {
 	Apart       int // brokers that may not share a node
 	// Ports are the ports of the nodes that it takes, each with what answers there.
 	Ports map[int]string
+	// Rights are those that it needs beside Rights.
+	Rights []Right
 }
 
 // Survey is what was found of a cluster.
@@ -42,6 +44,7 @@ type Survey struct {
 	Context    string      `json:"context"`
 	Version    string      `json:"version"` // of Kubernetes
 	Nodes      []Node      `json:"nodes"`
+	PodsHidden bool        `json:"podsHidden,omitempty"` // this user may not list the pods of all namespaces
 	Classes    []Class     `json:"classes"`
 	Namespaces []Namespace `json:"namespaces"`
 	Components []string    `json:"components"` // of other people's that the lab could meet
@@ -62,6 +65,10 @@ type Node struct {
 	Memory  int64    `json:"memory"` // bytes that pods may have
 	Version string   `json:"version"`
 	Taints  []string `json:"taints,omitempty"`
+	// TakenCPU (thousandths of a processor) and TakenMemory (bytes) are what pods that are
+	// not the lab's ask for there.
+	TakenCPU    int64 `json:"takenCPU,omitempty"`
+	TakenMemory int64 `json:"takenMemory,omitempty"`
 }
 
 // Class is one storage class.
@@ -115,7 +122,7 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 	if s.Version, err = answers(ctx, client, name); err != nil {
 		return nil, err
 	}
-	if s.Missing, err = Missing(ctx, client.Clientset, Rights(), need.Namespaces); err != nil {
+	if s.Missing, err = Missing(ctx, client.Clientset, append(Rights(), need.Rights...), need.Namespaces); err != nil {
 		return nil, err
 	}
 	if len(s.Missing) > 0 {
@@ -130,6 +137,9 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 		nodes = &corev1.NodeList{} // this user may not see them
 	} else {
 		s.nodes(nodes.Items, need)
+		if err := s.taken(ctx, client.Clientset, need.Lab); err != nil {
+			return nil, err
+		}
 	}
 	classes, err := client.Clientset.StorageV1().StorageClasses().List(ctx, metav1.ListOptions{})
 	if err != nil && !apierrors.IsForbidden(err) {
@@ -374,7 +384,7 @@ func (s *Survey) Text() string {
 		if len(n.Taints) > 0 {
 			state += ", tainted " + strings.Join(n.Taints, " ")
 		}
-		line("node", "%s at %s, %s, %s processors, %.1f GiB, %s", n.Name, n.Address, n.Version, n.CPU, float64(n.Memory)/(1<<30), state)
+		line("node", "%s at %s, %s, %s processors, %.1f GiB%s, %s", n.Name, n.Address, n.Version, n.CPU, float64(n.Memory)/(1<<30), n.others(), state)
 	}
 	for _, c := range s.Classes {
 		word := ""

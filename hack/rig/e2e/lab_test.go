@@ -16,9 +16,6 @@ import (
 	"testing"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/alertlab/alertlab/component/kafka"
 	"github.com/alertlab/alertlab/internal/kube"
 )
@@ -108,14 +105,14 @@ func TestLab(t *testing.T) {
 	l.validate(client, plain)
 	l.byOwnCertificate(client)
 	// A broker is killed: Kubernetes starts it again, and up waits until it answers.
-	now := int64(0)
-	pods := client.Clientset.CoreV1().Pods("alert-stream-broker")
-	if err := pods.Delete(ctx, "alert-broker-kafka-0", metav1.DeleteOptions{GracePeriodSeconds: &now}); err != nil && !apierrors.IsNotFound(err) {
-		t.Fatal(err)
+	if said := l.run(0, "broker", "kill", "0"); !strings.Contains(said, "broker 0 at ") || !strings.HasSuffix(said, " is killed\n") {
+		t.Errorf("broker kill: %s", said)
 	}
 	l.timed("up after a killed broker", "up")
 	// The visit that was due meanwhile was late, as it should be.
 	l.timed("smoke after a killed broker", "smoke", "--skip", "visit-cadence")
+
+	l.pauses()
 
 	// The runner is killed: the lab runs on, and up owns it again.
 	l.killRunner()
@@ -177,6 +174,26 @@ func TestEncryptedLab(t *testing.T) {
 	gone := l.timed("down --purge --verify", "down", "--purge", "--verify")
 	if !strings.Contains(gone, "nothing of lab e2etls is left") {
 		t.Errorf("after the purge:\n%s", gone)
+	}
+}
+
+// pauses lets the simulator pause and play again: no plan calls that a difference.
+func (l *lab) pauses() {
+	l.Helper()
+	for _, step := range []struct{ verb, said, status string }{
+		{"pause", "the simulator of lab e2e: paused", "paused since: "},
+		{"pause", "the simulator of lab e2e: paused already, since ", "paused since: "},
+		{"resume", "the simulator of lab e2e: plays again, after a pause of ", "next visit: "},
+	} {
+		if said := l.run(0, "simulator", step.verb); !strings.HasPrefix(said, step.said) {
+			l.Errorf("simulator %s: %s", step.verb, said)
+		}
+		if plan := l.run(0, "plan"); !strings.Contains(plan, "nothing to do") {
+			l.Errorf("plan after simulator %s:\n%s", step.verb, plan)
+		}
+		if status := l.run(0, "status"); !strings.Contains(status, step.status) {
+			l.Errorf("status after simulator %s:\n%s", step.verb, status)
+		}
 	}
 }
 

@@ -40,12 +40,6 @@ func Want(p *profiles.Profile) plan.Want {
 	}
 }
 
-// Orders that the part takes while it runs.
-const (
-	Pause  = "pause"
-	Resume = "resume"
-)
-
 // New makes the part. A pause holds as long as the runner lives, also over a change
 // of the lab that starts the simulator anew.
 func New(host *embedded.Host) plan.Part {
@@ -73,7 +67,7 @@ func New(host *embedded.Host) plan.Part {
 				Check: func(context.Context, string) (bool, string, error) {
 					return player.Status().Running, "it prepares its first visit", nil
 				},
-				About:   func() []event.Fact { return facts(player.Status(), last.last()) },
+				About:   func() []event.Fact { return Facts(player.Status(), last.last()) },
 				Details: func() json.RawMessage { return detail(player.Status(), interval, last.all()) },
 				Orders: func(_ context.Context, verb string, _ ...string) (string, error) {
 					return control(player, &paused, verb)
@@ -89,28 +83,12 @@ func New(host *embedded.Host) plan.Part {
 
 // control carries out an order.
 func control(player *simulator.Player, paused *atomic.Bool, verb string) (string, error) {
-	was := player.Status()
-	switch verb {
-	case Pause:
-		paused.Store(true)
-		player.Pause()
-		switch st := player.Status(); {
-		case was.Paused:
-			return "paused already, since " + clock(was.Since), nil
-		case st.Playing:
-			return "paused; the visit under way is played to its end", nil
-		default:
-			return fmt.Sprintf("paused after %d visits", st.Visits), nil
-		}
-	case Resume:
-		paused.Store(false)
-		player.Resume()
-		if !was.Paused {
-			return "not paused; the next visit is due at " + clock(was.Next), nil
-		}
-		return fmt.Sprintf("plays again, after a pause of %s; visits keep the grid that they had", time.Since(was.Since).Round(time.Second)), nil
+	o, known := player.Order(verb)
+	if !known {
+		return "", fault.New(fault.BadInput, fmt.Sprintf("the simulator cannot %q", verb), "it knows "+simulator.OrderPause+" and "+simulator.OrderResume, "alertlab simulator --help")
 	}
-	return "", fault.New(fault.BadInput, fmt.Sprintf("the simulator cannot %q", verb), "it knows "+Pause+" and "+Resume, "alertlab simulator --help")
+	paused.Store(o.Is.Paused)
+	return o.Said(verb, time.Now()), nil
 }
 
 // clock gives a time of day.
@@ -151,7 +129,9 @@ func (h *history) all() []simulator.Cycle {
 	return append([]simulator.Cycle(nil), h.cycles...)
 }
 
-func facts(st simulator.Status, last *simulator.Cycle) []event.Fact {
+// Facts are what a player says of itself to people; last is its last visit, nil where
+// nobody kept its account.
+func Facts(st simulator.Status, last *simulator.Cycle) []event.Fact {
 	out := []event.Fact{{Name: "published", Value: fmt.Sprintf("%d alerts", st.Acked)}}
 	switch {
 	case st.Paused:

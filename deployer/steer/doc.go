@@ -1,0 +1,5 @@
+// Package steer is what verbs do to the pods of a lab between walks: brokers are killed
+// and started again, the player of visits pauses. Nothing that is wanted changes, so no
+// plan has a step of it. It reaches pods by interfaces that internal/kube fulfils, and
+// changes no object but by deleting pods, which whoever made them makes anew.
+package steer
