@@ -60,6 +60,9 @@ func Names(p *profiles.Profile, lab component.Lab) []string {
 	return names
 }
 
+// kindIssuer is an issuer for its own namespace alone.
+const kindIssuer = "Issuer"
+
 // gateReady opens when every certificate was issued.
 const gateReady = "certificates-ready"
 
@@ -74,6 +77,9 @@ func WantCertificates(p *profiles.Profile, lab component.Lab) plan.Want {
 		"lab": lab.Name, "issuer": Issuer(p), "authority": Authority,
 		"external": map[string]any{"name": External(p), "hosts": names, "addresses": addresses}},
 		Outputs: map[string]string{"issuer": Issuer(p), "external": External(p)}}
+	if lab.Guest { // a ClusterIssuer of the name may be somebody's, and so is cert-manager's namespace
+		r.Values["issuerKind"] = kindIssuer
+	}
 	return r.Want(fmt.Sprintf("issuer %s, and the certificate %s for %d names and as many addresses as brokers have", Issuer(p), External(p), len(names)),
 		plan.Gate{Name: gateReady, What: "the issuer is ready and the certificate is issued", Deadline: 2 * time.Minute})
 }
@@ -84,8 +90,12 @@ func Watched() map[string]component.Objects {
 		issuer, _ := r.Values["issuer"].(string)
 		external, _ := r.Values["external"].(map[string]any)
 		name, _ := external["name"].(string)
+		by := kube.Object("cert-manager.io/v1", "ClusterIssuer", "", issuer)
+		if r.Values["issuerKind"] == kindIssuer {
+			by = kube.Object("cert-manager.io/v1", kindIssuer, r.Namespace, issuer)
+		}
 		return []kube.Expected{
-			{Ref: kube.Object("cert-manager.io/v1", "ClusterIssuer", "", issuer), Cond: kube.HasCondition("Ready", "True")},
+			{Ref: by, Cond: kube.HasCondition("Ready", "True")},
 			{Ref: kube.Object("cert-manager.io/v1", "Certificate", r.Namespace, name), Cond: kube.CertificateReady},
 		}
 	}}

@@ -20,7 +20,7 @@ func certificateEntries() map[string]entry {
 	return map[string]entry{
 		"authority/secrets": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
-				return authority.Want(p, labOf(desc), desc.Cluster.AddressPool)
+				return authority.Want(p, labOf(desc), announcedAs(desc))
 			},
 			inCluster: func(c *cluster) plan.Part {
 				return authority.New(c.Dir.TLS(), func() (component.SecretsAPI, error) { return c.api() })

@@ -45,6 +45,35 @@ func Rights() []Right {
 	}
 }
 
+// bringing lists what more it takes to bring what a cluster has one of for everybody.
+// Roles can be made only by who has what they give.
+func bringing() []Right {
+	own := []string{"get", "list", "create", "update", "patch", "delete"}
+	return []Right{
+		{"apiextensions.k8s.io", "customresourcedefinitions", own, true},
+		{"apps", "deployments", own, true},
+		{"apps", "daemonsets", own, true},
+		{"", "services", own, true},
+		{"", "serviceaccounts", own, true},
+		{"", "configmaps", own, true},
+		{"", "secrets", own, true},
+		{"rbac.authorization.k8s.io", "clusterroles", append(slices.Clone(own), "escalate", "bind"), true},
+		{"rbac.authorization.k8s.io", "clusterrolebindings", own, true},
+		{"rbac.authorization.k8s.io", "roles", append(slices.Clone(own), "escalate", "bind"), true},
+		{"rbac.authorization.k8s.io", "rolebindings", own, true},
+		{"admissionregistration.k8s.io", "validatingwebhookconfigurations", own, true},
+		{"admissionregistration.k8s.io", "mutatingwebhookconfigurations", own, true},
+	}
+}
+
+// rights lists what a lab needs.
+func (n Need) rights() []Right {
+	if len(n.Shared) == 0 {
+		return Rights()
+	}
+	return append(Rights(), bringing()...)
+}
+
 // Missing lists the rights that this user does not have, a line for each kind of
 // objects with all verbs that are missing.
 func Missing(ctx context.Context, api kubernetes.Interface, rights []Right, namespaces []string) ([]string, error) {
