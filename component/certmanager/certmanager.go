@@ -42,6 +42,9 @@ func Want(_ *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: Chart, Namespace: Namespace, Values: map[string]any{
 		"crds": map[string]any{"enabled": true}, "startupapicheck": map[string]any{"enabled": false},
 	}}.From(u)
+	if lab.Guest { // what it makes as it runs goes with its namespace; else it is in kube-system, and stays
+		r.Values["global"] = map[string]any{"leaderElection": map[string]any{"namespace": Namespace}}
+	}
 	return r.Want("cert-manager "+u.AppVersion, component.Rollout(3*time.Minute))
 }
 

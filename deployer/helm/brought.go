@@ -149,7 +149,7 @@ func UninstallOf(c *alertkube.Client, namespace, lab string) ([]string, error) {
 	}
 	var names []string
 	for _, r := range records {
-		if owner(r) == lab && !slices.Contains(names, r.Name) {
+		if r.Labels[alertkube.LabelLab] == lab && !slices.Contains(names, r.Name) {
 			names = append(names, r.Name)
 		}
 	}

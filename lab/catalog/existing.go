@@ -223,8 +223,8 @@ func absentAsGuest(p *profiles.Profile, desc state.Description) []string {
 	return out
 }
 
-// Retained lists what stays of a lab when it is deleted, because it is to be retained: a
-// sentence and a command each.
+// Retained lists what stays of a lab when it is deleted, because it is to be retained or
+// others use it: why and what, and a command each.
 func Retained(ctx context.Context, desc state.Description) (what, commands []string, err error) {
 	if desc.Provider != Existing {
 		return nil, nil, nil
@@ -238,11 +238,11 @@ func Retained(ctx context.Context, desc state.Description) (what, commands []str
 		return nil, nil, err
 	}
 	for _, v := range list {
-		what, commands = append(what, v.String()), append(commands, command+" delete persistentvolume "+v.Name)
+		what, commands = append(what, "as it is to be retained: "+v.String()), append(commands, command+" delete persistentvolume "+v.Name)
 	}
 	others, err := existing.StaysAt(ctx, source(desc), desc.Name)
 	for _, s := range others {
-		what, commands = append(what, s.What), append(commands, command+" delete "+s.Delete)
+		what, commands = append(what, "as others use it: "+s.What), append(commands, command+" delete "+s.Delete)
 	}
 	return what, commands, err
 }

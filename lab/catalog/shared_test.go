@@ -146,7 +146,7 @@ func TestAnnouncedAs(t *testing.T) {
 		}
 	}
 	desc.Cluster.NodeAddress, desc.Cluster.ImagesLoaded = "node.example.org", true
-	if err := guestAddress(desc); err == nil || !strings.Contains(err.Error(), "node.example.org is a name") {
+	if err := guestAddress(desc); err == nil || !strings.Contains(err.Error(), "the listener is encrypted, and node.example.org is a name") {
 		t.Errorf("%v", err)
 	}
 }

@@ -243,11 +243,15 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What works on the lab's objects goes after them: it cleans up behind them.
-	if err := client.DeleteLabelled(ctx, Selector(c.Lab)+",!"+kube.LabelBrought, c.Namespaces, kept, c.say); err != nil {
+	pooled, err := pooledIn(ctx, client, c.Lab)
+	if err != nil {
 		return err
 	}
-	if err := c.removeBrought(ctx, client); err != nil {
+	// What works on the lab's objects goes after them: it cleans up behind them.
+	if err := client.DeleteLabelled(ctx, Selector(c.Lab)+",!"+kube.LabelBrought, slices.Concat(c.Namespaces, pooled), kept, c.say); err != nil {
+		return err
+	}
+	if err := c.removeBrought(ctx, client, pooled); err != nil {
 		return err
 	}
 	for _, v := range volumes {
@@ -288,7 +292,11 @@ func Left(ctx context.Context, source Source, lab string, namespaces []string) (
 	if err != nil {
 		return nil, err
 	}
-	found, hidden, err := client.Labelled(ctx, Selector(lab), labelledHomes(ctx, client, lab, namespaces)...)
+	pooled, err := pooledIn(ctx, client, lab)
+	if err != nil {
+		return nil, err
+	}
+	found, hidden, err := client.Labelled(ctx, Selector(lab), labelledHomes(ctx, client, lab, slices.Concat(namespaces, pooled))...)
 	if err != nil {
 		return nil, err
 	}

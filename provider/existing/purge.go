@@ -26,8 +26,9 @@ type Stays struct {
 // removeBrought takes away what the lab brought for the whole cluster: its releases, then
 // definitions of which nobody else has objects, and the namespaces. What stays is the
 // lab's no more.
-func (c *Cluster) removeBrought(ctx context.Context, client *kube.Client) error {
+func (c *Cluster) removeBrought(ctx context.Context, client *kube.Client, pooled []string) error {
 	homes := c.homes(ctx, client)
+	everywhere := slices.Concat(c.Namespaces, homes, pooled)
 	if c.Uninstall != nil {
 		for _, home := range homes {
 			names, err := c.Uninstall(client, home)
@@ -51,7 +52,7 @@ func (c *Cluster) removeBrought(ctx context.Context, client *kube.Client) error 
 		}
 		c.say(s.What)
 	}
-	return client.DeleteLabelled(ctx, Selector(c.Lab), slices.Concat(c.Namespaces, homes), kept, c.say)
+	return client.DeleteLabelled(ctx, Selector(c.Lab), everywhere, kept, c.say)
 }
 
 // homes are the namespaces of what the lab brought for the whole cluster: those that it
@@ -77,6 +78,25 @@ func labelledHomes(ctx context.Context, client *kube.Client, lab string, homes [
 		}
 	}
 	return homes
+}
+
+// pooledIn lists the namespaces in which a lab has pools of MetalLB's, which may be
+// somebody's: MetalLB looks for them in its own alone.
+func pooledIn(ctx context.Context, client *kube.Client, lab string) ([]string, error) {
+	list, err := client.Dynamic.Resource(pools).List(ctx, metav1.ListOptions{LabelSelector: Selector(lab)})
+	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+		return nil, nil // who may not see them made none
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for i := range list.Items {
+		if n := list.Items[i].GetNamespace(); !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out, nil
 }
 
 func unlabel(ctx context.Context, client *kube.Client, ref kube.Ref, patch []byte) error {

@@ -45,33 +45,45 @@ func Rights() []Right {
 	}
 }
 
-// bringing lists what more it takes to bring what a cluster has one of for everybody.
-// Roles can be made only by who has what they give.
-func bringing() []Right {
-	own := []string{"get", "list", "create", "update", "patch", "delete"}
+// sharing lists what more it takes to look at what a cluster has one of for everybody, and
+// to make the lab's own objects of it.
+func sharing() []Right {
 	return []Right{
-		{"apiextensions.k8s.io", "customresourcedefinitions", own, true},
-		{"apps", "deployments", own, true},
-		{"apps", "daemonsets", own, true},
-		{"", "services", own, true},
-		{"", "serviceaccounts", own, true},
-		{"", "configmaps", own, true},
-		{"", "secrets", own, true},
-		{"rbac.authorization.k8s.io", "clusterroles", append(slices.Clone(own), "escalate", "bind"), true},
-		{"rbac.authorization.k8s.io", "clusterrolebindings", own, true},
-		{"rbac.authorization.k8s.io", "roles", append(slices.Clone(own), "escalate", "bind"), true},
-		{"rbac.authorization.k8s.io", "rolebindings", own, true},
-		{"admissionregistration.k8s.io", "validatingwebhookconfigurations", own, true},
-		{"admissionregistration.k8s.io", "mutatingwebhookconfigurations", own, true},
+		{"apiextensions.k8s.io", "customresourcedefinitions", []string{"get", "list"}, true},
+		{"apps", "deployments", []string{"list"}, true},
+		{"", "services", []string{"list"}, true},
+		{"metallb.io", "ipaddresspools", writes, true},
+		{"metallb.io", "l2advertisements", writes, true},
+		{"cert-manager.io", "issuers", append(slices.Clone(writes), "watch"), false},
+		{"cert-manager.io", "certificates", append(slices.Clone(writes), "watch"), false},
 	}
 }
 
-// rights lists what a lab needs.
+// bringing lists what more it takes to bring it. Roles can be made only by who has what
+// they give, which the API server looks at.
+func bringing() []Right {
+	var out []Right
+	for group, resources := range map[string][]string{
+		"apiextensions.k8s.io":         {"customresourcedefinitions"},
+		"apps":                         {"deployments", "daemonsets"},
+		"":                             {"services", "serviceaccounts", "configmaps", "secrets"},
+		"rbac.authorization.k8s.io":    {"clusterroles", "clusterrolebindings", "roles", "rolebindings"},
+		"admissionregistration.k8s.io": {"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},
+	} {
+		for _, resource := range resources {
+			out = append(out, Right{group, resource, append(slices.Clone(writes), "watch"), true})
+		}
+	}
+	slices.SortFunc(out, func(a, b Right) int { return strings.Compare(a.Resource, b.Resource) })
+	return out
+}
+
+// rights lists what a lab needs, whatever the cluster has.
 func (n Need) rights() []Right {
 	if len(n.Shared) == 0 {
 		return Rights()
 	}
-	return append(Rights(), bringing()...)
+	return append(Rights(), sharing()...)
 }
 
 // Missing lists the rights that this user does not have, a line for each kind of

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -95,7 +96,7 @@ func TestFind(t *testing.T) {
 		"no definitions": {nil, []runtime.Object{controller("lb", good, "", 1)},
 			Found{There: true, Version: "v0.15.2", Namespace: "lb"}, "there is no " + poolsDefinition},
 		"left behind": {[]runtime.Object{definition("")}, nil,
-			Found{There: true, Namespace: "metallb-system"}, "no controller of it runs"},
+			Found{There: true, Namespace: "metallb-system"}, "the lab did not make them, and no controller of it runs"},
 		"one of two is of use": {[]runtime.Object{definition("")}, []runtime.Object{controller("a", "metallb/controller:v0.1.0", "", 1), controller("b", good, "", 1)},
 			Found{There: true, Version: "v0.15.2", Namespace: "b"}, ""},
 		"the lab's": {[]runtime.Object{definition("mine")}, []runtime.Object{controller("metallb-system", good, "mine", 0)},
@@ -254,13 +255,47 @@ func TestStays(t *testing.T) {
 	c = withObjects([]runtime.Object{definition("mine"), pool("own", "metallb-system", "mine"), pool("dmz", "metallb-system", "")}, home)
 	list, err := stays(t.Context(), c, "mine")
 	if err != nil || len(list) != 2 || list[0].Delete != "customresourcedefinition "+poolsDefinition || list[1].Delete != "namespace metallb-system" ||
-		!strings.Contains(list[0].What, "IPAddressPool metallb-system/dmz") {
+		!strings.HasPrefix(list[0].What, "definition ipaddresspools.metallb.io, of which others have objects: IPAddressPool metallb-system/dmz") {
 		t.Errorf("%+v, %v", list, err)
 	}
 	// Of others' definitions nothing is looked at.
 	c = withObjects([]runtime.Object{definition(""), pool("dmz", "metallb-system", "")}, namespace("metallb-system", ""))
 	if list, err := stays(t.Context(), c, "mine"); err != nil || len(list) != 0 {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// Who may not bring what is missing is told so; who need not bring anything is not.
+func TestRightsToBring(t *testing.T) {
+	t.Parallel()
+	n := need
+	n.Shared = []Shared{someShared}
+	may := func(a authorizationv1.ResourceAttributes) bool {
+		return a.Resource != "*" && a.Resource != "clusterroles" && !(a.Resource == "customresourcedefinitions" && a.Verb == "create")
+	}
+	for name, tc := range map[string]struct {
+		custom  []runtime.Object
+		objects []runtime.Object
+		lacks   []string
+	}{
+		"missing":    {nil, nil, []string{"clusterroles.rbac.authorization.k8s.io: get, list, create, update, patch, delete, watch", "customresourcedefinitions.apiextensions.k8s.io: create"}},
+		"somebody's": {[]runtime.Object{definition("")}, []runtime.Object{controller("lb", "metallb/controller:v0.15.2", "", 1)}, nil},
+	} {
+		c := withObjects(tc.custom)
+		c.Clientset = client(may, append(tc.objects, node("a", "192.0.2.7"), storageClass("s", true))...).Clientset
+		s, err := look(t.Context(), c, "site", n)
+		if err != nil || !slices.Equal(s.Missing, tc.lacks) {
+			t.Errorf("%s: lacks %q, %v", name, s.Missing, err)
+		}
+	}
+}
+
+// The lab's pools are found in whatever namespace MetalLB is.
+func TestPooledIn(t *testing.T) {
+	t.Parallel()
+	c := withObjects([]runtime.Object{pool("a", "lb", "mine", "192.0.2.0/28"), pool("b", "lb", "mine", "192.0.2.16/28"), pool("c", "others", "", "192.0.2.32/28")})
+	if got, err := pooledIn(t.Context(), c, "mine"); err != nil || !slices.Equal(got, []string{"lb"}) {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

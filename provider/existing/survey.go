@@ -121,6 +121,16 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 	if s.Missing, err = Missing(ctx, client.Clientset, need.rights(), need.Namespaces); err != nil {
 		return nil, err
 	}
+	if err := s.shared(ctx, client, need); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(s.Shared, func(f Found) bool { return !f.There || f.Mine }) {
+		more, err := Missing(ctx, client.Clientset, bringing(), need.Namespaces)
+		if err != nil {
+			return nil, err
+		}
+		s.Missing = append(s.Missing, more...)
+	}
 	if len(s.Missing) > 0 {
 		s.against(fault.StepFailed, "this user lacks rights on the cluster: "+strings.Join(s.Missing, "; "),
 			"ask the cluster's owner for a ClusterRole with them, then: alertlab doctor --provider existing --context "+name)
@@ -158,9 +168,6 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 		}
 	}
 	if err := s.ports(ctx, client, nodes, need); err != nil {
-		return nil, err
-	}
-	if err := s.shared(ctx, client, need); err != nil {
 		return nil, err
 	}
 	if groups, err := client.Clientset.Discovery().ServerGroups(); err == nil {

@@ -53,7 +53,19 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 		l.Errorf("addresses before and after:\n%s\n%s", before, after)
 	}
 	l.timed("smoke after down and up", "smoke")
-	l.ends(state)
+	// Somebody has come to use the lab's cert-manager: what that would lose stays, and its
+	// owner deletes it.
+	const kept = "clusterissuers.cert-manager.io"
+	l.must(k.Apply(l.ctx, "", []byte("apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: visitor}\nspec: {selfSigned: {}}\n")))
+	if said := l.ends(state); !strings.Contains(said, "delete customresourcedefinition "+kept) {
+		l.Errorf("purge of a lab whose cert-manager somebody uses:\n%s", said)
+	}
+	definitions := k.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	if u, err := definitions.Get(l.ctx, kept, metav1.GetOptions{}); err != nil || u.GetLabels()[kube.LabelLab] != "" {
+		l.Errorf("the definition that somebody uses: %v, %v", u, err)
+	}
+	l.must(definitions.Delete(l.ctx, kept, metav1.DeleteOptions{}))
+	l.must(k.WaitGone(l.ctx, kube.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", kept)))
 	for _, name := range []string{"alert-stream-broker", "metallb-system", "cert-manager"} {
 		if _, err := k.Clientset.CoreV1().Namespaces().Get(l.ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			l.Errorf("the lab's namespace %s after its purge: %v", name, err)
@@ -69,13 +81,13 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 	defer b.Close()
 	site := &stack{T: l.T, ctx: l.ctx, clusters: clusters, cluster: made, kube: k, bundle: b}
 	site.pool.First, site.pool.Last = all.First, edge
-	site.chart("metallb", "metallb-system", 2, map[string]any{"speaker": map[string]any{"frr": map[string]any{"enabled": false}}})
+	site.chart("metallb", "site-lb", 2, map[string]any{"speaker": map[string]any{"frr": map[string]any{"enabled": false}}})
 	site.chart("cert-manager", "cert-manager", 3, map[string]any{"installCRDs": true})
 	site.apply("site.yaml", map[string]any{"Range": theirs})
 	address := site.serviceAddress("default", "site")
 	had := l.theirs(k)
 
-	if refused := l.run(2, "up", "--address-pool", theirs, "--images-loaded"); !strings.Contains(refused, "the IPAddressPool site in namespace metallb-system") {
+	if refused := l.run(2, "up", "--address-pool", theirs, "--images-loaded"); !strings.Contains(refused, "the IPAddressPool site in namespace site-lb") {
 		l.Errorf("up with their pool:\n%s", refused)
 	}
 	if said := l.run(0, "doctor", "--images-loaded"); !strings.Contains(said, "was there: it is used, and left as it is") {
@@ -113,6 +125,7 @@ func (l *lab) theirs(k *kube.Client) map[string]string {
 		{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"},
 		{Group: "apps", Version: "v1", Resource: "deployments"},
 		{Group: "apps", Version: "v1", Resource: "daemonsets"},
+		{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"},
 		{Version: "v1", Resource: "namespaces"},
 		{Group: "metallb.io", Version: "v1beta1", Resource: "ipaddresspools"},
 		{Group: "metallb.io", Version: "v1beta1", Resource: "l2advertisements"},
