@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
@@ -60,15 +61,16 @@ private addresses only; an embedded lab's has no such limits.`,
 		if err != nil {
 			return err
 		}
-		if card.Kafka.CA == "" {
+		ca := cmp.Or(card.Kafka.CA, card.Ingress.CA) // one authority signs for both
+		if ca == "" {
 			return fault.New(fault.BadInput, "lab "+card.Lab+" has no certificate authority", "its listener is not encrypted: the profile "+card.Profile+" does not say kafka.listener.tls",
 				"alertlab profile show idfint   # one that does")
 		}
 		if !*install {
-			_, err := fmt.Fprint(a.out, card.Kafka.CA)
+			_, err := fmt.Fprint(a.out, ca)
 			return err
 		}
-		return a.trustCA(c.Context(), []byte(card.Kafka.CA), *file, *dry)
+		return a.trustCA(c.Context(), []byte(ca), *file, *dry)
 	}
 	return c
 }

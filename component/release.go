@@ -63,6 +63,11 @@ type Lab struct {
 	Operators bool
 	// StoreExpires says that the object store deletes old alerts itself.
 	StoreExpires bool
+	// StoreUsers says that the object store has users of its own for ingester and server;
+	// else both are its owner.
+	StoreUsers bool
+	// ArgoCD says that Argo CD deploys the lab.
+	ArgoCD bool
 	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
 	Kubernetes string
 	// Guest says that the cluster is others' too: what the lab makes lies in its own

@@ -3,6 +3,7 @@ package endpoints
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -21,6 +22,8 @@ type Endpoints struct {
 	ObjectStore ObjectStore `json:"objectStore"`
 	// ArgoCD is where a lab that Argo CD deploys is seen and synced; zero elsewhere.
 	ArgoCD ArgoCD `json:"argocd,omitzero"`
+	// Ingress is the way in by host names, over TLS; zero where a lab has none.
+	Ingress Ingress `json:"ingress,omitzero"`
 	// Hosts are the host names of the profile, for whoever can have them
 	// resolved: the lab itself announces addresses.
 	Hosts []Host `json:"hosts,omitempty"`
@@ -52,7 +55,7 @@ func (h Host) Line() string {
 func Domain(lab string) string { return lab + ".alertlab.test" }
 
 // OwnHosts are the lab's own names for what has an address: bootstrap, each broker,
-// the registry's front and the alert database.
+// the registry's front and the alert database, and those of the ingress.
 func (e Endpoints) OwnHosts() []Host {
 	var out []Host
 	add := func(name, address string) {
@@ -66,6 +69,12 @@ func (e Endpoints) OwnHosts() []Host {
 	}
 	add("registry", strings.TrimPrefix(e.Registry.URL, "http://"))
 	add("alertdb", strings.TrimPrefix(e.AlertDB.URL, "http://"))
+	for _, text := range e.Ingress.URLs() {
+		host, _, err := net.SplitHostPort(e.Ingress.Address)
+		if u, wrong := url.Parse(text); err == nil && wrong == nil {
+			out = append(out, Host{Name: u.Hostname(), Address: host})
+		}
+	}
 	return out
 }
 
@@ -175,14 +184,36 @@ type ArgoCD struct {
 	Application string `json:"application"`
 }
 
+// Ingress is the way in by host names: whoever has them stand for the host of Address, or
+// dials Address whatever the name, reaches each URL.
+type Ingress struct {
+	Address     string `json:"address"` // host:port, of the port in the URLs
+	CAFile      string `json:"caFile"`  // PEM file of the authority that signed the certificates
+	CA          string `json:"ca"`      // what stands in CAFile, for clients on other hosts
+	RegistryURL string `json:"registryURL"`
+	AlertDBURL  string `json:"alertDatabaseURL"` // its HTTP API begins at URL/v1
+	ArgoCDURL   string `json:"argocdURL,omitempty"`
+}
+
+// URLs are those that there are.
+func (i Ingress) URLs() []string {
+	var out []string
+	for _, u := range []string{i.RegistryURL, i.AlertDBURL, i.ArgoCDURL} {
+		if u != "" {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
 // Credentials are the secrets of a lab. They live in one file with mode 0600
 // and are never part of a plan, an event or a log.
 type Credentials struct {
 	Kafka       map[string]string `json:"kafka"` // user -> password
 	ObjectStore Keys              `json:"objectStore"`
 	Tokens      map[string]string `json:"tokens,omitempty"` // name -> secret
-	// Accounts are the administrators of programs of others, e.g. argocd: name of the
-	// program -> password.
+	// Accounts are passwords at programs of others: of an administrator by the name of the
+	// program, e.g. argocd, of the object store's users by theirs.
 	Accounts map[string]string `json:"accounts,omitempty"`
 }
 

@@ -66,6 +66,14 @@ func Card(w io.Writer, e endpoints.Endpoints, password string, next ...Command) 
 			row{label: "ca", value: a.CAFile},
 			row{label: "application", value: a.Application})
 	}
+	if i := e.Ingress; i.Address != "" {
+		c.section("By host names, over TLS",
+			row{"registry", i.RegistryURL, "read-only"},
+			row{label: "alerts", value: i.AlertDBURL + "/v1"},
+			row{label: "argo cd", value: i.ArgoCDURL},
+			row{"at", i.Address, "alertlab hosts --install"},
+			row{"ca", i.CAFile, "alertlab trust --install"})
+	}
 	if len(e.Concessions) > 0 {
 		c.line("")
 		c.line(c.Heading.Render("Other than in the profile"))

@@ -73,6 +73,7 @@ func All() []Check {
 		alertDatabaseScope(),
 		alertObjects(),
 		unknownIDs(),
+		ingressHosts(),
 		brokerKilled(),
 		restartKeepsData(),
 	}

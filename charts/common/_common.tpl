@@ -51,12 +51,20 @@ livenessProbe:
 {{- toJson (list (printf "--bootstrap=%s" .Values.kafka.bootstrap) "--ca-file=/etc/kafka-server-ca-cert/ca.crt" "--cert-file=/etc/kafka-client-secret/user.crt" "--key-file=/etc/kafka-client-secret/user.key") }}
 {{- end }}
 
-{{- /* The object store's keys, from the lab's Secret. */ -}}
+{{- /* The object store's keys, from the lab's Secret: those of a user where it has users
+for its programs, else its owner's. */ -}}
 {{- define "alertlab.storeKeys" -}}
+{{- $store := default dict .Values.objectStore -}}
+{{- if $store.user -}}
+- {name: AWS_ACCESS_KEY_ID, value: {{ $store.user | quote }}}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: {{ $store.secretKey }}}}
+{{- else -}}
 - name: AWS_ACCESS_KEY_ID
   valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: object-store-access-key}}
 - name: AWS_SECRET_ACCESS_KEY
   valueFrom: {secretKeyRef: {name: {{ .Values.secret }}, key: object-store-secret-key}}
+{{- end }}
 {{- end }}
 
 {{- /*

@@ -9,13 +9,20 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/nodeports"
+	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/profiles"
 )
 
-func objects(p *profiles.Profile) map[string]any {
-	return map[string]any{"url": "${object-store.url.internal}", "region": "${object-store.region}",
+// objects is where alerts and schemas lie; user is who a program is there, where the store
+// has users.
+func objects(p *profiles.Profile, lab component.Lab, user string) map[string]any {
+	values := map[string]any{"url": "${object-store.url.internal}", "region": "${object-store.region}",
 		"alertBucket": p.AlertDatabase.AlertBucket, "schemaBucket": p.AlertDatabase.SchemaBucket}
+	if lab.StoreUsers {
+		values["user"], values["secretKey"] = user, storeusers.SecretKey(user)
+	}
+	return values
 }
 
 // WantIngester describes a profile's ingesters. Their rollout is done when each is a
@@ -29,7 +36,7 @@ func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
 	}
 	r := component.Release{Name: "alert-database-ingester", Namespace: component.Namespace, Chart: "alert-database",
 		Values: lab.Values(map[string]any{
-			"objectStore": objects(p),
+			"objectStore": objects(p, lab, storeusers.Writer),
 			"kafka":       lab.Kafka(p, profiles.IngesterUser, component.ListenerInternal),
 			"registry":    "${schema-registry.url.internal}", "group": p.AlertDatabase.Group, "topics": p.AlertDatabase.Topics,
 			"ingester": ingester,
@@ -61,7 +68,7 @@ func WantServer(p *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "alert-database-server", Namespace: component.Namespace, Chart: "alert-database",
 		Outputs: map[string]string{"url": "http://${addresses.alertdb}"},
 		Values: lab.Values(map[string]any{
-			"objectStore": objects(p), "ingester": map[string]any{"enabled": false}, "server": server(p, lab),
+			"objectStore": objects(p, lab, storeusers.Reader), "ingester": map[string]any{"enabled": false}, "server": server(p, lab),
 			"service": component.NodePort(nodeports.AlertDB),
 		})}
 	title := "HTTP API of the alert database"

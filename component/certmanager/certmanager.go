@@ -87,6 +87,18 @@ func WantCertificates(p *profiles.Profile, lab component.Lab) plan.Want {
 		plan.Gate{Name: gateReady, What: "the issuer is ready and the certificate is issued", Deadline: 2 * time.Minute})
 }
 
+// WantIssuer describes the issuer, and the certificate of the external listener where the
+// profile encrypts it: others, such as those of an ingress, are their owners'.
+func WantIssuer(p *profiles.Profile, lab component.Lab) plan.Want {
+	if Wanted(p) {
+		return WantCertificates(p, lab)
+	}
+	r := component.Release{Name: "certificates", Namespace: component.Namespace, Chart: "certificates",
+		Values:  map[string]any{"lab": lab.Name, "issuer": Issuer(p), "authority": Authority},
+		Outputs: map[string]string{"issuer": Issuer(p)}}
+	return r.Want("issuer "+Issuer(p), plan.Gate{Name: gateReady, What: "the issuer is ready", Deadline: 2 * time.Minute})
+}
+
 // Watched gives what the gates watch.
 func Watched() map[string]component.Objects {
 	return map[string]component.Objects{gateReady: func(r component.Release) []kube.Expected {
@@ -97,9 +109,15 @@ func Watched() map[string]component.Objects {
 		if r.Values["issuerKind"] == kindIssuer {
 			by = kube.Object("cert-manager.io/v1", kindIssuer, r.Namespace, issuer)
 		}
-		return []kube.Expected{
-			{Ref: by, Cond: kube.HasCondition("Ready", "True")},
-			{Ref: kube.Object("cert-manager.io/v1", "Certificate", r.Namespace, name), Cond: kube.CertificateReady},
+		out := []kube.Expected{{Ref: by, Cond: kube.HasCondition("Ready", "True")}}
+		if name != "" {
+			out = append(out, Issued(r.Namespace, name))
 		}
+		return out
 	}}
+}
+
+// Issued is a Certificate that should be issued.
+func Issued(namespace, name string) kube.Expected {
+	return kube.Expected{Ref: kube.Object("cert-manager.io/v1", "Certificate", namespace, name), Cond: kube.CertificateReady}
 }

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/content/users"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -32,6 +33,8 @@ type input struct {
 	Namespace string   `json:"namespace"`
 	Secret    string   `json:"secret"`
 	Users     []string `json:"users"`
+	// StoreUsers are the users of the object store beside its owner.
+	StoreUsers []string `json:"storeUsers,omitempty"`
 	// Passwords counts the new passwords of each user, Tokens are without secrets: so a
 	// plan sees that there are others.
 	Passwords map[string]int   `json:"passwords,omitempty"`
@@ -57,6 +60,9 @@ func Fit(p *profiles.Profile) error {
 // Want describes the Secret of a profile.
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	in := input{Lab: lab.Name, Namespace: component.Namespace, Secret: component.Secret, Users: Users(p), Passwords: lab.Passwords, Tokens: lab.Tokens}
+	if lab.StoreUsers {
+		in.StoreUsers = storeusers.Names()
+	}
 	tokens := ""
 	if n := len(in.Tokens); n > 0 {
 		tokens = fmt.Sprintf(" and %d tokens", n)
@@ -104,6 +110,13 @@ func (p *part) data(in input) (map[string][]byte, error) {
 			return nil, err
 		}
 		out[component.TokensKey] = text
+	}
+	for _, name := range in.StoreUsers {
+		secret, err := p.secrets.Account(name)
+		if err != nil {
+			return nil, err
+		}
+		out[storeusers.SecretKey(name)] = []byte(secret)
 	}
 	keys, err := p.secrets.ObjectStore()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/credentials"
+	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -56,6 +57,18 @@ func TestSecret(t *testing.T) {
 	if string(made.Data["fink-password"]) != "password-of-fink" || string(made.Data["kafka-nodes-password"]) == "" || string(made.Data[component.StoreSecretKey]) != "secret" ||
 		made.Labels["alertlab.dev/lab"] != "default" {
 		t.Errorf("%v %v", made.Data, made.Labels)
+	}
+	if _, there := made.Data[storeusers.SecretKey(storeusers.Writer)]; there {
+		t.Error("the store has no users, and there is a key of one")
+	}
+	creds.Accounts = map[string]string{storeusers.Writer: "writers-key", storeusers.Reader: "readers-key"}
+	store.Set(creds)
+	users := credentials.Want(p, component.Lab{Name: "default", StoreUsers: true})
+	if _, err := part.Apply(ctx, plan.Order{Input: users.Input}); err != nil {
+		t.Fatal(err)
+	}
+	if made, err = api.CoreV1().Secrets(component.Namespace).Get(ctx, component.Secret, metav1.GetOptions{}); err != nil || string(made.Data["alert-database-writer-secret-key"]) != "writers-key" || string(made.Data["alert-database-reader-secret-key"]) != "readers-key" {
+		t.Errorf("%v, %v", made.Data, err)
 	}
 	space, err := api.CoreV1().Namespaces().Get(ctx, component.Namespace, metav1.GetOptions{})
 	if err != nil || space.Labels["app.kubernetes.io/part-of"] != "alertlab" {

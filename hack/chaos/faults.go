@@ -21,14 +21,11 @@ import (
 	"github.com/alertlab/alertlab/internal/chaos"
 )
 
-// shapes are the flags of up that make a lab in which a fault can happen, after those
-// that the user gave.
-var shapes = map[string][]string{}
-
-// The shapes.
+// The shapes of labs in which a fault can happen.
 const (
-	one   = ""      // as the user said
-	three = "three" // brokers on nodes of their own, one of which may be away
+	one       = ""          // as the user said
+	three     = "three"     // brokers on nodes of their own, one of which may be away
+	encrypted = "encrypted" // certificates on the external listener, whose names can change
 )
 
 //go:embed three.yaml
@@ -74,6 +71,8 @@ func faults() []fault {
 		{name: "api-gone", what: "the API server is gone for a minute in the middle of `up`", shape: three, fresh: true, do: apiGoneFresh},
 		{name: "broker-of-three-killed", what: "one of three brokers is killed while visits are played", shape: three, publishes: true, do: brokerKilled},
 		{name: "node-stopped", what: "a broker's node is stopped while visits are played", shape: three, publishes: true, do: nodeStopped},
+		{name: "hosts-changed", what: "other host names of brokers, below the lab's own domain, while visits are played", shape: encrypted, publishes: true, do: hostsChanged},
+		{name: "hosts-elsewhere", what: "host names of brokers for which the lab's authority may not sign", shape: encrypted, do: hostsElsewhere},
 	}
 }
 
@@ -137,13 +136,10 @@ func (l *lab) prepare(ctx context.Context, f fault) error {
 			return err
 		}
 	}
-	if l.shape != f.shape || shapes[three] == nil {
-		file := filepath.Join(l.work, "three.yaml")
-		if err := os.WriteFile(file, threeProfile, 0o600); err != nil {
+	if l.shape != f.shape {
+		if err := l.becomes(ctx, f.shape); err != nil {
 			return err
 		}
-		shapes[three] = []string{"--profile", file}
-		l.shape, l.inventory = f.shape, nil
 	}
 	if f.fresh {
 		return nil
@@ -165,6 +161,28 @@ func (l *lab) prepare(ctx context.Context, f fault) error {
 		return l.publish(ctx)
 	}
 	return nil
+}
+
+// becomes has the next lab made in a shape: shaped are the flags of up for it, after those
+// that the user gave.
+func (l *lab) becomes(ctx context.Context, shape string) error {
+	l.shape, l.shaped, l.inventory = shape, nil, nil
+	var text []byte
+	switch shape {
+	case one:
+		return nil
+	case three:
+		text = threeProfile
+	case encrypted:
+		ci, err := l.must(ctx, "profile", "show", "ci")
+		if err != nil {
+			return err
+		}
+		text = []byte(strings.Replace(ci, "tls: false", "tls: true", 1))
+	}
+	file := filepath.Join(l.work, shape+".yaml")
+	l.shaped = []string{"--profile", file}
+	return os.WriteFile(file, text, 0o600)
 }
 
 // imageMissing asks for a version of Kafka that can be run, and that the bundle has not.

@@ -52,6 +52,7 @@ type lab struct {
 
 	lives     bool     // it is up, and healthy as far as is known
 	shape     string   // of the lab that lives, as a fault asks for it
+	shaped    []string // flags of up that give it this shape
 	inventory []string // of the first healthy lab of that shape
 
 	asks     *kadm.Client
@@ -112,7 +113,7 @@ func (l *lab) must(ctx context.Context, args ...string) (string, error) {
 
 // ups are the words of an up of this lab.
 func (l *lab) ups(more ...string) []string {
-	return slices.Concat([]string{"up", "--progress", "plain"}, l.up, shapes[l.shape], more)
+	return slices.Concat([]string{"up", "--progress", "plain"}, l.up, l.shaped, more)
 }
 
 // tail are the last lines that a command said.
@@ -167,7 +168,7 @@ type step struct{ Key, Action, Cause string }
 
 // plan gives the steps of an up.
 func (l *lab) plan(ctx context.Context) ([]step, error) {
-	c := l.command(ctx, nil, slices.Concat([]string{"plan", "-o", "json"}, l.up, shapes[l.shape])...)
+	c := l.command(ctx, nil, slices.Concat([]string{"plan", "-o", "json"}, l.up, l.shaped)...)
 	out, err := c.Output()
 	if err != nil {
 		return nil, fmt.Errorf("the plan: %w", err)

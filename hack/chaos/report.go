@@ -57,8 +57,11 @@ func (r *report) markdown(before string) string {
 			after = "**not as it should be**: " + one.err.Error()
 		}
 		how := fmt.Sprintf("seed %d, load %s, `up %s`", r.seed, one.load, strings.Join(r.up, " "))
-		if one.fault.shape == three {
+		switch one.fault.shape {
+		case three:
 			how += " with hack/chaos/three.yaml"
+		case encrypted:
+			how += " with tls: true"
 		}
 		what := cell(one.fault.what)
 		lines[what] = fmt.Sprintf("| %s | %s | %s | %s | %s | %s | %s |\n", what, cell(strings.Join(one.seen, "; ")), seconds(one.broke), seconds(one.heals), cell(after),

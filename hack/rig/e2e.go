@@ -31,7 +31,7 @@ var suites = []struct{ folder, minutes string }{
 // long are the tests that only --all runs: each is a whole lab's life of many minutes on
 // two cores. What the others prove by another provider or deployer, or of components
 // alone, these prove again together.
-const long = "^(TestEncryptedLab|TestExistingLab|TestLab)$"
+const long = "^(TestEncryptedLab|TestExistingLab|TestLab|TestLabFromRegistry)$"
 
 func (r *rig) e2e() *cobra.Command {
 	var run, archives string
@@ -43,7 +43,8 @@ func (r *rig) e2e() *cobra.Command {
 engine: a second engine beside the one in use, clusters by k3d, by kind and plain, and
 the components of the stack together on one of them, every object of the full stack in a
 dry run, and labs on k3d by Argo CD and on kind by Helm. With --all, also labs on k3d by
-Helm, an encrypted one, and one on a cluster that was there. It fails when the machine is
+Helm, an encrypted one, and two on clusters that were there, of which one has its images
+from a registry. It fails when the machine is
 not left as it was. When a test fails or is interrupted, every cluster of the rig is taken
 away.
 

@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -128,7 +129,8 @@ func Open(folder, name string, options ...Option) (*Authority, error) {
 // covered says whether an authority may sign for all that this one should.
 func (a *Authority) covered(cert *x509.Certificate) bool {
 	for _, domain := range a.domains {
-		if !slices.Contains(cert.PermittedDNSDomains, domain) {
+		// A name below one that is permitted is permitted (RFC 5280, section 4.2.1.10).
+		if !slices.ContainsFunc(cert.PermittedDNSDomains, func(has string) bool { return domain == has || strings.HasSuffix(domain, "."+has) }) {
 			return false
 		}
 	}

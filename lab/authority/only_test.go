@@ -42,6 +42,13 @@ func TestOnly(t *testing.T) {
 	if again := limited("lab.alertlab.test"); !bytes.Equal(again.PEM(), a.PEM()) {
 		t.Error("it was made anew without need")
 	}
+	if below := limited("lab.alertlab.test", "kafka.lab.alertlab.test"); !bytes.Equal(below.PEM(), a.PEM()) {
+		t.Error("it was made anew for a name for which it may sign")
+	}
+	if beside := limited("another-lab.alertlab.test"); bytes.Equal(beside.PEM(), a.PEM()) {
+		t.Error("it may sign for a name that only ends alike")
+	}
+	a = limited("lab.alertlab.test")
 	more := limited("lab.alertlab.test", "alert-stream.example")
 	if bytes.Equal(more.PEM(), a.PEM()) {
 		t.Error("it may sign for a name that it may not")

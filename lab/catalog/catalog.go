@@ -10,12 +10,17 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/credentials"
+	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/metallb"
+	"github.com/alertlab/alertlab/component/nodeports"
+	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/inprocess"
@@ -251,10 +256,14 @@ func (l *Lab) Users(desc state.Description) ([]string, error) {
 
 // Accounts implements runner.Lab.
 func (l *Lab) Accounts(desc state.Description) []string {
+	var out []string
 	if desc.Cluster.Deployer == ArgoCD {
-		return []string{argocd.Account}
+		out = append(out, argocd.Account)
 	}
-	return nil
+	if labOf(desc).StoreUsers {
+		out = append(out, storeusers.Names()...)
+	}
+	return out
 }
 
 // Wanted implements runner.Lab.
@@ -269,6 +278,14 @@ func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]st
 	card := inprocess.Card(desc, p, conceded, outputs)
 	if out := outputs["argocd"]; out["url"] != "" && desc.Cluster.Deployer == ArgoCD {
 		card.ArgoCD = endpoints.ArgoCD{URL: out["url"], User: argocd.Admin, CAFile: out["ca-file"], Application: argocd.Parent}
+	}
+	if out := outputs["ingresses"]; out[ingress.RegistryURL] != "" {
+		node, _, err := net.SplitHostPort(outputs["addresses"]["alertdb"])
+		if err != nil {
+			return card, fmt.Errorf("the address of a node: %w", err)
+		}
+		card.Ingress = endpoints.Ingress{Address: net.JoinHostPort(node, strconv.Itoa(nodeports.HTTPS)), CAFile: outputs["authority"]["ca-file"], CA: outputs["authority"]["ca"],
+			RegistryURL: out[ingress.RegistryURL], AlertDBURL: out[ingress.AlertDBURL], ArgoCDURL: out[ingress.ArgoCDURL]}
 	}
 	return card, nil
 }

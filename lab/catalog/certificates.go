@@ -15,18 +15,20 @@ import (
 	"github.com/alertlab/alertlab/stacks"
 )
 
-// certificateEntries lists what encrypts the external listener.
+// certificateEntries lists what encrypts the external listener and the ingress.
 func certificateEntries() map[string]entry {
+	wantAuthority := func(p *profiles.Profile, desc state.Description) plan.Want {
+		return authority.Want(p, labOf(desc), announcedAs(desc))
+	}
+	ownAuthority := func(c *cluster) plan.Part {
+		return authority.New(c.Dir.TLS(), func() (component.SecretsAPI, error) { return c.api() })
+	}
 	return map[string]entry{
-		"authority/secrets": {
-			want: func(p *profiles.Profile, desc state.Description) plan.Want {
-				return authority.Want(p, labOf(desc), announcedAs(desc))
-			},
-			inCluster: func(c *cluster) plan.Part {
-				return authority.New(c.Dir.TLS(), func() (component.SecretsAPI, error) { return c.api() })
-			},
-			choose: withCertificates("secrets"),
-		},
+		"authority/secrets": {want: wantAuthority, inCluster: ownAuthority, choose: withCertificates("secrets")},
+		// With an ingress there are hosts to certify, whether a listener is encrypted or not.
+		"authority/ingress-secrets": {want: wantAuthority, inCluster: ownAuthority},
+		"cert-manager/ingress-helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager", nil)},
+		"certificates/ingress-helm": {want: released(certmanager.WantIssuer), inCluster: watched("certificates", certmanager.Watched())},
 		"kafka-certificates/secrets": {want: released(kafkacertificates.Want), inCluster: func(c *cluster) plan.Part {
 			return kafkacertificates.New(c.Dir.TLS(), c.Secrets, func() (component.SecretsAPI, error) { return c.api() })
 		}},

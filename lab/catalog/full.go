@@ -23,6 +23,7 @@ import (
 	"github.com/alertlab/alertlab/component/upstream"
 	"github.com/alertlab/alertlab/content/buckets"
 	"github.com/alertlab/alertlab/content/reservoir"
+	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -75,6 +76,7 @@ func fullEntries() map[string]entry {
 		}},
 		"object-store/minio":                        {want: released(minio.Want), inCluster: deployed("object-store", asks(minio.Probes))},
 		"buckets/s3-lifecycle":                      {want: profile(buckets.WantExpiring), part: func(h *embedded.Host) plan.Part { return buckets.New(h.Secrets) }},
+		"object-store-users/minio-admin":            {want: profile(storeusers.Want), part: func(h *embedded.Host) plan.Part { return storeusers.New(h.Secrets) }},
 		"registry-operator-crds/chart":              {want: released(confluentregistry.WantDefinitions), inCluster: byHelm("registry-operator", confluentregistry.Definitions())},
 		"registry-operator/chart":                   {want: released(confluentregistry.WantOperator), inCluster: byHelm("registry-operator", confluentregistry.Operator())},
 		"schema-registry/strimzi-registry-operator": {want: released(confluentregistry.Want), inCluster: gated("schema-registry", asks(schemaregistry.Probes), confluentregistry.Watched())},
@@ -83,7 +85,7 @@ func fullEntries() map[string]entry {
 			return reservoir.By(p.Kafka.Superuser, inprocess.Entries()["reservoir/built-in"].Want(p, desc))
 		}, part: inprocess.Entries()["reservoir/built-in"].Part},
 		"ingress-controller/ingress-nginx": {want: released(ingress.WantController), inCluster: byHelm("ingress-controller", ingress.Controller())},
-		"ingresses/ingress":                {want: released(ingress.Want), inCluster: deployed("ingresses", nil)},
+		"ingresses/ingress":                {want: released(ingress.Want), inCluster: watched("ingresses", ingress.Watched())},
 		"kafka-ui/kafbat":                  {want: released(kafkaui.Want), inCluster: byHelm("kafka-ui", kafkaui.Watched())},
 	}
 }
@@ -114,7 +116,7 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 		}
 	}
 	add(metallb.Wanted(p), "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
-	add(certmanager.Wanted(p), "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
+	add(certmanager.Wanted(p) || desc.Stack == FullStack, "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
 	add(k.Controllers.Count == 0 && k.Brokers.Count > 1, "there is one controller: the cluster does not outlive it")
 	add(k.Brokers.Storage.Class != "", "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
 	add(k.Controllers.Storage.Size > kafka.LeastStorage, "controllers ask for a volume of %s each, not of %s", kafka.Quantity(kafka.LeastStorage), kafka.Quantity(k.Controllers.Storage.Size))

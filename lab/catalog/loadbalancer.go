@@ -143,7 +143,7 @@ func upstreams(p *profiles.Profile, desc state.Description) []charts.Upstream {
 	if metallb.Wanted(p) {
 		out = append(out, lab.Upstream(metallb.Chart))
 	}
-	if certmanager.Wanted(p) {
+	if certmanager.Wanted(p) || desc.Stack == FullStack {
 		out = append(out, lab.Upstream(certmanager.Chart))
 	}
 	if desc.Cluster.Deployer == ArgoCD {

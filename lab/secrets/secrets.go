@@ -72,15 +72,15 @@ func (s *Store) Token(name string) (string, error) {
 	return "", fmt.Errorf("no secret is kept of the token %q", name)
 }
 
-// Account gives the administrator's password of a program of others; an error when it
-// has none.
+// Account gives a password at a program of others: of its administrator by the program's
+// name, of a user of the object store by the user's; an error when there is none.
 func (s *Store) Account(name string) (string, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if p := s.creds.Accounts[name]; p != "" {
 		return p, nil
 	}
-	return "", fmt.Errorf("no password is kept for the administrator of %s", name)
+	return "", fmt.Errorf("no password is kept for the account %s", name)
 }
 
 // ObjectStore gives the object store's key pair; an error when there is none.

@@ -2,19 +2,9 @@ package e2e
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"io"
-	"log"
-	"math/big"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -24,7 +14,6 @@ import (
 	"github.com/argoproj/argo-cd/v2/pkg/apiclient/repository"
 	"github.com/argoproj/argo-cd/v2/pkg/apiclient/session"
 	"github.com/argoproj/argo-cd/v2/pkg/apis/application/v1alpha1"
-	"github.com/google/go-containerregistry/pkg/registry"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/alertlab/alertlab/bundle"
@@ -36,7 +25,7 @@ const hostName = "host.k3d.internal"
 // argoCD asserts that Argo CD syncs a chart from an OCI registry over TLS, and says
 // through its API that it is Synced and Healthy.
 func (s *stack) argoCD() {
-	port, ca := s.serveRegistry()
+	port, ca := serveRegistry(s.T, net.IPv4(127, 0, 0, 1))
 	s.pushChart(port, ca)
 	// Argo CD takes the address of an OCI registry for a URL without a scheme, in
 	// which an IP address with a port cannot stand; k3d gives the host a name.
@@ -113,34 +102,6 @@ func (s *stack) argoCD() {
 	if word.Data["word"] != "from the registry" {
 		s.Errorf("the chart's object holds %v", word.Data)
 	}
-}
-
-// serveRegistry serves an OCI registry over TLS, under an authority of its own, at a
-// port of every address of this machine: the host's and the nodes' side of it.
-func (s *stack) serveRegistry() (port string, ca []byte) {
-	s.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	s.must(err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "chart registry"},
-		NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{hostName},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	s.must(err)
-	listener, err := tls.Listen("tcp", ":0", &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
-	s.must(err)
-	quiet := log.New(io.Discard, "", 0)
-	server := &http.Server{Handler: registry.New(registry.Logger(quiet)), ErrorLog: quiet, ReadHeaderTimeout: 10 * time.Second}
-	done := make(chan error, 1)
-	go func() { done <- server.Serve(listener) }()
-	s.Cleanup(func() {
-		server.Close()
-		<-done
-	})
-	_, port, err = net.SplitHostPort(listener.Addr().String())
-	s.must(err)
-	return port, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
 // pushChart brings a chart into the registry by way of a bundle, as a site without

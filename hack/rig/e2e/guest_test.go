@@ -42,7 +42,7 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 		l.Errorf("doctor, with nothing there:\n%s", said)
 	}
 	l.Log(l.timed("up with nothing there", "up", "--progress", "plain", "--images-loaded"))
-	l.timed("smoke", "smoke")
+	l.timed("smoke", "smoke", "--skip", "visit-cadence")
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		l.Errorf("the second up did something:\n%s", again)
 	}
@@ -52,7 +52,7 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 	if after := l.run(0, "hosts", "-o", "json"); after != before {
 		l.Errorf("addresses before and after:\n%s\n%s", before, after)
 	}
-	l.timed("smoke after down and up", "smoke")
+	l.timed("smoke after down and up", "smoke", "--skip", "visit-cadence")
 	// Somebody has come to use the lab's cert-manager: what that would lose stays, and its
 	// owner deletes it.
 	const kept = "clusterissuers.cert-manager.io"
@@ -94,7 +94,7 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 		l.Errorf("doctor, with theirs there:\n%s", said)
 	}
 	l.Log(l.timed("up beside others", "up", "--progress", "plain", "--images-loaded"))
-	l.timed("smoke", "smoke")
+	l.timed("smoke", "smoke", "--skip", "visit-cadence")
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		l.Errorf("the second up did something:\n%s", again)
 	}

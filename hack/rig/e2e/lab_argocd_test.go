@@ -128,17 +128,25 @@ func TestLabByArgoCD(t *testing.T) {
 	}
 }
 
-// applications gives those of the cluster; all are to be Synced and Healthy.
+// applications gives those of the cluster; all are to be Synced and Healthy. What Argo CD
+// says follows what it sees: that of the parent comes a moment after that of its children.
 func (l *lab) applications(client *kube.Client) []unstructured.Unstructured {
 	l.Helper()
 	list, err := client.Dynamic.Resource(schema.GroupVersionResource{Group: applicationKind.Group, Version: applicationKind.Version, Resource: "applications"}).
 		Namespace("argocd").List(l.ctx, metav1.ListOptions{})
 	l.must(err)
+	soon, cancel := context.WithTimeout(l.ctx, time.Minute)
+	defer cancel()
 	for _, app := range list.Items {
-		sync, _, _ := unstructured.NestedString(app.Object, "status", "sync", "status")
-		health, _, _ := unstructured.NestedString(app.Object, "status", "health", "status")
-		if sync != "Synced" || health != "Healthy" {
-			l.Errorf("the Application %s is %s and %s", app.GetName(), sync, health)
+		ref := kube.Ref{Kind: applicationKind, Namespace: app.GetNamespace(), Name: app.GetName()}
+		err := client.Wait(soon, ref, func(u *unstructured.Unstructured) kube.Verdict {
+			if v := kube.HasField("Synced", "status", "sync", "status")(u); !v.Done {
+				return v
+			}
+			return kube.HasField("Healthy", "status", "health", "status")(u)
+		})
+		if err != nil {
+			l.Errorf("the Application %s: %v", app.GetName(), err)
 		}
 	}
 	return list.Items

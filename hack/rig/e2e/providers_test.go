@@ -47,7 +47,7 @@ func (l *lab) killBroker(k *kube.Client) {
 func (l *lab) ends(state string) string {
 	l.Helper()
 	gone := l.timed("down --purge --verify", "down", "--purge", "--verify")
-	if !strings.Contains(gone, "nothing of lab e2e is left") {
+	if !strings.Contains(gone, "nothing of lab ") || !strings.Contains(gone, " is left") {
 		l.Errorf("after the purge:\n%s", gone)
 	}
 	if left, err := os.ReadDir(state); !errors.Is(err, fs.ErrNotExist) {
@@ -114,22 +114,8 @@ func TestExistingLab(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer docker.Close()
-	clusters, err := cluster.Open(cluster.Options{Docker: docker, State: filepath.Join(need(t, "ALERTLAB_RIG_CACHE"), "clusters"),
-		ToolsImage: os.Getenv("ALERTLAB_RIG_TOOLS_IMAGE"), ProxyImage: os.Getenv("ALERTLAB_RIG_PROXY_IMAGE")})
-	if err != nil {
-		t.Fatal(err)
-	}
 	const name = "e2e-existing"
-	made, err := clusters.Create(ctx, cluster.Config{Name: name, Maker: cluster.Plain, Servers: 1, Image: need(t, "ALERTLAB_RIG_NODE_IMAGE"),
-		Report: func(p cluster.Progress) { t.Logf("%6.1fs %s", p.Elapsed.Seconds(), p.Text) }})
-	if err != nil {
-		t.Fatal(fault.Text(err))
-	}
-	t.Cleanup(func() {
-		if err := clusters.Delete(context.WithoutCancel(ctx), name, nil); err != nil {
-			t.Error(fault.Text(err))
-		}
-	})
+	made := plainCluster(t, ctx, docker, name)
 	l, state := newLab(t, ctx, "e2e", "ALERTLAB_PROFILE=ci", "ALERTLAB_PROVIDER=existing", "KUBECONFIG="+made.KubeconfigFile, "ALERTLAB_CONTEXT=rig-"+name)
 	l.loadImages(made)
 	k, err := kube.New(made.Kubeconfig)
@@ -166,7 +152,36 @@ func TestExistingLab(t *testing.T) {
 	if _, err := k.Clientset.CoreV1().Namespaces().Get(ctx, "alert-stream-broker", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the lab's namespace after its purge: %v", err)
 	}
-	l.besideOthers(clusters, made, k, state)
+	l.besideOthers(rigClusters(t, docker), made, k, state)
+}
+
+// rigClusters are the rig's.
+func rigClusters(t *testing.T, docker *client.Client) *cluster.Clusters {
+	t.Helper()
+	clusters, err := cluster.Open(cluster.Options{Docker: docker, State: filepath.Join(need(t, "ALERTLAB_RIG_CACHE"), "clusters"),
+		ToolsImage: os.Getenv("ALERTLAB_RIG_TOOLS_IMAGE"), ProxyImage: os.Getenv("ALERTLAB_RIG_PROXY_IMAGE")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clusters
+}
+
+// plainCluster makes a cluster of one node that neither k3d nor kind made, until the test
+// ends.
+func plainCluster(t *testing.T, ctx context.Context, docker *client.Client, name string) *cluster.Cluster {
+	t.Helper()
+	clusters := rigClusters(t, docker)
+	made, err := clusters.Create(ctx, cluster.Config{Name: name, Maker: cluster.Plain, Servers: 1, Image: need(t, "ALERTLAB_RIG_NODE_IMAGE"),
+		Report: func(p cluster.Progress) { t.Logf("%6.1fs %s", p.Elapsed.Seconds(), p.Text) }})
+	if err != nil {
+		t.Fatal(fault.Text(err))
+	}
+	t.Cleanup(func() {
+		if err := clusters.Delete(context.WithoutCancel(ctx), name, nil); err != nil {
+			t.Error(fault.Text(err))
+		}
+	})
+	return made
 }
 
 // loadImages brings what a lab runs into the nodes, as their owner would.

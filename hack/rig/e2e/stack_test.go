@@ -119,6 +119,8 @@ func TestStack(t *testing.T) {
 		{"cert-manager", (*stack).certManager},
 		{"argo-cd", (*stack).argoCD},
 		{"object store behind an ingress", (*stack).ingress},
+		{"object store of the full stack", (*stack).ownStore},
+		{"hosts of the full stack", (*stack).hosts},
 	} {
 		ok := t.Run(part.name, func(t *testing.T) {
 			begun := time.Now()

@@ -29,7 +29,7 @@ var kafkaImage = regexp.MustCompile(`/strimzi/kafka:([\d.]+)-kafka-([\d.]+)$`)
 // TestFullKafka is the full stack's Kafka as Strimzi's operator makes it of our charts, six
 // brokers of usdfdev under its ids, on one node: every broker at an address of MetalLB's,
 // services by the certificates of Strimzi's authority, users and topics as its operators
-// carry them out; deleted without a trace. Everything else is the
+// carry them out; stopped and started; deleted without a trace. Everything else is the
 // light stack's. The images and the operator's chart are the user's: rig e2e --images.
 func TestFullKafka(t *testing.T) {
 	cache := need(t, "ALERTLAB_RIG_CACHE")
@@ -114,6 +114,9 @@ func TestFullKafka(t *testing.T) {
 		t.Error("the topic visitors is there after it was removed")
 	}
 
+	l.timed("down", "down")
+	l.timed("up after down", "up", "--progress", "plain")
+	l.timed("smoke after down and up", "smoke")
 	if gone := l.timed("down --purge --verify", "down", "--purge", "--verify"); !strings.Contains(gone, "nothing of lab e2efull is left") {
 		t.Errorf("after the purge:\n%s", gone)
 	}
