@@ -75,7 +75,7 @@ what it could not look at.`,
 			return err
 		}
 		for _, r := range had.retained {
-			fmt.Fprintf(a.err, "kept, as it is to be retained: %s\n  delete it: %s\n", r.what, r.command)
+			fmt.Fprintf(a.err, "kept, %s\n  delete it: %s\n", r.what, r.command)
 		}
 		if !verify {
 			return nil
@@ -96,7 +96,7 @@ type walking func(context.Context, event.Sink) error
 type ended struct {
 	description state.Description
 	left        []string   // in spite of a purge
-	retained    []retained // because its profile wants it so
+	retained    []retained // because its profile wants it so, or others use it
 }
 
 type retained struct{ what, command string } // command deletes it

@@ -71,7 +71,7 @@ func (a *app) placed(c *state.Cluster, before state.Cluster, e onExisting) error
 	if e.registry != "" && e.imagesLoaded {
 		return fault.New(fault.BadInput, "--registry and --images-loaded exclude each other", "nodes pull images or have them", "alertlab up --provider existing --registry HOST/PATH")
 	}
-	c.NodeImage, c.Bundle = "", "" // its nodes are not the lab's to make or fill
+	c.NodeImage = "" // its nodes are not the lab's to make or fill; of a bundle it takes charts
 	c.Registry, c.ImagesLoaded = strings.TrimSuffix(first(e.registry, before.Registry), "/"), e.imagesLoaded || before.ImagesLoaded
 	if e.registry != "" {
 		c.ImagesLoaded = false

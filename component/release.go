@@ -72,6 +72,9 @@ type Lab struct {
 	NetworkPolicies bool
 	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
 	Kubernetes string
+	// Guest says that the cluster is others' too: what the lab makes lies in its own
+	// namespace and has names of its own, where Kubernetes lets it.
+	Guest bool
 }
 
 // Kafka are the values of a program that logs in at Kafka as a user, by certificate.
@@ -142,6 +145,12 @@ type Release struct {
 	Pods string `json:"pods,omitempty"`
 	// Outputs are what other parts may use of it, by name; they may hold references.
 	Outputs map[string]string `json:"outputs,omitempty"`
+	// Owner, of a chart of others on a cluster that others use too, is the lab whose label
+	// every object of the release gets.
+	Owner string `json:"owner,omitempty"`
+	// Registry, of such a chart, is HOST/PATH of the registry from which the nodes pull its
+	// images; "" where images have their own names.
+	Registry string `json:"registry,omitempty"`
 }
 
 // Definitions is what becomes of a chart's definitions of custom resources.

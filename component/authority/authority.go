@@ -3,6 +3,7 @@
 package authority
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -22,6 +23,8 @@ type input struct {
 	Lab string `json:"lab"`
 	// Issuer is the Secret with its certificate and its key.
 	Issuer string `json:"issuer"`
+	// Namespace is where that Secret lies; "" is cert-manager's.
+	Namespace string `json:"namespace,omitempty"`
 	// Domains and Networks are all that the authority may sign for.
 	Domains  []string `json:"domains"`
 	Networks []string `json:"networks"`
@@ -50,6 +53,9 @@ func Open(folder string, p *profiles.Profile, lab component.Lab, given string, o
 func inputOf(p *profiles.Profile, lab component.Lab, given string) input {
 	in := input{Lab: lab.Name, Issuer: certmanager.Authority,
 		Domains: []string{lab.Domain(), "localhost", "svc", "svc.cluster.local"}, Networks: slices.Clone(networks)}
+	if lab.Guest {
+		in.Namespace = component.Namespace
+	}
 	for _, h := range p.HostNames() {
 		in.Domains = append(in.Domains, h.Name)
 	}
@@ -89,7 +95,7 @@ func New(folder string, api func() (component.SecretsAPI, error)) plan.Part {
 		}
 		cert, key, err := a.Pair()
 		labels := map[string]string{kube.LabelLab: in.Lab, "app.kubernetes.io/part-of": "alertlab"}
-		issuer := kube.Secret{Namespace: certmanager.Namespace, Name: in.Issuer, Type: "kubernetes.io/tls", Labels: labels, Data: map[string][]byte{"tls.crt": cert, "tls.key": key, "ca.crt": cert}}
+		issuer := kube.Secret{Namespace: cmp.Or(in.Namespace, certmanager.Namespace), Name: in.Issuer, Type: "kubernetes.io/tls", Labels: labels, Data: map[string][]byte{"tls.crt": cert, "tls.key": key, "ca.crt": cert}}
 		return component.Made{Secrets: []kube.Secret{issuer}, Outputs: map[string]string{"ca": string(a.PEM()), "ca-file": a.File()}, Why: "the Secret " + in.Issuer + " holds it"}, err
 	}, nil)
 }

@@ -42,6 +42,9 @@ func Want(_ *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: Chart, Namespace: Namespace, Values: map[string]any{
 		"crds": map[string]any{"enabled": true}, "startupapicheck": map[string]any{"enabled": false},
 	}}.From(u)
+	if lab.Guest { // what it makes as it runs goes with its namespace; else it is in kube-system, and stays
+		r.Values["global"] = map[string]any{"leaderElection": map[string]any{"namespace": Namespace}}
+	}
 	return r.Want("cert-manager "+u.AppVersion, component.Rollout(3*time.Minute))
 }
 
@@ -60,6 +63,9 @@ func Names(p *profiles.Profile, lab component.Lab) []string {
 	return names
 }
 
+// kindIssuer is an issuer for its own namespace alone.
+const kindIssuer = "Issuer"
+
 // gateReady opens when every certificate was issued.
 const gateReady = "certificates-ready"
 
@@ -74,6 +80,9 @@ func WantCertificates(p *profiles.Profile, lab component.Lab) plan.Want {
 		"lab": lab.Name, "issuer": Issuer(p), "authority": Authority,
 		"external": map[string]any{"name": External(p), "hosts": names, "addresses": addresses}},
 		Outputs: map[string]string{"issuer": Issuer(p), "external": External(p)}}
+	if lab.Guest { // a ClusterIssuer of the name may be somebody's, and so is cert-manager's namespace
+		r.Values["issuerKind"] = kindIssuer
+	}
 	return r.Want(fmt.Sprintf("issuer %s, and the certificate %s for %d names and as many addresses as brokers have", Issuer(p), External(p), len(names)),
 		plan.Gate{Name: gateReady, What: "the issuer is ready and the certificate is issued", Deadline: 2 * time.Minute})
 }
@@ -96,7 +105,11 @@ func Watched() map[string]component.Objects {
 		issuer, _ := r.Values["issuer"].(string)
 		external, _ := r.Values["external"].(map[string]any)
 		name, _ := external["name"].(string)
-		out := []kube.Expected{{Ref: kube.Object("cert-manager.io/v1", "ClusterIssuer", "", issuer), Cond: kube.HasCondition("Ready", "True")}}
+		by := kube.Object("cert-manager.io/v1", "ClusterIssuer", "", issuer)
+		if r.Values["issuerKind"] == kindIssuer {
+			by = kube.Object("cert-manager.io/v1", kindIssuer, r.Namespace, issuer)
+		}
+		out := []kube.Expected{{Ref: by, Cond: kube.HasCondition("Ready", "True")}}
 		if name != "" {
 			out = append(out, Issued(r.Namespace, name))
 		}

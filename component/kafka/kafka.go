@@ -90,7 +90,7 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		"image":     map[string]any{"reference": Image(p), "pullPolicy": "IfNotPresent"},
 		"superuser": k.Superuser, "nodesUser": component.NodesUser,
 		"brokers": brokers, "controllers": Controllers(p),
-		"listener":     listener(p),
+		"listener":     listener(p, lab),
 		"certificates": map[string]any{"brokers": kafkacertificates.Brokers(p), "clients": kafkacertificates.Clients(p), "issued": component.CertificatesIssued},
 		"config":       config,
 		"storage":      map[string]any{"size": Quantity(max(k.Brokers.Storage.Size, LeastStorage)), "class": cmp.Or(k.Brokers.Storage.Class, lab.StorageClass)},
@@ -111,10 +111,10 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 }
 
 // listener is how the external listener is reached.
-func listener(p *profiles.Profile) map[string]any {
+func listener(p *profiles.Profile, lab component.Lab) map[string]any {
 	l := map[string]any{"port": p.Kafka.Listener.Port}
 	if metallb.Wanted(p) {
-		l["type"], l["pool"], l["bootstrapAddress"] = "LoadBalancer", metallb.Pool(p), "${addresses.bootstrap}"
+		l["type"], l["pool"], l["bootstrapAddress"] = "LoadBalancer", metallb.PoolName(p, lab), "${addresses.bootstrap}"
 	} else {
 		l["bootstrapNodePort"] = nodeports.Bootstrap
 	}

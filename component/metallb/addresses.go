@@ -24,6 +24,15 @@ type Network struct {
 	// Used are the addresses that somebody has or keeps: the gateway, every container,
 	// stopped ones too.
 	Used []netip.Addr
+	// Others are ranges that are not the lab's, with whose they are, in a network of which
+	// no more is known: that of a cluster that was there, whose Subnet is not valid.
+	Others []Others
+}
+
+// Others is a range of addresses of somebody else.
+type Others struct {
+	addresspool.Range
+	Who string // as: the IPAddressPool dmz in namespace metallb-system
 }
 
 // input says which addresses are wanted.
@@ -59,6 +68,22 @@ func inputOf(p *profiles.Profile, given string) input {
 		in.Brokers = append(in.Brokers, p.Kafka.Brokers.FirstID+int32(i))
 	}
 	return in
+}
+
+// Refused says why a range that a user gives cannot be announced in a network, nil when
+// it can, or none is given. The error is a *PoolError.
+func (n Network) Refused(given string) error {
+	if given == "" {
+		return nil
+	}
+	r, err := addresspool.Parse(given)
+	if err != nil {
+		return &PoolError{Range: given, Why: err.Error()}
+	}
+	if why := n.refuses(r); why != "" {
+		return &PoolError{Range: given, Why: why}
+	}
+	return nil
 }
 
 // Fit says why a range that a user gives cannot be a profile's pool, whatever network
@@ -140,6 +165,25 @@ func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 
 // refuses says why a range cannot be announced in a network, "" when it can.
 func (n Network) refuses(r addresspool.Range) string {
+	var who []string
+	for _, o := range n.Others {
+		if !o.Overlaps(r) {
+			continue
+		}
+		what := "overlaps " + o.String() + ", which is that of " + o.Who
+		if o.First == o.Last {
+			what = "has " + o.First.String() + ", which is that of " + o.Who
+		}
+		if !slices.Contains(who, what) {
+			who = append(who, what)
+		}
+	}
+	if len(who) > 0 {
+		return "it " + strings.Join(who, ", and ")
+	}
+	if !n.Subnet.IsValid() {
+		return ""
+	}
 	hosts, err := addresspool.Hosts(n.Subnet)
 	if err != nil {
 		return err.Error()

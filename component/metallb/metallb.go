@@ -21,12 +21,36 @@ const Namespace = "metallb-system"
 // Chart is the name of upstream's chart.
 const Chart = "metallb"
 
+// OutputNamespace is the output of MetalLB on a cluster that others use too: the namespace
+// in which it runs, and looks for pools.
+const OutputNamespace = "namespace"
+
+// Oldest is the first release that knows the annotations metallb.io/* of Services
+// (MetalLB's release notes, 0.14.9).
+const Oldest = "0.14.9"
+
 // Pool gives the name of a profile's pool.
 func Pool(p *profiles.Profile) string {
 	if p.Kafka.Listener.AddressPool != "" {
 		return p.Kafka.Listener.AddressPool
 	}
-	return "alertlab"
+	return own
+}
+
+// own is the pool of a profile that names none.
+const own = "alertlab"
+
+// PoolName is what MetalLB's pool is called: as the profile says, but on a cluster that
+// others use too, where that one may be theirs.
+func PoolName(p *profiles.Profile, lab component.Lab) string {
+	pool := Pool(p)
+	if !lab.Guest {
+		return pool
+	}
+	if pool == own {
+		return own + "-" + lab.Name
+	}
+	return own + "-" + lab.Name + "-" + pool
 }
 
 // Wanted says whether a profile's brokers have addresses of their own.
@@ -48,9 +72,16 @@ const gateAddress = "address-assigned"
 
 // WantPool describes the pool.
 func WantPool(p *profiles.Profile, lab component.Lab) plan.Want {
+	name := PoolName(p, lab)
 	r := component.Release{Name: "address-pool", Namespace: Namespace, Chart: "address-pool", Values: map[string]any{
-		"lab": lab.Name, "name": Pool(p), "range": "${addresses.pool}", "probe": "${addresses.probe}"}}
-	return r.Want("pool "+Pool(p)+" for load balancers",
+		"lab": lab.Name, "name": name, "range": "${addresses.pool}", "probe": "${addresses.probe}"}}
+	if lab.Guest {
+		// MetalLB looks for pools in its own namespace alone, and that may be somebody's:
+		// the release is in the lab's. What asks for no pool gets no address of this one.
+		r.Namespace = component.Namespace
+		r.Values["namespace"], r.Values["autoAssign"] = "${metallb."+OutputNamespace+"}", false
+	}
+	return r.Want("pool "+name+" for load balancers",
 		plan.Gate{Name: gateAddress, What: "a Service is given an address of the pool", Deadline: time.Minute})
 }
 

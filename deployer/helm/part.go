@@ -154,7 +154,14 @@ func (p *Part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
-	if err := target.Install(ctx, Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Lab: lab(r), SkipDefinitions: r.Definitions != "", Report: p.Say}); err != nil {
+	release := Release{Name: r.Name, Namespace: r.Namespace, Chart: c, Values: r.Values, Lab: lab(r), SkipDefinitions: r.Definitions != "", Report: p.Say}
+	if r.Owner != "" {
+		release.after = owned{lab: r.Owner, registry: r.Registry}
+		if r.Namespace != component.Namespace {
+			release.after = owned{lab: r.Owner, registry: r.Registry, brought: r.Name}
+		}
+	}
+	if err := target.Install(ctx, release); err != nil {
 		return nil, err
 	}
 	return p.Brought(ctx, target, r, order.Action)
@@ -179,8 +186,11 @@ func (p *Part) load(ctx context.Context, r component.Release) (*chart.Chart, err
 	return c, nil
 }
 
-// lab gives the lab of a release that has it among its values; "" for charts of others.
+// lab gives the lab of a release; "" for charts of others on a cluster of the lab's own.
 func lab(r component.Release) string {
+	if r.Owner != "" {
+		return r.Owner
+	}
 	name, _ := r.Values["lab"].(string)
 	return name
 }

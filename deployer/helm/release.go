@@ -11,6 +11,7 @@ import (
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/postrender"
 	"helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
 
@@ -30,6 +31,8 @@ type Release struct {
 	SkipDefinitions bool
 	// Report is told what helm says; nil: nobody.
 	Report func(line string)
+
+	after postrender.PostRenderer // goes over what is rendered; nil: nothing does
 }
 
 // LoadChart reads a chart out of a folder of a file system.
@@ -78,6 +81,7 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 		install := action.NewInstall(cfg)
 		install.Labels, install.SkipCRDs = labels, r.SkipDefinitions
 		install.ReleaseName, install.Namespace, install.CreateNamespace, install.Timeout = r.Name, r.Namespace, true, hookTime
+		install.PostRenderer = r.after
 		install.DisableOpenAPIValidation = true // the API server validates, and Helm would get its whole schema first
 		_, err = install.RunWithContext(ctx, r.Chart, r.Values)
 	case err == nil:
@@ -90,7 +94,7 @@ func Install(ctx context.Context, c *kube.Client, r Release) error {
 			}
 		}
 		upgrade := action.NewUpgrade(cfg)
-		upgrade.Labels = labels
+		upgrade.Labels, upgrade.PostRenderer = labels, r.after
 		upgrade.Namespace, upgrade.MaxHistory, upgrade.ResetValues, upgrade.Timeout = r.Namespace, keptRevisions, true, hookTime
 		upgrade.DisableOpenAPIValidation = true
 		_, err = upgrade.RunWithContext(ctx, r.Name, r.Chart, r.Values)

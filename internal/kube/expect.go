@@ -195,8 +195,12 @@ func SecretHolds(data map[string][]byte) Condition {
 	}
 }
 
-// LabelLab says which lab made an object.
-const LabelLab = "alertlab.dev/lab"
+// LabelLab says which lab made an object; LabelBrought, of an object that a chart of
+// others made for the whole of a cluster that was there, by which release.
+const (
+	LabelLab     = "alertlab.dev/lab"
+	LabelBrought = "alertlab.dev/brought"
+)
 
 // Secret is a Secret to apply.
 type Secret struct {

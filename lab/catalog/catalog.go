@@ -72,6 +72,7 @@ func entries() map[string]entry {
 	maps.Copy(table, certificateEntries())
 	maps.Copy(table, argoEntries())
 	maps.Copy(table, fullEntries())
+	maps.Copy(table, sharedEntries())
 	return table
 }
 
@@ -182,6 +183,12 @@ func ScaleFor(p *profiles.Profile, provider string) (inprocess.Scaled, error) {
 // scaleFor is ScaleFor for the lab that desc describes, whose stack decides too.
 func scaleFor(p *profiles.Profile, desc state.Description) (inprocess.Scaled, error) {
 	s, err := ScaleFor(p, desc.Provider)
+	if err == nil && desc.Provider == Existing {
+		if desc.Cluster.AddressPool != "" {
+			s.Profile.Kafka.Listener.Type = p.Kafka.Listener.Type
+		}
+		s.Absent = append(s.Absent, absentAsGuest(p, desc)...)
+	}
 	if err == nil && operated(desc) {
 		s.Absent = absentInFull(p, desc)
 	}

@@ -18,7 +18,7 @@ import (
 // certificateEntries lists what encrypts the external listener and the ingress.
 func certificateEntries() map[string]entry {
 	wantAuthority := func(p *profiles.Profile, desc state.Description) plan.Want {
-		return authority.Want(p, labOf(desc), desc.Cluster.AddressPool)
+		return authority.Want(p, labOf(desc), announcedAs(desc))
 	}
 	ownAuthority := func(c *cluster) plan.Part {
 		return authority.New(c.Dir.TLS(), func() (component.SecretsAPI, error) { return c.api() })

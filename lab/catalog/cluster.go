@@ -55,13 +55,16 @@ type cluster struct {
 
 	argo *argo.Session // nil where Argo CD does not deploy
 
+	source existing.Source // of a lab on a cluster that was there
+	adopt  bool
+
 	mu         sync.Mutex
 	kubeconfig []byte // that client was made of
 	client     *kube.Client
 }
 
 func newCluster(h *embedded.Host, desc state.Description) *cluster {
-	c := &cluster{Host: h}
+	c := &cluster{Host: h, source: source(desc), adopt: desc.Cluster.Adopt}
 	switch desc.Provider {
 	case K3d:
 		c.engine = &k3d.Docker{Log: h.Log("cluster"), Bundle: desc.Cluster.Bundle}
@@ -186,7 +189,7 @@ func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profi
 // labOf is what components need to know of a lab.
 func labOf(desc state.Description) component.Lab {
 	lab := component.Lab{Name: desc.Name, Image: desc.Cluster.Image, StorageClass: desc.Cluster.StorageClass,
-		Operators: operated(desc), StoreExpires: desc.Stack == FullStack, StoreUsers: desc.Stack == FullStack, ArgoCD: desc.Cluster.Deployer == ArgoCD, Kubernetes: versions.Kubernetes(desc.Cluster.NodeImage)}
+		Guest: desc.Provider == Existing, Operators: operated(desc), StoreExpires: desc.Stack == FullStack, StoreUsers: desc.Stack == FullStack, ArgoCD: desc.Cluster.Deployer == ArgoCD, Kubernetes: versions.Kubernetes(desc.Cluster.NodeImage)}
 	for _, c := range desc.Cluster.Charts {
 		if u, ok := charts.Pinned(c.Name); ok {
 			u.Version, u.AppVersion = c.Version, c.AppVersion
@@ -258,6 +261,9 @@ func images(p *profiles.Profile, desc state.Description) []string {
 	if desc.Stack == FullStack {
 		list = append(list, confluentregistry.Image(), minio.Image())
 	}
+	if desc.Provider == Existing {
+		return list // what the cluster has for everybody already needs no image: who brings it sees
+	}
 	for _, u := range upstreams(p, desc) {
 		list = append(list, u.References()...)
 	}
@@ -268,9 +274,6 @@ func images(p *profiles.Profile, desc state.Description) []string {
 func fit(p *profiles.Profile, desc state.Description) error {
 	if desc.Provider == Embedded {
 		return loopback.Fit(p)
-	}
-	if p.Kafka.Listener.TLS && desc.Provider == Existing {
-		return fmt.Errorf("kafka.listener.tls is true, and on a cluster that is there brokers have no certificates yet")
 	}
 	if err := fitCertificates(p, desc); err != nil {
 		return err
@@ -338,7 +341,7 @@ func Left(ctx context.Context, desc state.Description) ([]string, error) {
 	case Kind:
 		return (&kind.Docker{}).Left(ctx, nodes.Name(desc.Name))
 	case Existing:
-		return existing.Left(ctx, source(desc), desc.Name, namespaces())
+		return existing.Left(ctx, source(desc), desc.Name, append(namespaces(), homes(desc)...))
 	}
 	return nil, nil
 }
@@ -355,7 +358,6 @@ func absentInCluster(p *profiles.Profile, provider string) []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	add(metallb.Wanted(p) && provider == Existing, "every broker has a port of a node's address, not an address of its own with port %d", k.Listener.Port)
 	add(metallb.Wanted(p) && provider != Existing, "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
 	add(certmanager.Wanted(p), "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
 	add(k.Controllers.Count > 0, "there are no controllers of their own: %d of the brokers are controllers too", kafka.Controllers(p))

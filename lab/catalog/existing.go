@@ -5,9 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"strings"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
+	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -35,7 +40,11 @@ func existingEntries() map[string]entry {
 			},
 			inCluster: func(c *cluster) plan.Part {
 				log := c.Log("cluster")
-				return &existing.Cluster{Lab: c.Dir.Lab(), Kubeconfig: c.Dir.Kubeconfig(), Namespaces: namespaces(), Say: func(s string) { log.Info(s) }}
+				return &existing.Cluster{Lab: c.Dir.Lab(), Kubeconfig: c.Dir.Kubeconfig(), Namespaces: namespaces(), Say: func(s string) { log.Info(s) },
+					Homes: c.homes,
+					Uninstall: func(client *kube.Client, namespace string) ([]string, error) {
+						return helm.UninstallOf(client, namespace, c.Dir.Lab())
+					}}
 			}},
 		"images/cluster-images": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
@@ -122,42 +131,121 @@ func checkExisting(desc state.Description) error {
 		return fault.New(fault.BadInput, "the nodes have no way to this program's own image", "it is in no public registry",
 			"alertlab up --provider existing --registry HOST/PATH   # a registry that has it; or --images-loaded, where the nodes do")
 	}
-	_, err := source(desc).Kubeconfig()
-	return err
+	if _, err := source(desc).Kubeconfig(); err != nil {
+		return err
+	}
+	if err := guestAddress(desc); err != nil {
+		return err
+	}
+	if desc.Cluster.Bundle == "" {
+		return nil
+	}
+	p, _, err := profileOf(desc)
+	if err != nil {
+		return err
+	}
+	if missing := missingCharts(p, desc); len(missing) > 0 {
+		return fault.New(fault.StepFailed, "the bundle lacks what the lab is made of", desc.Cluster.Bundle+" has no "+strings.Join(missing, ", "), "alertlab up --bundle FILE   # another one")
+	}
+	return nil
+}
+
+// guestAddress refuses a name where a certificate needs an address.
+func guestAddress(desc state.Description) error {
+	a := desc.Cluster.NodeAddress
+	if a == "" || net.ParseIP(a) != nil {
+		return nil
+	}
+	p, _, err := profileOf(desc)
+	if err != nil || !certmanager.Wanted(p) || metallb.Wanted(p) {
+		return err
+	}
+	return fault.New(fault.BadInput, "the listener is encrypted, and "+a+" is a name", "its certificate is for the address that brokers announce", "alertlab up --provider existing --node-address ADDRESS")
 }
 
 // Survey looks at the cluster of a lab on provider existing, and changes nothing.
 func Survey(ctx context.Context, desc state.Description) (*existing.Survey, error) {
 	need := existing.Need{Lab: desc.Name, Namespaces: namespaces(), Adopt: desc.Cluster.Adopt, Base: desc.Cluster.StorageClass, NodeAddress: desc.Cluster.NodeAddress}
-	if p, _, err := profileOf(desc); err != nil {
+	p, _, err := profileOf(desc)
+	if err != nil {
 		return nil, err
-	} else {
-		s := p.Kafka.Brokers.Storage
-		need.Class, need.Reclaim, need.Ports = s.Class, s.ReclaimPolicy, nodeports.Taken(p)
-		if _, _, scales := p.AlertDatabase.Scales(); scales {
-			need.Rights = existing.ScalingRights()
-		}
-		if p.Kafka.Brokers.AntiAffinity {
-			need.Apart = p.Kafka.Brokers.Count
+	}
+	if w, err := Wanted(desc); err == nil { // what stands against the profile is said elsewhere
+		if need.Shared, err = sharedBy(w.Parts); err != nil {
+			return nil, err
 		}
 	}
-	return existing.Look(ctx, source(desc), need)
+	storage := p.Kafka.Brokers.Storage
+	need.Class, need.Reclaim, need.Ports = storage.Class, storage.ReclaimPolicy, nodeports.Taken(p)
+	if _, _, scales := p.AlertDatabase.Scales(); scales {
+		need.Rights = existing.ScalingRights()
+	}
+	if p.Kafka.Brokers.AntiAffinity {
+		need.Apart = p.Kafka.Brokers.Count
+	}
+	s, err := existing.Look(ctx, source(desc), need)
+	if err != nil || !metallb.Wanted(p) {
+		return s, err
+	}
+	return s, pooled(ctx, desc, s)
 }
 
-// Retained lists what stays of a lab when it is deleted, because it is to be retained: a
-// sentence and a command each.
+// pooled looks whether the pool of a lab is free on its cluster.
+func pooled(ctx context.Context, desc state.Description, s *existing.Survey) error {
+	list, err := existing.TakenAt(ctx, source(desc), desc.Name)
+	if err != nil {
+		return err
+	}
+	if err := networkOf(list).Refused(desc.Cluster.AddressPool); err != nil {
+		s.Against(err, "alertlab up --provider existing --address-pool FIRST-LAST   # addresses that nobody has; or auto, for ports of the nodes")
+	}
+	return nil
+}
+
+// homes are the namespaces of what the lab may have brought for its whole cluster.
+func (c *cluster) homes() []string {
+	desc, err := c.Dir.Describe()
+	if err != nil {
+		return nil // labels say what there is
+	}
+	return homes(desc)
+}
+
+// absentAsGuest states what a profile has otherwise on a cluster that others use too.
+func absentAsGuest(p *profiles.Profile, desc state.Description) []string {
+	var out []string
+	add := func(when bool, format string, args ...any) {
+		if when {
+			out = append(out, fmt.Sprintf(format, args...))
+		}
+	}
+	given := desc.Cluster.AddressPool != ""
+	add(metallb.Wanted(p) && !given, "every broker has a port of a node's address, not an address of its own with port %d: no --address-pool is given", p.Kafka.Listener.Port)
+	add(metallb.Wanted(p) && given, "addresses are those of --address-pool, in a pool called %s, and registry, alert database and object store have ports of a node", metallb.PoolName(p, labOf(desc)))
+	add(certmanager.Wanted(p), "the issuer %s is one of the namespace %s, not of the cluster", certmanager.Issuer(p), component.Namespace)
+	return out
+}
+
+// Retained lists what stays of a lab when it is deleted, because it is to be retained or
+// others use it: why and what, and a command each.
 func Retained(ctx context.Context, desc state.Description) (what, commands []string, err error) {
 	if desc.Provider != Existing {
 		return nil, nil, nil
 	}
+	command := "kubectl --context " + desc.Cluster.Context
+	if desc.Cluster.Kubeconfig != "" {
+		command = "kubectl --kubeconfig " + desc.Cluster.Kubeconfig + " --context " + desc.Cluster.Context
+	}
 	list, err := existing.RetainedAt(ctx, source(desc), desc.Name, namespaces())
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, v := range list {
-		what = append(what, v.String())
-		command := "kubectl --context " + desc.Cluster.Context
-		if desc.Cluster.Kubeconfig != "" {
-			command = "kubectl --kubeconfig " + desc.Cluster.Kubeconfig + " --context " + desc.Cluster.Context
-		}
-		commands = append(commands, command+" delete persistentvolume "+v.Name)
+		what, commands = append(what, "as it is to be retained: "+v.String()), append(commands, command+" delete persistentvolume "+v.Name)
+	}
+	others, err := existing.StaysAt(ctx, source(desc), desc.Name)
+	for _, s := range others {
+		what, commands = append(what, "as others use it: "+s.What), append(commands, command+" delete "+s.Delete)
 	}
 	return what, commands, err
 }

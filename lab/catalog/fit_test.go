@@ -60,7 +60,7 @@ func TestFitEverywhere(t *testing.T) {
 	for _, provider := range []string{K3d, Kind, Existing} {
 		for _, stack := range []string{"alerts-light", FullStack, StrimziStack} {
 			for _, name := range runnable {
-				if provider == Existing && (stack != "alerts-light" || name == "idfint") {
+				if provider == Existing && stack != "alerts-light" {
 					continue // refused
 				}
 				desc := on(t, provider, name)

@@ -56,9 +56,16 @@ func loadBalancerEntries() map[string]entry {
 
 // network looks at the network of a lab's nodes.
 func (c *cluster) network(ctx context.Context) (metallb.Network, error) {
+	if c.engine == nil && c.kind == nil {
+		client, err := c.reach()
+		if err != nil {
+			return metallb.Network{}, err
+		}
+		return taken(ctx, client, c.Dir.Lab())
+	}
 	if c.kind == nil {
 		n, err := c.engine.Network(ctx, k3d.NetworkName(nodes.Name(c.Dir.Lab())))
-		return metallb.Network(n), err
+		return metallb.Network{Name: n.Name, Subnet: n.Subnet, Used: n.Used}, err
 	}
 	n, err := c.kind.Network(ctx, kind.NetworkName)
 	if err != nil {
@@ -75,7 +82,7 @@ func (c *cluster) network(ctx context.Context) (metallb.Network, error) {
 			n.Used = append(n.Used, announced(state.At(c.Dir.Root(), name))...)
 		}
 	}
-	return metallb.Network(n), nil
+	return metallb.Network{Name: n.Name, Subnet: n.Subnet, Used: n.Used}, nil
 }
 
 // withLoadBalancer leaves a component out where brokers have ports of a node.

@@ -26,22 +26,22 @@ type pod struct {
 	labels    labels.Set
 }
 
-// network is what the charts of a lab with policies make: its pods by the names of their
+// policedPods is what the charts of a lab with policies make: its pods by the names of their
 // workloads, and the policies.
-type network struct {
+type policedPods struct {
 	pods     map[string]pod
 	policies []networkingv1.NetworkPolicy
 	text     string // of the policies
 }
 
-func networkOf(t *testing.T, desc state.Description) network {
+func policedNetwork(t *testing.T, desc state.Description) policedPods {
 	t.Helper()
-	p, err := profiles.Override(profileIn(t, desc), nil, "networkPolicies=true")
+	p, err := profiles.Override(profileIn(t, desc), nil, "networkPolicies=true", "alertDatabase.scaling.lag=100")
 	if err != nil {
 		t.Fatal(err)
 	}
 	desc.Resolved = string(p.Source())
-	n := network{pods: map[string]pod{}}
+	n := policedPods{pods: map[string]pod{}}
 	releases := resolvedReleases(t, wanted(t, desc))
 	lab := labOf(desc)
 	lab.NetworkPolicies = true
@@ -87,7 +87,7 @@ func selects(t *testing.T, s *metav1.LabelSelector, of labels.Set) bool {
 // allows says whether policies let from (nil: somebody outside the cluster) open a
 // connection to a port of to (nil: somebody outside), by the rules of the API: a pod that
 // no policy of a direction selects may do everything in it, and each policy adds.
-func (n network) allows(t *testing.T, from, to *pod, protocol corev1.Protocol, port int32) bool {
+func (n policedPods) allows(t *testing.T, from, to *pod, protocol corev1.Protocol, port int32) bool {
 	t.Helper()
 	direction := func(of, other *pod, kind networkingv1.PolicyType) bool {
 		if of == nil {
@@ -125,6 +125,10 @@ func (n network) allows(t *testing.T, from, to *pod, protocol corev1.Protocol, p
 				}
 				for _, peer := range r.peers {
 					switch {
+					case peer.IPBlock != nil: // of all addresses outside; of pods none of ours speaks so
+						if other == nil && peer.IPBlock.CIDR == "0.0.0.0/0" {
+							return true
+						}
 					case other == nil:
 					case peer.NamespaceSelector == nil && p.Namespace != other.namespace:
 					case peer.NamespaceSelector != nil && !selects(t, peer.NamespaceSelector, labels.Set{"kubernetes.io/metadata.name": other.namespace}):
@@ -152,6 +156,7 @@ func TestNetworkPolicies(t *testing.T) {
 	const (
 		kafka, ingester, server, simulator = "alert-broker-kafka", "alert-database-ingester", "alert-database-server", "alert-stream-simulator"
 		front, registry, store, charts     = "alert-schema-registry-front", "alert-schema-registry", "object-store", "chart-registry"
+		scaler                             = "alert-database-scaler"
 		client, stranger                   = "client", "stranger"
 		repo, dns                          = "argocd-repo-server", "dns"
 	)
@@ -160,12 +165,12 @@ func TestNetworkPolicies(t *testing.T) {
 		{ingester, kafka, 9092}, {ingester, registry, 8081}, {ingester, store, 9000}, {server, store, 9000},
 		{simulator, kafka, 9092}, {front, registry, 8081},
 		{"", front, 8080}, {"", server, 3000}, {"", store, 9000},
-		{ingester, dns, 53}, {server, dns, 53}, {simulator, dns, 53}, {front, dns, 53},
+		{scaler, kafka, 9092}, {scaler, "", 443}, {scaler, "", 6443}, {scaler, dns, 53}, {ingester, dns, 53}, {server, dns, 53}, {simulator, dns, 53}, {front, dns, 53},
 	}
 	refused := []flow{
 		{simulator, store, 9000}, {simulator, registry, 8081}, {server, kafka, 9092}, {server, registry, 8081}, {front, kafka, 9092}, {front, store, 9000},
 		{ingester, kafka, 9094}, {ingester, kafka, 9091}, {ingester, server, 3000}, {store, kafka, 9092}, {store, "", 443}, {ingester, "", 443}, {server, "", 443},
-		{store, ingester, 8090}, {stranger, ingester, 8090}, {stranger, store, 8090}, {simulator, front, 8080}, {stranger, front, 8090},
+		{scaler, store, 9000}, {scaler, kafka, 9094}, {stranger, scaler, 8090}, {store, ingester, 8090}, {stranger, ingester, 8090}, {stranger, store, 8090}, {simulator, front, 8080}, {stranger, front, 8090},
 	}
 	for name, test := range map[string]struct {
 		desc            state.Description
@@ -186,7 +191,7 @@ func TestNetworkPolicies(t *testing.T) {
 			registry: {"alert-stream-broker", labels.Set{"app": "alert-schema-registry"}},
 		}, append([]flow{{registry, kafka, 9093}}, needed...), refused},
 	} {
-		n := networkOf(t, test.desc)
+		n := policedNetwork(t, test.desc)
 		golden(t, filepath.Join("policies", name+".yaml"), n.text)
 		for workload := range n.pods {
 			if !slices.ContainsFunc(n.policies, func(p networkingv1.NetworkPolicy) bool {

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/renameio/v2"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -48,7 +48,13 @@ type Cluster struct {
 	Lab        string
 	Kubeconfig string // file of the lab's own
 	Namespaces []string
-	Say        func(string) // told what is waited for; nil: nobody
+	// Homes gives the namespaces of what the lab may have brought for the whole cluster, the
+	// last brought first; nil: it brings nothing.
+	Homes func() []string
+	// Uninstall takes away what the lab brought by releases in a namespace, but for the
+	// definitions of custom resources; it gives the releases' names. nil: there are none.
+	Uninstall func(client *kube.Client, namespace string) ([]string, error)
+	Say       func(string) // told what is waited for; nil: nobody
 
 	// open makes a client; nil: kube.New.
 	open func(kubeconfig []byte) (*kube.Client, error)
@@ -178,19 +184,7 @@ func (c *Cluster) Apply(ctx context.Context, order plan.Order) (map[string]strin
 		return nil, err
 	}
 	for _, name := range in.Namespaces {
-		labels := map[string]string{LabelLab: in.Lab, "app.kubernetes.io/part-of": "alertlab"}
-		_, err := client.Clientset.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}, metav1.CreateOptions{})
-		if err == nil {
-			continue
-		}
-		if !apierrors.IsAlreadyExists(err) {
-			return nil, err
-		}
-		n, err := client.Clientset.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return nil, err
-		}
-		if err := owned(n, in.Lab, in.Adopt); err != nil {
+		if err := claim(ctx, client, name, map[string]string{LabelLab: in.Lab, "app.kubernetes.io/part-of": "alertlab"}, in.Adopt); err != nil {
 			return nil, err
 		}
 	}
@@ -226,7 +220,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
-	for _, name := range c.Namespaces {
+	for _, name := range slices.Concat(c.Namespaces, c.homes(ctx, client)) {
 		if err := client.ScaleToZero(ctx, name, Selector(c.Lab), c.say); err != nil {
 			return err
 		}
@@ -249,7 +243,15 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := client.DeleteLabelled(ctx, Selector(c.Lab), c.Namespaces, kept, c.say); err != nil {
+	pooled, err := pooledIn(ctx, client, c.Lab)
+	if err != nil {
+		return err
+	}
+	// What works on the lab's objects goes after them: it cleans up behind them.
+	if err := client.DeleteLabelled(ctx, Selector(c.Lab)+",!"+kube.LabelBrought, slices.Concat(c.Namespaces, pooled), kept, c.say); err != nil {
+		return err
+	}
+	if err := c.removeBrought(ctx, client, pooled); err != nil {
 		return err
 	}
 	for _, v := range volumes {
@@ -283,13 +285,18 @@ var _ interface {
 	plan.Remover
 } = (*Cluster)(nil)
 
-// Left lists what carries a lab's label on the cluster.
+// Left lists what carries a lab's label on the cluster; namespaces are all that it may have
+// anything in.
 func Left(ctx context.Context, source Source, lab string, namespaces []string) ([]string, error) {
 	client, err := source.client()
 	if err != nil {
 		return nil, err
 	}
-	found, hidden, err := client.Labelled(ctx, Selector(lab), namespaces...)
+	pooled, err := pooledIn(ctx, client, lab)
+	if err != nil {
+		return nil, err
+	}
+	found, hidden, err := client.Labelled(ctx, Selector(lab), labelledHomes(ctx, client, lab, slices.Concat(namespaces, pooled))...)
 	if err != nil {
 		return nil, err
 	}

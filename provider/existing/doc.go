@@ -12,6 +12,13 @@
 // deleted with the lab. The user's kubeconfig is only read: the lab has a file of its
 // own with the one context.
 //
+// # What a cluster has one of for everybody
+//
+// MetalLB and cert-manager are the whole cluster's. Where somebody has brought one it is
+// used and left ([Shared], [Found]); where there is none the lab brings it as a release
+// ([Brought]), and takes it away again with the lab, but for definitions of which others
+// have objects by then ([StaysAt]).
+//
 // # Down and up
 //
 // The lab is stopped by scaling its workloads to zero. Claims, volumes, Services and so

@@ -42,6 +42,11 @@ func Findings(s *Survey) []doctor.Finding {
 	for _, c := range s.Components {
 		out = append(out, doctor.Good("component", "%s is there", c))
 	}
+	for _, f := range s.Shared {
+		if f.There && f.Why == "" { // else it stands among the problems
+			out = append(out, doctor.Good("found", "%s", f))
+		}
+	}
 	for _, a := range s.Adds {
 		out = append(out, doctor.Good("would add", "%s", a))
 	}

@@ -45,6 +45,48 @@ func Rights() []Right {
 	}
 }
 
+// sharing lists what more it takes to look at what a cluster has one of for everybody, and
+// to make the lab's own objects of it.
+func sharing() []Right {
+	return []Right{
+		{"apiextensions.k8s.io", "customresourcedefinitions", []string{"get", "list"}, true},
+		{"apps", "deployments", []string{"list"}, true},
+		{"", "services", []string{"list"}, true},
+		{"metallb.io", "ipaddresspools", writes, true},
+		{"metallb.io", "l2advertisements", writes, true},
+		{"cert-manager.io", "issuers", append(slices.Clone(writes), "watch"), false},
+		{"cert-manager.io", "certificates", append(slices.Clone(writes), "watch"), false},
+	}
+}
+
+// bringing lists what more it takes to bring it. Roles can be made only by who has what
+// they give, which the API server looks at.
+func bringing() []Right {
+	var out []Right
+	for group, resources := range map[string][]string{
+		"apiextensions.k8s.io":         {"customresourcedefinitions"},
+		"apps":                         {"deployments", "daemonsets"},
+		"":                             {"services", "serviceaccounts", "configmaps", "secrets"},
+		"rbac.authorization.k8s.io":    {"clusterroles", "clusterrolebindings", "roles", "rolebindings"},
+		"admissionregistration.k8s.io": {"validatingwebhookconfigurations", "mutatingwebhookconfigurations"},
+	} {
+		for _, resource := range resources {
+			out = append(out, Right{group, resource, append(slices.Clone(writes), "watch"), true})
+		}
+	}
+	slices.SortFunc(out, func(a, b Right) int { return strings.Compare(a.Resource, b.Resource) })
+	return out
+}
+
+// rights lists what a lab needs, whatever the cluster has.
+func (n Need) rights() []Right {
+	all := append(Rights(), n.Rights...)
+	if len(n.Shared) > 0 {
+		all = append(all, sharing()...)
+	}
+	return all
+}
+
 // Missing lists the rights that this user does not have, a line for each kind of
 // objects with all verbs that are missing.
 func Missing(ctx context.Context, api kubernetes.Interface, rights []Right, namespaces []string) ([]string, error) {

@@ -37,6 +37,8 @@ type Need struct {
 	Ports map[int]string
 	// Rights are those that it needs beside Rights.
 	Rights []Right
+	// Shared is what it uses of which a cluster has one for everybody.
+	Shared []Shared
 }
 
 // Survey is what was found of a cluster.
@@ -51,8 +53,9 @@ type Survey struct {
 	Missing    []string    `json:"missing"`    // rights
 	Address    string      `json:"address"`    // at which the lab's node ports would answer
 	Ports      *Ports      `json:"ports,omitempty"`
-	Adds       []string    `json:"adds"`     // what the lab would add
-	Problems   []Problem   `json:"problems"` // that stand against it
+	Shared     []Found     `json:"shared,omitempty"` // of which the cluster has one for everybody
+	Adds       []string    `json:"adds"`             // what the lab would add
+	Problems   []Problem   `json:"problems"`         // that stand against it
 }
 
 // Node is one node of the cluster.
@@ -122,8 +125,18 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 	if s.Version, err = answers(ctx, client, name); err != nil {
 		return nil, err
 	}
-	if s.Missing, err = Missing(ctx, client.Clientset, append(Rights(), need.Rights...), need.Namespaces); err != nil {
+	if s.Missing, err = Missing(ctx, client.Clientset, need.rights(), need.Namespaces); err != nil {
 		return nil, err
+	}
+	if err := s.shared(ctx, client, need); err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(s.Shared, func(f Found) bool { return !f.There || f.Mine }) {
+		more, err := Missing(ctx, client.Clientset, bringing(), need.Namespaces)
+		if err != nil {
+			return nil, err
+		}
+		s.Missing = append(s.Missing, more...)
 	}
 	if len(s.Missing) > 0 {
 		s.against(fault.StepFailed, "this user lacks rights on the cluster: "+strings.Join(s.Missing, "; "),
@@ -181,6 +194,43 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 		}
 	}
 	return s, nil
+}
+
+// shared looks at what a cluster has one of for everybody, and what the lab would bring.
+func (s *Survey) shared(ctx context.Context, client *kube.Client, need Need) error {
+	for _, one := range need.Shared {
+		f, err := one.Find(ctx, client, need.Lab)
+		if apierrors.IsForbidden(err) {
+			continue // that the right is missing was said
+		}
+		if err != nil {
+			return err
+		}
+		s.Shared = append(s.Shared, f)
+		if f.Why != "" {
+			s.against(fault.StepFailed, f.Why, f.Next)
+		}
+		if f.There {
+			continue
+		}
+		s.Adds = append(s.Adds, fmt.Sprintf("%s, as a release of the lab's in namespace %s", f.Brings, f.Namespace))
+		n, err := client.Clientset.CoreV1().Namespaces().Get(ctx, f.Namespace, metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+		case err != nil:
+			return err
+		default:
+			if err := owned(n, need.Lab, need.Adopt); err != nil {
+				s.Problems = append(s.Problems, Problem{What: err.Error(), Next: err.Next, Code: err.Code})
+			}
+		}
+	}
+	return nil
+}
+
+// Against notes a problem that somebody else found.
+func (s *Survey) Against(err error, next string) {
+	s.against(fault.BadInput, err.Error(), next)
 }
 
 // answers asks a cluster for its version.
@@ -408,6 +458,11 @@ func (s *Survey) Text() string {
 	}
 	if len(s.Components) > 0 {
 		line("components", "%s", strings.Join(s.Components, ", "))
+	}
+	for _, f := range s.Shared {
+		if f.There {
+			line("found", "%s", f)
+		}
 	}
 	if len(s.Missing) == 0 {
 		line("rights", "all that a lab needs")

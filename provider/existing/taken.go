@@ -3,68 +3,107 @@ package existing
 import (
 	"context"
 	"fmt"
+	"net/netip"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/alertlab/alertlab/internal/addresspool"
+	"github.com/alertlab/alertlab/internal/kube"
 )
 
-// taken notes of each node what pods that are not the lab's ask for there. Who may not
-// list them all is told nothing of it.
-func (s *Survey) taken(ctx context.Context, api kubernetes.Interface, lab string) error {
-	pods, err := api.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{FieldSelector: "status.phase!=Succeeded,status.phase!=Failed"})
-	if apierrors.IsForbidden(err) {
-		s.PodsHidden = true
-		return nil
+// Taken is a range of addresses that is not a lab's to announce.
+type Taken struct {
+	addresspool.Range
+	Who string
+}
+
+var pools = schema.GroupVersionResource{Group: "metallb.io", Version: "v1beta1", Resource: "ipaddresspools"}
+
+// TakenAddresses lists the addresses that others than a lab have on a cluster: nodes and
+// their pods, Services, and pools of MetalLB. Machines that the cluster does not know of
+// are not seen.
+func TakenAddresses(ctx context.Context, client *kube.Client, lab string) ([]Taken, error) {
+	var out []Taken
+	add := func(text, who string) {
+		text = strings.TrimSpace(text)
+		if a, err := netip.ParseAddr(text); err == nil {
+			text = a.String() + "-" + a.String()
+		}
+		if r, err := addresspool.Parse(text); err == nil { // others are IPv6, or no addresses
+			out = append(out, Taken{r, who})
+		}
+	}
+	nodes, err := client.Clientset.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes.Items {
+		for _, a := range n.Status.Addresses {
+			if a.Type == corev1.NodeInternalIP || a.Type == corev1.NodeExternalIP {
+				add(a.Address, "the node "+n.Name)
+			}
+		}
+		for _, cidr := range n.Spec.PodCIDRs {
+			add(cidr, "the pods of the node "+n.Name)
+		}
+	}
+	services, err := client.Clientset.CoreV1().Services("").List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	for i := range services.Items {
+		s := &services.Items[i]
+		if s.Labels[LabelLab] == lab {
+			continue
+		}
+		who := fmt.Sprintf("the Service %s in namespace %s", s.Name, s.Namespace)
+		for _, a := range s.Spec.ClusterIPs {
+			add(a, who)
+		}
+		for _, a := range s.Spec.ExternalIPs {
+			add(a, who)
+		}
+		add(s.Spec.LoadBalancerIP, who)
+		for _, a := range s.Status.LoadBalancer.Ingress {
+			add(a.IP, who)
+		}
+	}
+	list, err := client.Dynamic.Resource(pools).List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return out, nil
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	at := map[string]*Node{}
-	for i := range s.Nodes {
-		at[s.Nodes[i].Name] = &s.Nodes[i]
-	}
-	for i := range pods.Items {
-		p := &pods.Items[i]
-		n := at[p.Spec.NodeName]
-		if n == nil || p.Labels[LabelLab] == lab || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+	for i := range list.Items {
+		u := &list.Items[i]
+		if u.GetLabels()[LabelLab] == lab {
 			continue
 		}
-		cpu, memory := asked(p)
-		n.TakenCPU += cpu
-		n.TakenMemory += memory
-	}
-	return nil
-}
-
-// others says what others' pods ask for of the node, "" for nothing.
-func (n Node) others() string {
-	if n.TakenCPU == 0 && n.TakenMemory == 0 {
-		return ""
-	}
-	return fmt.Sprintf(", of which others' pods ask for %g and %.1f GiB", float64(n.TakenCPU)/1000, float64(n.TakenMemory)/(1<<30))
-}
-
-// asked is what a pod asks for as the scheduler counts it: its containers and those that
-// run beside them from the start, or the hungriest one that runs before; and what its
-// runtime takes.
-func asked(p *corev1.Pod) (cpu, memory int64) {
-	amount := func(r corev1.ResourceList) (int64, int64) { return r.Cpu().MilliValue(), r.Memory().Value() }
-	beside, besideMemory := int64(0), int64(0)
-	for _, c := range p.Spec.InitContainers {
-		a, b := amount(c.Resources.Requests)
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			beside, besideMemory = beside+a, besideMemory+b
-			continue
+		ranges, _, _ := unstructured.NestedStringSlice(u.Object, "spec", "addresses")
+		for _, text := range ranges {
+			add(text, fmt.Sprintf("the IPAddressPool %s in namespace %s", u.GetName(), u.GetNamespace()))
 		}
-		cpu, memory = max(cpu, beside+a), max(memory, besideMemory+b)
 	}
-	sum, sumMemory := beside, besideMemory
-	for _, c := range p.Spec.Containers {
-		a, b := amount(c.Resources.Requests)
-		sum, sumMemory = sum+a, sumMemory+b
+	return out, nil
+}
+
+// TakenAt is TakenAddresses of a context. What this user may not see is not seen: a survey
+// says that the right is missing.
+func TakenAt(ctx context.Context, source Source, lab string) ([]Taken, error) {
+	client, err := source.client()
+	if err != nil {
+		return nil, err
 	}
-	over, overMemory := amount(p.Spec.Overhead)
-	return max(cpu, sum) + over, max(memory, sumMemory) + overMemory
+	list, err := TakenAddresses(ctx, client, lab)
+	if apierrors.IsForbidden(err) {
+		return list, nil
+	}
+	return list, err
 }

@@ -104,9 +104,10 @@ func (l *lab) client() *kube.Client {
 
 // TestExistingLab is a lab of the profile ci on a plain cluster of one node, which has
 // its images: refused where somebody else's namespace is, brought up though its runner is
-// killed, scaled to zero and back, deleted; what others made stays.
+// killed, scaled to zero and back, deleted; what others made stays. Then encrypted ones with
+// addresses of MetalLB, which bring what the cluster has not, and use what it has.
 func TestExistingLab(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
 	defer cancel()
 	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -151,17 +152,25 @@ func TestExistingLab(t *testing.T) {
 	if _, err := k.Clientset.CoreV1().Namespaces().Get(ctx, "alert-stream-broker", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the lab's namespace after its purge: %v", err)
 	}
+	l.besideOthers(rigClusters(t, docker), made, k, state)
 }
 
-// plainCluster makes a cluster of one node that neither k3d nor kind made, until the test
-// ends.
-func plainCluster(t *testing.T, ctx context.Context, docker *client.Client, name string) *cluster.Cluster {
+// rigClusters are the rig's.
+func rigClusters(t *testing.T, docker *client.Client) *cluster.Clusters {
 	t.Helper()
 	clusters, err := cluster.Open(cluster.Options{Docker: docker, State: filepath.Join(need(t, "ALERTLAB_RIG_CACHE"), "clusters"),
 		ToolsImage: os.Getenv("ALERTLAB_RIG_TOOLS_IMAGE"), ProxyImage: os.Getenv("ALERTLAB_RIG_PROXY_IMAGE")})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return clusters
+}
+
+// plainCluster makes a cluster of one node that neither k3d nor kind made, until the test
+// ends.
+func plainCluster(t *testing.T, ctx context.Context, docker *client.Client, name string) *cluster.Cluster {
+	t.Helper()
+	clusters := rigClusters(t, docker)
 	made, err := clusters.Create(ctx, cluster.Config{Name: name, Maker: cluster.Plain, Servers: 1, Image: need(t, "ALERTLAB_RIG_NODE_IMAGE"),
 		Report: func(p cluster.Progress) { t.Logf("%6.1fs %s", p.Elapsed.Seconds(), p.Text) }})
 	if err != nil {
@@ -185,7 +194,13 @@ func (l *lab) loadImages(c *cluster.Cluster) {
 	for _, n := range c.Nodes {
 		nodes = append(nodes, c.Node(n.Name()))
 	}
-	_, err = b.Import(l.ctx, nodes, bundle.ImportOptions{Images: []string{"docker.io/apache/kafka:4.3.1"}, Concurrency: 1})
+	images := []string{"docker.io/apache/kafka:4.3.1"}
+	for _, image := range b.Images() {
+		if strings.Contains(image.Reference, "/metallb/") || strings.Contains(image.Reference, "/cert-manager-") {
+			images = append(images, image.Reference)
+		}
+	}
+	_, err = b.Import(l.ctx, nodes, bundle.ImportOptions{Images: images, Concurrency: 1})
 	l.must(err)
 	reference, err := ownimage.Reference(l.binary)
 	l.must(err)

@@ -15,7 +15,7 @@ import (
 
 // What others' pods ask for is counted where they are; not the lab's own, and not those
 // that have ended.
-func TestTaken(t *testing.T) {
+func TestAsked(t *testing.T) {
 	t.Parallel()
 	asks := func(cpu, memory string) corev1.ResourceRequirements {
 		return corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}}
