@@ -24,6 +24,7 @@ import (
 	"github.com/alertlab/alertlab/content/buckets"
 	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/content/storeusers"
+	"github.com/alertlab/alertlab/deployer/steer"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -58,7 +59,7 @@ func operatorCharts(stack string) []string {
 func fullEntries() map[string]entry {
 	brokers := func(c *cluster) plan.Part {
 		probes := func(c *cluster) map[string]component.Probe { return kafka.Probes(c.Secrets) }
-		return trusting{c.released("kafka", probes, strimzikafka.Watched()), c.Secrets.Trust}
+		return trusting{roused{c.released("kafka", probes, strimzikafka.Watched()), c.api}, c.Secrets.Trust}
 	}
 	return map[string]entry{
 		"strimzi-crds/chart": {want: released(strimzi.WantDefinitions), inCluster: byHelm("strimzi", strimzi.Definitions())},
@@ -88,6 +89,30 @@ func fullEntries() map[string]entry {
 		"ingresses/ingress":                {want: released(ingress.Want), inCluster: watched("ingresses", ingress.Watched())},
 		"kafka-ui/kafbat":                  {want: released(kafkaui.Want), inCluster: byHelm("kafka-ui", kafkaui.Watched())},
 	}
+}
+
+// roused is the brokers of an operator, which is told of those that it has overlooked.
+type roused struct {
+	release
+	api func() (*kube.Client, error)
+}
+
+// Apply implements plan.Part.
+func (p roused) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	outputs, err := p.release.Apply(ctx, order)
+	if err != nil || order.Action == plan.Create {
+		return outputs, err
+	}
+	r, err := component.Read(order.Input)
+	if err != nil {
+		return nil, err
+	}
+	client, err := p.api()
+	if err != nil {
+		return nil, err
+	}
+	kafka, _ := r.Values["cluster"].(string)
+	return outputs, steer.Rouse(ctx, client.Dynamic, r.Namespace, kafka)
 }
 
 // fitFull says why a profile cannot be run by the operators, nil when it can.
