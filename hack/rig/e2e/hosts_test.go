@@ -43,7 +43,7 @@ func (s *stack) hosts() {
 	s.brings(certmanager.WantIssuer(p, lab), certmanager.Watched())
 	want := ingresses.Want(p, lab)
 	s.brings(want, ingresses.Watched())
-	s.Logf("the issuer is ready and three certificates are issued after %.1f s", time.Since(begun).Seconds())
+	s.Logf("the issuer is ready and the certificates are issued after %.1f s", time.Since(begun).Seconds())
 
 	r, err := component.Read(want.Input)
 	s.must(err)
