@@ -166,18 +166,21 @@ func passes(err error) bool {
 	case utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsProbableEOF(err), utilnet.IsHTTP2ConnectionLost(err):
 		// The server is away for a moment; the end of the context says how long one is.
 		return true
-	case meta.IsNoMatchError(err), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err):
+	case unserved(err), apierrors.IsServiceUnavailable(err), apierrors.IsTooManyRequests(err), apierrors.IsServerTimeout(err):
 		return true
 	case strings.Contains(err.Error(), "failed calling webhook"):
 		return true
 	case apierrors.IsForbidden(err):
 		// A service account or its namespace that the controllers are still making.
 		return strings.Contains(err.Error(), "not yet ready to handle request")
-	case apierrors.IsNotFound(err):
-		// The definition of the kind is there but not served yet.
-		return strings.Contains(err.Error(), "the server could not find the requested resource")
 	}
 	return false
+}
+
+// unserved tells errors of a kind that the cluster does not know, or whose definition is
+// there but not served yet or any more.
+func unserved(err error) bool {
+	return meta.IsNoMatchError(err) || apierrors.IsNotFound(err) && strings.Contains(err.Error(), "the server could not find the requested resource")
 }
 
 // Delete removes the objects of a manifest, last first, and returns when they are

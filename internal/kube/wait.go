@@ -63,28 +63,31 @@ func (e *WaitError) Unwrap() error { return e.Cause }
 // verdict is terminal or ctx ends.
 func (c *Client) Wait(ctx context.Context, ref Ref, cond Condition) error {
 	last := Verdict{Seen: "nothing yet"}
-	err := c.patient(ctx, func() error {
-		r, err := c.resource(ref.Kind, "", ref.Namespace)
-		if err != nil {
-			return err
-		}
-		list := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", ref.Name).String()}
-		return observe(ctx, func() (string, error) {
-			found, err := r.List(ctx, list)
-			if err != nil {
-				return "", err
-			}
-			if len(found.Items) == 0 {
-				last = cond(nil)
-			} else {
-				last = cond(&found.Items[0])
-			}
-			return found.GetResourceVersion(), nil
-		}, func(version string) (watch.Interface, error) {
-			return r.Watch(ctx, metav1.ListOptions{FieldSelector: list.FieldSelector, ResourceVersion: version})
-		}, func() bool { return last.Done || last.Terminal != "" })
-	})
+	err := c.patient(ctx, func() error { return c.watch(ctx, ref, cond, &last) })
 	return verdict(ctx, ref.String(), last, err)
+}
+
+// watch looks at an object, and again whenever it changes, until the verdict is final.
+func (c *Client) watch(ctx context.Context, ref Ref, cond Condition, last *Verdict) error {
+	r, err := c.resource(ref.Kind, "", ref.Namespace)
+	if err != nil {
+		return err
+	}
+	list := metav1.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", ref.Name).String()}
+	return observe(ctx, func() (string, error) {
+		found, err := r.List(ctx, list)
+		if err != nil {
+			return "", err
+		}
+		if len(found.Items) == 0 {
+			*last = cond(nil)
+		} else {
+			*last = cond(&found.Items[0])
+		}
+		return found.GetResourceVersion(), nil
+	}, func(version string) (watch.Interface, error) {
+		return r.Watch(ctx, metav1.ListOptions{FieldSelector: list.FieldSelector, ResourceVersion: version})
+	}, func() bool { return last.Done || last.Terminal != "" })
 }
 
 func verdict(ctx context.Context, what string, last Verdict, err error) error {
@@ -137,17 +140,28 @@ func observe(ctx context.Context, look func() (version string, err error), begin
 	}
 }
 
-// WaitGone waits until an object is not there.
+// WaitGone waits until an object is not there. With the definition of its kind it is gone,
+// also when that goes meanwhile.
 func (c *Client) WaitGone(ctx context.Context, ref Ref) error {
-	if _, err := c.resource(ref.Kind, "", ref.Namespace); meta.IsNoMatchError(err) {
-		return nil
-	}
-	return c.Wait(ctx, ref, func(u *unstructured.Unstructured) Verdict {
-		if u == nil {
-			return Verdict{Done: true}
+	last := Verdict{Seen: "nothing yet"}
+	err := c.patient(ctx, func() error {
+		err := c.watch(ctx, ref, func(u *unstructured.Unstructured) Verdict {
+			if u == nil {
+				return Verdict{Done: true}
+			}
+			return Verdict{Seen: "is still there" + finalizers(u)}
+		}, &last)
+		if !unserved(err) {
+			return err
 		}
-		return Verdict{Seen: "is still there" + finalizers(u)}
+		c.mapper.Reset() // it may know the kind from before
+		if _, kindErr := c.resource(ref.Kind, "", ref.Namespace); meta.IsNoMatchError(kindErr) {
+			last = Verdict{Done: true}
+			return nil
+		}
+		return err
 	})
+	return verdict(ctx, ref.String(), last, err)
 }
 
 func finalizers(u *unstructured.Unstructured) string {
