@@ -42,7 +42,9 @@ port on. It holds until another one is given, or "loopback".
 
 With --provider existing the lab goes on a cluster that is there: up prints what it
 found and what it would add, makes only what is missing, and refuses a namespace that
-it does not own. down scales to zero there and keeps volumes and addresses.
+it does not own. down scales to zero there and keeps volumes and addresses. Brokers have
+ports of the nodes there, or addresses of their own with --address-pool; MetalLB and
+cert-manager are used where the cluster has them, else brought.
 
 What the environment may change of the profile:
 ` + variables(),
