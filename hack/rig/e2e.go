@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/alertlab/alertlab/hack/rig/cluster"
 	"github.com/alertlab/alertlab/hack/rig/engine"
 	"github.com/alertlab/alertlab/hack/rig/images"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -68,6 +69,9 @@ it.`,
 				return err
 			}
 			return r.withNode(ctx, func(e *engine.Engine, made images.Result) error {
+				if err := r.takeTestsDown(ctx); err != nil {
+					return err
+				}
 				before, err := engine.Snapshot(ctx, e)
 				if err != nil {
 					return err
@@ -117,6 +121,25 @@ it.`,
 	c.Flags().StringVar(&archives, "images", "", "folder with image archives and the chart of Strimzi's operator, for TestFullKafka")
 	c.Flags().StringVar(&run, "run", "", "only tests whose names match, as go test has it")
 	return c
+}
+
+// takeTestsDown deletes the clusters that a killed run of the tests left behind: the
+// engine's start brings them back, and this run's would have the same names.
+func (r *rig) takeTestsDown(ctx context.Context) error {
+	var names []string
+	err := r.withClusters(ctx, func(_ *engine.Engine, clusters *cluster.Clusters) error {
+		list, err := clusters.List(ctx)
+		for _, one := range list {
+			if strings.HasPrefix(one.Name, cluster.TestPrefix) {
+				names = append(names, one.Name)
+			}
+		}
+		return err
+	})
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	return r.takeDown(ctx, names)
 }
 
 // test runs the go command in the checkout. Interrupted, it gives the tests time to

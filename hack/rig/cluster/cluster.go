@@ -28,6 +28,10 @@ const (
 	labelRole    = "dev.alertlab.rig.role" // plain only: server or agent
 )
 
+// TestPrefix begins the names of the clusters that this package's tests make; they
+// keep no record of them.
+const TestPrefix = "cl-"
+
 // Images of k3d's two helpers, the rig's own; they have the tag of the node image.
 const (
 	toolsRepository = "rig.local/k3d-tools"

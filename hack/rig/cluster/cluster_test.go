@@ -133,6 +133,8 @@ func TestGroup(t *testing.T) {
 	kind := func(cluster, role string) map[string]string {
 		return map[string]string{kindLabelCluster: cluster, kindLabelRole: role}
 	}
+	older := kind("older", "control-plane")
+	older[labelPart] = "kubernetes"
 	all := group([]container.Summary{
 		summary("k3d-a-server-0", "rig.local/node:v1", k3d("a", "server", LabelCluster)),
 		summary("k3d-a-serverlb", "rig.local/k3d-proxy:v1", k3d("a", "loadbalancer", LabelCluster)),
@@ -141,6 +143,7 @@ func TestGroup(t *testing.T) {
 		summary("k3d-cut-tools", "rig.local/k3d-tools:v1", k3d("cut", "")),
 		summary("b-control-plane", "rig.local/node:v1", kind("b", "control-plane")),
 		summary("b-worker", "rig.local/node:v1", kind("b", "worker")),
+		summary("older-control-plane", "b95932add60f", older), // whose image has lost its name to a newer one
 		summary("other-control-plane", "kindest/node:v1", kind("other", "control-plane")),
 		summary("similar-control-plane", "rig.local/nodes:v1", kind("similar", "control-plane")),
 		summary("rig-c-agent-0", "rig.local/node:v1", map[string]string{LabelCluster: "c", labelRole: "agent"}),
@@ -160,6 +163,7 @@ func TestGroup(t *testing.T) {
 		"k3d cut owned=true: k3d-cut-tools helper",
 		"k3d theirs owned=false: k3d-theirs-server-0 server",
 		"kind b owned=true: b-control-plane server, b-worker agent",
+		"kind older owned=true: older-control-plane server",
 		"kind other owned=false: other-control-plane server",
 		"kind similar owned=false: similar-control-plane server",
 		"plain c owned=true: rig-c-agent-0 agent",

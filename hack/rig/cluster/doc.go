@@ -8,7 +8,7 @@
 //
 // A cluster is the rig's when its record lies in the state folder, or when a
 // container of it has the label LabelCluster; kind sets no labels of others, so
-// its nodes are known by their image. A record names its engine: on another one
+// its nodes are known by their image, or by the label that it gave them. A record names its engine: on another one
 // the cluster is not listed, its name is refused, and who asks for it is told the
 // address of its engine. Other clusters of the engine are never
 // listed, changed or deleted, and a name that is taken is refused.

@@ -29,6 +29,10 @@ const (
 // nodeRepository is the name of the rig's node image without its tag.
 const nodeRepository = "rig.local/node"
 
+// labelPart is on every image that the rig builds, and so on its containers: the
+// engine tells an image's name only as long as no newer image has taken it.
+const labelPart = "dev.alertlab.rig.part"
+
 type key struct {
 	maker Maker
 	name  string
@@ -104,7 +108,7 @@ func group(list []container.Summary, ours sets.Set[key]) map[key]*found {
 			all[k] = f
 		}
 		image, _, _ := strings.Cut(s.Image, ":")
-		f.owned = f.owned || s.Labels[LabelCluster] == k.name || (k.maker == Kind && image == nodeRepository)
+		f.owned = f.owned || s.Labels[LabelCluster] == k.name || (k.maker == Kind && (image == nodeRepository || s.Labels[labelPart] != ""))
 		f.members = append(f.members, member{id: s.ID, name: strings.TrimPrefix(s.Names[0], "/"), role: role})
 		if s.NetworkSettings != nil && role != roleHelper {
 			for name := range s.NetworkSettings.Networks {

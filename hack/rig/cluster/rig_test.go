@@ -77,7 +77,7 @@ func things(t *testing.T, c *Clusters) []string {
 		t.Fatal(err)
 	}
 	for _, s := range list {
-		if strings.Contains(s.Names[0], "cl-") {
+		if strings.Contains(s.Names[0], TestPrefix) {
 			all = append(all, "container "+s.Names[0])
 		}
 	}
@@ -86,7 +86,7 @@ func things(t *testing.T, c *Clusters) []string {
 		t.Fatal(err)
 	}
 	for _, n := range nets {
-		if strings.Contains(n.Name, "cl-") || n.Name == kindNetwork {
+		if strings.Contains(n.Name, TestPrefix) || n.Name == kindNetwork {
 			all = append(all, "network "+n.Name)
 		}
 	}
@@ -95,7 +95,7 @@ func things(t *testing.T, c *Clusters) []string {
 		t.Fatal(err)
 	}
 	for _, v := range vols.Volumes {
-		if strings.Contains(v.Name, "cl-") {
+		if strings.Contains(v.Name, TestPrefix) {
 			all = append(all, "volume "+v.Name)
 		}
 	}
@@ -120,7 +120,7 @@ func wholeLife(t *testing.T, c *Clusters, m Maker) {
 	defer cancel()
 	before := things(t, c)
 	cfg := Config{
-		Name: "cl-" + string(m), Maker: m, Servers: 1, Image: nodeImage(),
+		Name: TestPrefix + string(m), Maker: m, Servers: 1, Image: nodeImage(),
 		Pools: []NodePool{
 			{Agents: 1, Labels: map[string]string{"infrastructure": "ok"}},
 			{Agents: 1, Labels: map[string]string{"kafka": "ok", "pool": "kafka"}, Taints: []string{"kafka=ok:NoSchedule"}},
@@ -466,13 +466,13 @@ func TestInterruptedCreateLeavesNothing(t *testing.T) {
 	for _, m := range makers {
 		t.Run(string(m), func(t *testing.T) {
 			c := rig(t)
-			defer deleteAfter(c, "cl-cut-"+string(m))
+			defer deleteAfter(c, TestPrefix+"cut-"+string(m))
 			before := things(t, c)
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			seen := time.AfterFunc(9*time.Second, cancel) // in the middle, whatever the maker does there
 			defer seen.Stop()
-			_, err := c.Create(ctx, Config{Name: "cl-cut-" + string(m), Maker: m, Servers: 1, Pools: []NodePool{{Agents: 1}}, Image: nodeImage(),
+			_, err := c.Create(ctx, Config{Name: TestPrefix + "cut-" + string(m), Maker: m, Servers: 1, Pools: []NodePool{{Agents: 1}}, Image: nodeImage(),
 				Report: func(p Progress) { t.Logf("%6.1fs %s", p.Elapsed.Seconds(), p.Text) }})
 			if fault.CodeOf(err) != fault.Interrupted {
 				t.Errorf("%v, want an interruption", err)
@@ -488,10 +488,10 @@ func TestDeadNodeEndsCreate(t *testing.T) {
 	for m, moment := range map[Maker]string{K3d: "Starting helpers", Plain: "waiting for 2 nodes"} {
 		t.Run(string(m), func(t *testing.T) {
 			c := rig(t)
-			defer deleteAfter(c, "cl-dead-"+string(m))
+			defer deleteAfter(c, TestPrefix+"dead-"+string(m))
 			before := things(t, c)
 			began := time.Now()
-			_, err := c.Create(context.Background(), Config{Name: "cl-dead-" + string(m), Maker: m, Servers: 1, Pools: []NodePool{{Agents: 1}}, Image: nodeImage(),
+			_, err := c.Create(context.Background(), Config{Name: TestPrefix + "dead-" + string(m), Maker: m, Servers: 1, Pools: []NodePool{{Agents: 1}}, Image: nodeImage(),
 				Report: func(p Progress) {
 					t.Logf("%6.1fs %s", p.Elapsed.Seconds(), p.Text)
 					if strings.Contains(p.Text, moment) {

@@ -411,7 +411,8 @@ func describe(l Layer) string {
 	return strings.Join(names, " ")
 }
 
-// labels are those of the OCI image specification, and where an image comes from.
+// labels are those of the OCI image specification, and where an image comes from;
+// by the part, package cluster knows a container of the rig's.
 func (b *builder) labels(r *Recipe) map[string]string {
 	var pins []string
 	for _, n := range r.parts() {
