@@ -32,7 +32,6 @@ const (
 const (
 	manifestDir    = "/var/lib/rancher/k3s/server/manifests"
 	kubeconfigFile = "/etc/rancher/k3s/k3s.yaml"
-	homeConfig     = "/root/.kube/config"
 	kubeletConf    = "/etc/kubernetes/kubelet.conf"
 	completeMark   = "/etc/kubernetes/node-complete" // kubeadm has come to its end here
 	apiTimeout     = 5 * time.Minute                 // for an API server to answer after a start
@@ -278,6 +277,11 @@ func linkHome(server bool) error {
 	if !server {
 		target = kubeletConf
 	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return err
+	}
+	homeConfig := filepath.Join(home, ".kube", "config")
 	if err := os.MkdirAll(filepath.Dir(homeConfig), 0o755); err != nil {
 		return err
 	}
