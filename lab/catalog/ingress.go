@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/alertlab/alertlab/component"
@@ -102,9 +103,7 @@ func ingressEntries() map[string]entry {
 		"ingress-controller/cluster-class": {inCluster: part, choose: ingressController, want: func(_ *profiles.Profile, desc state.Description) plan.Want {
 			return existing.WantIngressClass(ingressOf(desc).Class)
 		}},
-		"ingresses/ingress": {want: released(ingress.Want), choose: withIngress("ingress"), inCluster: func(c *cluster) plan.Part {
-			return addressed{c.released("ingresses", nil, ingress.Watched()), c.api}
-		}},
+		"ingresses/ingress": {want: released(ingress.Want), choose: withIngress("ingress"), inCluster: rules},
 	}
 }
 
@@ -180,11 +179,39 @@ func withIngress(implementation string) func(*profiles.Profile, state.Descriptio
 // controller of the cluster's own says so, if nobody else does.
 type addressed struct {
 	release
-	api func() (*kube.Client, error)
+	published func(context.Context, component.Release) error           // waits until it says so
+	at        func(context.Context, component.Release) (string, error) // what it says, "" for nothing
 }
 
 // addressTime bounds how long a controller may take to say where it is reached.
 const addressTime = time.Minute
+
+// rules makes the part of the Ingresses.
+func rules(c *cluster) plan.Part {
+	return addressed{c.released("ingresses", nil, ingress.Watched()), func(ctx context.Context, r component.Release) error {
+		client, err := c.api()
+		if err != nil {
+			return err
+		}
+		bound, cancel := context.WithTimeout(ctx, addressTime)
+		defer cancel()
+		var expected []kube.Expected
+		for _, ref := range ingress.Rules(r) {
+			expected = append(expected, kube.Expected{Ref: ref, Cond: ingress.Published})
+		}
+		return client.WaitAll(bound, expected, kube.Behind{}, func(string) {})
+	}, func(ctx context.Context, r component.Release) (string, error) {
+		client, err := c.api()
+		if err != nil {
+			return "", err
+		}
+		u, err := client.Get(ctx, ingress.Rules(r)[0])
+		if err != nil || u == nil {
+			return "", err
+		}
+		return ingress.At(u), nil
+	}}
+}
 
 // Apply implements plan.Part.
 func (a addressed) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
@@ -196,37 +223,17 @@ func (a addressed) Apply(ctx context.Context, order plan.Order) (map[string]stri
 	if err != nil {
 		return nil, err
 	}
-	client, err := a.api()
-	if err != nil {
-		return nil, err
-	}
-	bound, cancel := context.WithTimeout(ctx, addressTime)
-	defer cancel()
-	var expected []kube.Expected
-	for _, ref := range ingress.Rules(r) {
-		expected = append(expected, kube.Expected{Ref: ref, Cond: ingress.Published})
-	}
-	if err := client.WaitAll(bound, expected, kube.Behind{}, func(string) {}); err != nil {
+	if err := a.published(ctx, r); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
 		class, _ := r.Values["class"].(string)
 		return nil, fault.Wrap(fault.StepFailed, "where the ingress class "+class+" is reached is not known", err,
-			"alertlab up --ingress-address ADDRESS:PORT   # where its controller answers HTTPS; or see to that controller")
+			"alertlab up --ingress-address HOST:PORT   # where its controller answers HTTPS; or see to that controller, then alertlab up")
 	}
-	if outputs[ingress.Address], err = a.at(ctx, client, r); err != nil {
-		return nil, err
-	}
-	return outputs, nil
-}
-
-// at is where the controller says that it is reached; "" where it says nothing.
-func (a addressed) at(ctx context.Context, client *kube.Client, r component.Release) (string, error) {
-	u, err := client.Get(ctx, ingress.Rules(r)[0])
-	if err != nil || u == nil {
-		return "", err
-	}
-	return ingress.At(u), nil
+	outputs = maps.Clone(outputs)
+	outputs[ingress.Address], err = a.at(ctx, r)
+	return outputs, err
 }
 
 // Observe implements plan.Part. A controller that is reached elsewhere by now is a drift.
@@ -242,11 +249,7 @@ func (a addressed) Observe(ctx context.Context, look plan.Look) (plan.Observatio
 	if given, asked := r.Outputs[ingress.Address]; !asked || given != "" {
 		return o, nil
 	}
-	client, err := a.api()
-	if err != nil {
-		return o, err
-	}
-	at, err := a.at(ctx, client, r)
+	at, err := a.at(ctx, r)
 	if was := look.Outputs[ingress.Address]; err == nil && at != was {
 		o.Drift = fmt.Sprintf("its hosts were reached at %s, and are at %s", was, cmp.Or(at, "no address"))
 	}

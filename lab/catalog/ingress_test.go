@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -247,5 +249,53 @@ func TestGuestIngress(t *testing.T) {
 		if ports := ingressPorts(desc); len(ports) > 0 != (ingress == "traefik" || ingress == "nginx") {
 			t.Errorf("%s: ports %v", ingress, ports)
 		}
+	}
+}
+
+// applied is a release that is as it should be.
+type applied struct{ release }
+
+func (applied) Observe(context.Context, plan.Look) (plan.Observation, error) {
+	return plan.Observation{State: plan.Present, Why: "as it was applied"}, nil
+}
+
+func (applied) Apply(_ context.Context, order plan.Order) (map[string]string, error) {
+	r, err := component.Read(order.Input)
+	return r.Outputs, err
+}
+
+// Where a controller of the cluster's own is reached it says itself, unless somebody else
+// does; one that does not say it ends the step with the way out.
+func TestIngressSilent(t *testing.T) {
+	t.Parallel()
+	desc := withIngressOf(t, Existing, "alerts-light", "class:web")
+	input := inputOf(wanted(t, desc), "ingresses")
+	says, silent := "192.0.2.7:443", error(nil)
+	part := addressed{applied{}, func(context.Context, component.Release) error { return silent }, func(context.Context, component.Release) (string, error) { return says, nil }}
+	out, err := part.Apply(t.Context(), plan.Order{Input: input})
+	if err != nil || out["address"] != says || out["registry"] != "https://alert-schemas.default.alertlab.test" {
+		t.Errorf("%v, %v", out, err)
+	}
+	look := plan.Look{Last: input, Outputs: out}
+	if o, err := part.Observe(t.Context(), look); err != nil || o.Drift != "" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	says = "192.0.2.8:443"
+	if o, err := part.Observe(t.Context(), look); err != nil || o.Drift != "its hosts were reached at 192.0.2.7:443, and are at 192.0.2.8:443" {
+		t.Errorf("%+v, %v", o, err)
+	}
+	silent = errors.New("its controller has not said where it is reached")
+	if _, err := part.Apply(t.Context(), plan.Order{Input: input}); fault.CodeOf(err) != fault.StepFailed || !strings.Contains(fault.Text(err), "where the ingress class web is reached is not known") ||
+		!strings.Contains(fault.Text(err), "next: alertlab up --ingress-address HOST:PORT") {
+		t.Errorf("%v", err)
+	}
+	desc.Cluster.IngressAddress = "ingress.example.org:8443"
+	input = inputOf(wanted(t, desc), "ingresses")
+	out, err = part.Apply(t.Context(), plan.Order{Input: input})
+	if err != nil || out["address"] != "ingress.example.org:8443" || out["alertdb"] != "https://data.default.alertlab.test:8443/alertdb" {
+		t.Errorf("given: %v, %v", out, err)
+	}
+	if o, err := part.Observe(t.Context(), plan.Look{Last: input, Outputs: out}); err != nil || o.Drift != "" {
+		t.Errorf("given: %+v, %v", o, err)
 	}
 }
