@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/certmanager"
@@ -178,32 +176,6 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 // Rules are the Ingresses of a release of Want's on a cluster that was there.
 func Rules(r component.Release) []kube.Ref {
 	return []kube.Ref{kube.Object("networking.k8s.io/v1", "Ingress", r.Namespace, "alert-schema-registry"), kube.Object("networking.k8s.io/v1", "Ingress", r.Namespace, "alert-database")}
-}
-
-// Published is an Ingress whose controller has said where it is reached.
-func Published(u *unstructured.Unstructured) kube.Verdict {
-	if u == nil {
-		return kube.Verdict{Seen: "it is not there"}
-	}
-	if At(u) == "" {
-		return kube.Verdict{Seen: "its controller has not said where it is reached"}
-	}
-	return kube.Verdict{Done: true}
-}
-
-// At is where an Ingress is reached by HTTPS, HOST:443, as its controller says; "" while
-// it does not.
-func At(u *unstructured.Unstructured) string {
-	list, _, _ := unstructured.NestedSlice(u.Object, "status", "loadBalancer", "ingress")
-	for _, one := range list {
-		m, _ := one.(map[string]any)
-		for _, key := range []string{"ip", "hostname"} {
-			if host, _ := m[key].(string); host != "" {
-				return Endpoint(host)
-			}
-		}
-	}
-	return ""
 }
 
 // Watched gives what the gates of Want watch. Certificates are called as the Ingresses.

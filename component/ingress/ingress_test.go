@@ -4,8 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -64,24 +62,5 @@ func TestAddress(t *testing.T) {
 		if err := ingress.CheckAddress(text); fault.CodeOf(err) != fault.BadInput {
 			t.Errorf("%q: %v", text, err)
 		}
-	}
-}
-
-// An Ingress says where it is reached by address or by name.
-func TestAt(t *testing.T) {
-	t.Parallel()
-	for want, list := range map[string][]any{
-		"": nil, "192.0.2.7:443": {map[string]any{"ip": "192.0.2.7"}}, "lb.example.org:443": {map[string]any{}, map[string]any{"hostname": "lb.example.org"}},
-	} {
-		u := &unstructured.Unstructured{Object: map[string]any{"status": map[string]any{"loadBalancer": map[string]any{"ingress": list}}}}
-		if got := ingress.At(u); got != want {
-			t.Errorf("%v: %q", list, got)
-		}
-		if v := ingress.Published(u); v.Done != (want != "") || v.Done == (v.Seen != "") {
-			t.Errorf("%v: %+v", list, v)
-		}
-	}
-	if v := ingress.Published(nil); v.Done || v.Seen != "it is not there" {
-		t.Errorf("%+v", v)
 	}
 }

@@ -197,7 +197,7 @@ func rules(c *cluster) plan.Part {
 		defer cancel()
 		var expected []kube.Expected
 		for _, ref := range ingress.Rules(r) {
-			expected = append(expected, kube.Expected{Ref: ref, Cond: ingress.Published})
+			expected = append(expected, kube.Expected{Ref: ref, Cond: kube.IsReached})
 		}
 		return client.WaitAll(bound, expected, kube.Behind{}, func(string) {})
 	}, func(ctx context.Context, r component.Release) (string, error) {
@@ -209,7 +209,7 @@ func rules(c *cluster) plan.Part {
 		if err != nil || u == nil {
 			return "", err
 		}
-		return ingress.At(u), nil
+		return ingress.Endpoint(kube.Reached(u)), nil
 	}}
 }
 
