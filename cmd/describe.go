@@ -80,7 +80,7 @@ func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 
 // ingressFlag adds --ingress.
 func ingressFlag(c *cobra.Command, to *string) {
-	c.Flags().StringVar(to, "ingress", "", "host names: nginx, traefik, none, class:NAME (environment: ALERTLAB_INGRESS; default: stack's)")
+	c.Flags().StringVar(to, "ingress", "", "nginx, traefik, none or class:NAME (environment: ALERTLAB_INGRESS; default: the stack's)")
 	must(c.RegisterFlagCompletionFunc("ingress", cobra.FixedCompletions(catalog.Ingresses(), cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)))
 }
 

@@ -46,6 +46,10 @@ it does not own. down scales to zero there and keeps volumes and addresses. Brok
 ports of the nodes there, or addresses of their own with --address-pool; MetalLB and
 cert-manager are used where the cluster has them, else brought.
 
+On Kubernetes --ingress gives registry and alert database host names over TLS: by nginx
+or traefik, which the lab brings, or by an ingress class of a cluster that is there. A lab
+can get one while it runs, and keeps it.
+
 What the environment may change of the profile:
 ` + variables(),
 		Example: `  alertlab up
@@ -53,6 +57,7 @@ What the environment may change of the profile:
   ALERTLAB_SIMULATOR_ALERTS=10000 alertlab up    # full visits
   alertlab up -o json 2>/dev/null | jq .kafka.bootstrap
   alertlab up --advertise 172.17.0.1             # for containers on this machine
+  alertlab up --provider k3d --profile ci --ingress traefik
   alertlab up --provider existing --context my-cluster --registry registry.example/alertlab
   alertlab up --foreground                       # until Ctrl-C, e.g. in a container`,
 		Args: cobra.NoArgs,
