@@ -1,0 +1,98 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/alertlab/alertlab/component/metallb"
+	"github.com/alertlab/alertlab/lab/fault"
+	"github.com/alertlab/alertlab/lab/inprocess"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/existing"
+)
+
+// givenTo are the addresses that a lab was told to take: its pool, or those of its
+// profile's source; "" for none.
+func givenTo(desc state.Description) string {
+	if !desc.Cluster.RealAddresses {
+		return desc.Cluster.AddressPool
+	}
+	p, err := inprocess.Resolved(desc)
+	if err != nil {
+		return "" // what is wrong with a profile is said where it is used
+	}
+	return metallb.RealPool(p)
+}
+
+// CheckReal says why a lab cannot announce the addresses of its profile's source, nil when
+// it can or is not to.
+func CheckReal(desc state.Description) error {
+	if !desc.Cluster.RealAddresses {
+		return nil
+	}
+	p, err := inprocess.Resolved(desc)
+	if err != nil {
+		return err
+	}
+	const what = "the real system's addresses cannot be announced"
+	l := p.Kafka.Listener
+	switch have := len(l.Source.Brokers); {
+	case l.Source.Bootstrap == "":
+		having := haveReal()
+		return fault.New(fault.BadInput, what, fmt.Sprintf("the profile %s holds none (kafka.listener.source); these do: %s", p.Name, strings.Join(having, ", ")),
+			"alertlab up --provider existing --profile "+first(having, "FILE")+" --real-addresses   # or without --real-addresses")
+	case !metallb.Wanted(p):
+		return fault.New(fault.BadInput, what, "kafka.listener.type is nodeport: brokers have ports of a node, and take no address",
+			"alertlab up --provider existing --real-addresses=false   # or --set kafka.listener.type=loadbalancer")
+	case have < p.Kafka.Brokers.Count:
+		return fault.New(fault.BadInput, what, fmt.Sprintf("the source of profile %s has them for %d brokers, and this lab has %d", p.Name, have, p.Kafka.Brokers.Count),
+			fmt.Sprintf("alertlab up --provider existing --real-addresses --set kafka.brokers.count=%d", have))
+	}
+	return nil
+}
+
+// haveReal lists the profiles that hold addresses of their source.
+func haveReal() []string {
+	var out []string
+	for _, info := range profiles.List() {
+		if p, err := profiles.Load(info.Name); err == nil && p.Kafka.Listener.Source.Bootstrap != "" {
+			out = append(out, info.Name)
+		}
+	}
+	return out
+}
+
+// realAddresses looks whether the real addresses of a lab are free on its cluster, and
+// notes what would be announced.
+func realAddresses(desc state.Description, s *existing.Survey, n metallb.Network) error {
+	p, _, err := profileOf(desc)
+	if err != nil {
+		return err
+	}
+	if CheckReal(desc) != nil {
+		return nil // what stands against the profile is said elsewhere
+	}
+	s.Announces = metallb.RealWords(p)
+	if err := n.RefusedReal(p); err != nil {
+		s.Against(err, "see that nobody announces them, the real system above all; or: alertlab up --provider existing --address-pool FIRST-LAST   # addresses that nobody has; or auto, for ports of the nodes")
+	}
+	return nil
+}
+
+// realConceded says what a lab announces that is the real system's, and what of it not.
+func realConceded(p *profiles.Profile, desc state.Description) []string {
+	out := []string{fmt.Sprintf("THE REAL SYSTEM'S ADDRESSES are announced on the network of the cluster's nodes by L2 (ARP), in a pool called %s: %s; who speaks to the real system there speaks to the lab",
+		metallb.PoolName(p, labOf(desc)), metallb.RealWords(p))}
+	if all, run := p.Kafka.Listener.Source.Brokers, p.Kafka.Brokers.Count; run < len(all) {
+		out = append(out, fmt.Sprintf("of the source's %d brokers the first %d are there, and have its first addresses: %s announced by nobody here", len(all), run, notAnnounced(all[run:])))
+	}
+	return append(out, "registry, alert database and object store have ports of a node")
+}
+
+func notAnnounced(rest []string) string {
+	if len(rest) == 1 {
+		return rest[0] + " is"
+	}
+	return strings.Join(rest, ", ") + " are"
+}
