@@ -213,6 +213,11 @@ func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, c
 		if err := catalog.CheckReal(with); err != nil {
 			return c, err
 		}
+		was := with
+		was.Cluster = before
+		if err := catalog.CheckMove(was, with); err != nil {
+			return c, err
+		}
 	}
 	c.Image, err = ownimage.Reference(executable)
 	return c, fault.Wrap(fault.BadInput, "this program cannot run in pods", err, "make build")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/alertlab/alertlab/component/metallb"
+	"github.com/alertlab/alertlab/internal/addresspool"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/inprocess"
 	"github.com/alertlab/alertlab/lab/state"
@@ -48,6 +49,30 @@ func CheckReal(desc state.Description) error {
 	case have < p.Kafka.Brokers.Count:
 		return fault.New(fault.BadInput, what, fmt.Sprintf("the source of profile %s has them for %d brokers, and this lab has %d", p.Name, have, p.Kafka.Brokers.Count),
 			fmt.Sprintf("alertlab up --provider existing --real-addresses --set kafka.brokers.count=%d", have))
+	}
+	return nil
+}
+
+// CheckMove says why a lab's addresses cannot become real ones, or others than real ones, in
+// one step: its pools have other names then, and MetalLB refuses two that share an address.
+func CheckMove(before, after state.Description) error {
+	if before.Cluster.RealAddresses == after.Cluster.RealAddresses {
+		return nil
+	}
+	p, _, err := profileOf(after)
+	if err != nil {
+		return err
+	}
+	was, err1 := addresspool.ParseSet(givenTo(before))
+	is, err2 := addresspool.ParseSet(givenTo(after))
+	if err1 != nil || err2 != nil || metallb.PoolName(p, labOf(before)) == metallb.PoolName(p, labOf(after)) {
+		return nil // it had none, has none, or keeps its pool
+	}
+	for _, r := range is {
+		if was.Overlaps(r) {
+			return fault.New(fault.BadInput, "the lab's addresses cannot change so in one step", fmt.Sprintf("%s would be of two pools for a while, %s and %s, and MetalLB refuses that", r, metallb.PoolName(p, labOf(before)), metallb.PoolName(p, labOf(after))),
+				"alertlab up --provider existing --address-pool FIRST-LAST   # others, then again")
+		}
 	}
 	return nil
 }

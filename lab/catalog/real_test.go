@@ -184,6 +184,33 @@ func TestRealLeases(t *testing.T) {
 	}
 }
 
+// Two pools with one address are nothing that MetalLB takes, so that some moves need two steps.
+func TestCheckMove(t *testing.T) {
+	t.Parallel()
+	given := func(name, pool string) state.Description {
+		d := on(t, Existing, name)
+		d.Cluster.AddressPool = pool
+		return d
+	}
+	for name, tc := range map[string]struct {
+		before, after state.Description
+		why           string
+	}{
+		"to others":         {given("usdfdev", "192.0.2.0/28"), real(t, "usdfdev"), ""},
+		"from ports":        {given("usdfdev", ""), real(t, "usdfdev"), ""},
+		"to ports":          {real(t, "usdfdev"), given("usdfdev", ""), ""},
+		"as it was":         {real(t, "usdfdev"), real(t, "usdfdev"), ""},
+		"the pool's name":   {given("idfint", "35.188.169.0/24"), real(t, "idfint"), ""},
+		"to some of them":   {given("usdfdev", "134.79.23.0/24"), real(t, "usdfdev"), "134.79.23.185-134.79.23.185 would be of two pools for a while, alertlab-default-sdf-dmz and sdf-dmz"},
+		"from some of them": {real(t, "usdfdev"), given("usdfdev", "134.79.23.214-134.79.23.230"), "would be of two pools for a while, sdf-dmz and alertlab-default-sdf-dmz"},
+	} {
+		err := CheckMove(tc.before, tc.after)
+		if (err == nil) != (tc.why == "") || err != nil && !strings.Contains(err.Error(), tc.why) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // What would be announced is seen before anything is made, by survey and doctor.
 func TestRealSurvey(t *testing.T) {
 	t.Parallel()
