@@ -42,9 +42,13 @@ func (b *Brokers) KillBroker(ctx context.Context, id int32) error {
 	if err != nil {
 		return err
 	}
-	p, err := set.find(ctx, pods, id)
-	if err != nil || p.UID == "" {
+	all, err := pods.Pods(ctx, set.Namespace, set.Selector)
+	if err != nil {
 		return err
+	}
+	p := set.find(all, id)
+	if p.UID == "" {
+		return nil
 	}
 	return pods.DeletePod(ctx, set.Namespace, p, true)
 }
@@ -75,12 +79,13 @@ func (b *Brokers) again(ctx context.Context, ids []int32, end func(kube.Pod) boo
 	if ids == nil {
 		ids = set.IDs
 	}
+	all, err := pods.Pods(ctx, set.Namespace, set.Selector)
+	if err != nil {
+		return err
+	}
 	gone := map[string]string{}
 	for _, id := range ids {
-		p, err := set.find(ctx, pods, id)
-		if err != nil {
-			return err
-		}
+		p := set.find(all, id)
 		gone[p.Name] = ""
 		if p.UID != "" && end(p) {
 			gone[p.Name] = p.UID
@@ -120,19 +125,15 @@ func (b *Brokers) open() (Pods, Set, error) {
 	return pods, set, err
 }
 
-// find gives the pod of a broker; one that is not there has no UID.
-func (s Set) find(ctx context.Context, pods Pods, id int32) (kube.Pod, error) {
+// find gives the pod of a broker among all; one that is not there has no UID.
+func (s Set) find(all []kube.Pod, id int32) kube.Pod {
 	name := fmt.Sprintf("%s-%d", strings.TrimSuffix(s.Prefix, "-"), id)
-	all, err := pods.Pods(ctx, s.Namespace, s.Selector)
-	if err != nil {
-		return kube.Pod{}, err
-	}
 	for _, p := range all {
 		if p.Name == name {
-			return p, nil
+			return p
 		}
 	}
-	return kube.Pod{Name: name}, nil
+	return kube.Pod{Name: name}
 }
 
 var _ interface {

@@ -1,49 +1,96 @@
 package steer_test
 
 import (
+	"context"
+	"encoding/json"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic/fake"
 
 	"github.com/alertlab/alertlab/deployer/steer"
+	"github.com/alertlab/alertlab/internal/kube"
 )
+
+// objects is a cluster in memory.
+type objects struct {
+	all  map[kube.Ref]*unstructured.Unstructured
+	pods map[string][]kube.Pod // by selector
+}
+
+func (o objects) Get(_ context.Context, ref kube.Ref) (*unstructured.Unstructured, error) {
+	return o.all[ref], nil
+}
+
+// Patch merges objects, and puts everything else in the place of what was there.
+func (o objects) Patch(_ context.Context, ref kube.Ref, patch []byte) error {
+	var change map[string]any
+	if err := json.Unmarshal(patch, &change); err != nil {
+		return err
+	}
+	merge(o.all[ref].Object, change)
+	return nil
+}
+
+func merge(into, change map[string]any) {
+	for key, value := range change {
+		inner, ok := value.(map[string]any)
+		if !ok {
+			if value == nil {
+				delete(into, key)
+			} else {
+				into[key] = value
+			}
+			continue
+		}
+		below, ok := into[key].(map[string]any)
+		if !ok {
+			below = map[string]any{}
+			into[key] = below
+		}
+		merge(below, inner)
+	}
+}
+
+func (o objects) Pods(_ context.Context, namespace, selector string) ([]kube.Pod, error) {
+	if namespace != theirs {
+		return nil, nil
+	}
+	return o.pods[selector], nil
+}
+
+const theirs = "alert-stream-broker"
+
+// set adds a StrimziPodSet with its pods.
+func (o objects) set(cluster, pool string, pods ...string) kube.Ref {
+	list := []any{}
+	for _, pod := range pods {
+		list = append(list, map[string]any{"metadata": map[string]any{"name": pod}})
+	}
+	ref := kube.Object("core.strimzi.io/v1", "StrimziPodSet", theirs, cluster+"-"+pool)
+	o.all[ref] = &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{}, "spec": map[string]any{"pods": list}}}
+	return ref
+}
 
 func TestRouse(t *testing.T) {
 	t.Parallel()
-	const namespace = "alert-stream-broker"
-	object := func(api, kind, name, cluster string, spec map[string]any) *unstructured.Unstructured {
-		return &unstructured.Unstructured{Object: map[string]any{"apiVersion": api, "kind": kind, "spec": spec,
-			"metadata": map[string]any{"name": name, "namespace": namespace, "labels": map[string]any{"strimzi.io/cluster": cluster}}}}
+	client := objects{all: map[kube.Ref]*unstructured.Unstructured{}, pods: map[string][]kube.Pod{
+		"strimzi.io/cluster=alert-broker": {{Name: "alert-broker-controller-0"}, {Name: "alert-broker-kafka-6"}}}}
+	sets := map[string]kube.Ref{}
+	for _, ref := range []kube.Ref{
+		client.set("alert-broker", "controller", "alert-broker-controller-0"),
+		client.set("alert-broker", "kafka", "alert-broker-kafka-6", "alert-broker-kafka-7"),
+		client.set("other", "kafka", "other-kafka-0"),
+	} {
+		sets[ref.Name] = ref
 	}
-	set := func(name, cluster string, pods ...string) *unstructured.Unstructured {
-		list := []any{}
-		for _, pod := range pods {
-			list = append(list, map[string]any{"metadata": map[string]any{"name": pod}})
-		}
-		return object("core.strimzi.io/v1", "StrimziPodSet", name, cluster, map[string]any{"pods": list})
-	}
-	podSets := schema.GroupVersionResource{Group: "core.strimzi.io", Version: "v1", Resource: "strimzipodsets"}
-	pods := schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(),
-		map[schema.GroupVersionResource]string{podSets: "StrimziPodSetList", pods: "PodList"},
-		set("alert-broker-controller", "alert-broker", "alert-broker-controller-0"),
-		set("alert-broker-kafka", "alert-broker", "alert-broker-kafka-6", "alert-broker-kafka-7"),
-		set("other-kafka", "other", "other-kafka-0"),
-		object("v1", "Pod", "alert-broker-controller-0", "alert-broker", nil),
-		object("v1", "Pod", "alert-broker-kafka-6", "alert-broker", nil))
 	roused := func(name string) string {
 		t.Helper()
-		o, err := client.Resource(podSets).Namespace(namespace).Get(t.Context(), name, metav1.GetOptions{})
-		if err != nil {
-			t.Fatal(err)
+		if client.all[sets[name]] == nil {
+			t.Fatalf("there is no %s", name)
 		}
-		return o.GetAnnotations()[steer.Roused]
+		return client.all[sets[name]].GetAnnotations()[steer.Roused]
 	}
-	if err := steer.Rouse(t.Context(), client, namespace, "alert-broker"); err != nil {
+	if err := steer.Rouse(t.Context(), client, theirs, "alert-broker"); err != nil {
 		t.Fatal(err)
 	}
 	if roused("alert-broker-kafka") == "" {
@@ -53,5 +100,9 @@ func TestRouse(t *testing.T) {
 		if at := roused(whole); at != "" {
 			t.Errorf("%s was roused at %s", whole, at)
 		}
+	}
+	// A cluster that is not Strimzi's, or has no such kind, has no sets.
+	if err := steer.Rouse(t.Context(), objects{}, theirs, "alert-broker"); err != nil {
+		t.Error(err)
 	}
 }

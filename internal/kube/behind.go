@@ -8,9 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // Current holds when an object has the condition, and its operator speaks of the object as
@@ -38,18 +36,13 @@ func (c *Client) watchAiling(ctx context.Context, behind Behind, say func(string
 	var last podsSeen
 	var names []string
 	began := time.Now()
-	chosen := metav1.ListOptions{LabelSelector: behind.Selector}
 	_ = c.patient(ctx, func() error {
-		return observe(ctx, func() (string, error) {
-			list, err := c.Clientset.CoreV1().Pods(behind.Namespace).List(ctx, chosen)
-			if err != nil {
-				return "", err
-			}
+		return c.observePods(ctx, behind.Namespace, behind.Selector, func(pods []corev1.Pod) {
 			names = names[:0]
-			for _, p := range list.Items {
+			for _, p := range pods {
 				names = append(names, p.Name)
 			}
-			seen, terminal := ailing(list.Items, began, time.Now())
+			seen, terminal := ailing(pods, began, time.Now())
 			now := podsSeen{strings.Join(seen, "; "), terminal}
 			switch {
 			case now.seen == "" && last.seen != "":
@@ -58,9 +51,6 @@ func (c *Client) watchAiling(ctx context.Context, behind Behind, say func(string
 				say(now.seen)
 			}
 			last = now
-			return list.ResourceVersion, nil
-		}, func(version string) (watch.Interface, error) {
-			return c.Clientset.CoreV1().Pods(behind.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: behind.Selector, ResourceVersion: version})
 		}, func() bool { return last.terminal != "" })
 	})
 	if last.terminal != "" {

@@ -12,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // DeletePod deletes the pod that was listed as p: with the time that it has for its end,
@@ -35,19 +34,10 @@ func (c *Client) DeletePod(ctx context.Context, namespace string, p Pod, atOnce 
 // UID that stands beside its name; "" is of no pod. The error is a *WaitError where ctx
 // ended.
 func (c *Client) WaitReplaced(ctx context.Context, namespace, selector string, gone map[string]string) error {
-	pods := c.Clientset.CoreV1().Pods(namespace)
 	last := Verdict{Seen: "nothing yet"}
 	err := c.patient(ctx, func() error {
-		return observe(ctx, func() (string, error) {
-			list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: selector})
-			if err != nil {
-				return "", err
-			}
-			last = replaced(list.Items, gone, time.Now())
-			return list.ResourceVersion, nil
-		}, func(version string) (watch.Interface, error) {
-			return pods.Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
-		}, func() bool { return last.Done })
+		return c.observePods(ctx, namespace, selector, func(pods []corev1.Pod) { last = replaced(pods, gone, time.Now()) },
+			func() bool { return last.Done })
 	})
 	return verdict(ctx, "pods of "+selector+" in namespace "+namespace, last, err)
 }

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 )
 
 // Stopped is the annotation of a Deployment or StatefulSet that was scaled to zero to be
@@ -110,25 +109,17 @@ func zero(now *int32) []byte {
 
 // waitNoPods waits until no pod of the selector is left but those of some StatefulSets.
 func (c *Client) waitNoPods(ctx context.Context, namespace, selector string, but []appsv1.StatefulSet, seen func(string)) error {
-	pods := c.Clientset.CoreV1().Pods(namespace)
 	last := Verdict{Seen: "nothing yet"}
-	err := observe(ctx, func() (string, error) {
-		list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: selector})
-		if err != nil {
-			return "", err
-		}
+	err := c.observePods(ctx, namespace, selector, func(pods []corev1.Pod) {
 		left := ""
-		for i := range list.Items {
-			if !ownedBy(&list.Items[i], but) {
-				left += " " + list.Items[i].Name
+		for i := range pods {
+			if !ownedBy(&pods[i], but) {
+				left += " " + pods[i].Name
 			}
 		}
 		if last = (Verdict{Done: left == "", Seen: "there still are" + left}); !last.Done {
 			seen(last.Seen)
 		}
-		return list.ResourceVersion, nil
-	}, func(version string) (watch.Interface, error) {
-		return pods.Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
 	}, func() bool { return last.Done })
 	return verdict(ctx, "pods of "+selector+" in namespace "+namespace, last, err)
 }

@@ -140,6 +140,21 @@ func observe(ctx context.Context, look func() (version string, err error), begin
 	}
 }
 
+// observePods looks at the pods of a selector, and again as observe does.
+func (c *Client) observePods(ctx context.Context, namespace, selector string, look func([]corev1.Pod), enough func() bool) error {
+	pods := c.Clientset.CoreV1().Pods(namespace)
+	return observe(ctx, func() (string, error) {
+		list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: selector})
+		if err != nil {
+			return "", err
+		}
+		look(list.Items)
+		return list.ResourceVersion, nil
+	}, func(version string) (watch.Interface, error) {
+		return pods.Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
+	}, enough)
+}
+
 // WaitGone waits until an object is not there. With the definition of its kind it is gone,
 // also when that goes meanwhile.
 func (c *Client) WaitGone(ctx context.Context, ref Ref) error {
@@ -225,22 +240,14 @@ func HasField(value string, path ...string) Condition {
 // time also has the newest warnings of Kubernetes about these pods.
 func (c *Client) WaitPods(ctx context.Context, namespace, selector string, n int) error {
 	last := Verdict{Seen: "nothing yet"}
-	pods := c.Clientset.CoreV1().Pods(namespace)
 	var names []string
 	err := c.patient(ctx, func() error {
-		return observe(ctx, func() (string, error) {
-			list, err := pods.List(ctx, metav1.ListOptions{LabelSelector: selector})
-			if err != nil {
-				return "", err
-			}
+		return c.observePods(ctx, namespace, selector, func(pods []corev1.Pod) {
 			names = names[:0]
-			for _, p := range list.Items {
+			for _, p := range pods {
 				names = append(names, p.Name)
 			}
-			last = podsVerdict(list.Items, n, time.Now())
-			return list.ResourceVersion, nil
-		}, func(version string) (watch.Interface, error) {
-			return pods.Watch(ctx, metav1.ListOptions{LabelSelector: selector, ResourceVersion: version})
+			last = podsVerdict(pods, n, time.Now())
 		}, func() bool { return last.Done || last.Terminal != "" })
 	})
 	if !last.Done {

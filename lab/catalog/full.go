@@ -112,7 +112,7 @@ func (p roused) Apply(ctx context.Context, order plan.Order) (map[string]string,
 		return nil, err
 	}
 	kafka, _ := r.Values["cluster"].(string)
-	return outputs, steer.Rouse(ctx, client.Dynamic, r.Namespace, kafka)
+	return outputs, steer.Rouse(ctx, client, r.Namespace, kafka)
 }
 
 // fitFull says why a profile cannot be run by the operators, nil when it can.
