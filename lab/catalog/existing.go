@@ -199,7 +199,11 @@ func pooled(ctx context.Context, desc state.Description, s *existing.Survey) err
 	}
 	n := networkOf(list)
 	if desc.Cluster.RealAddresses {
-		return realAddresses(desc, s, n)
+		held, err := existing.HeldAt(ctx, source(desc), desc.Name)
+		if err != nil {
+			return err
+		}
+		return realAddresses(ctx, desc, s, n, held, answers)
 	}
 	if err := n.Refused(desc.Cluster.AddressPool); err != nil {
 		s.Against(err, "alertlab up --provider existing --address-pool FIRST-LAST   # addresses that nobody has; or auto, for ports of the nodes")

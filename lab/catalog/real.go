@@ -1,8 +1,14 @@
 package catalog
 
 import (
+	"context"
 	"fmt"
+	"net"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/internal/addresspool"
@@ -88,9 +94,9 @@ func haveReal() []string {
 	return out
 }
 
-// realAddresses looks whether the real addresses of a lab are free on its cluster, and
-// notes what would be announced.
-func realAddresses(desc state.Description, s *existing.Survey, n metallb.Network) error {
+// realAddresses looks whether the real addresses of a lab are free on its cluster and, but
+// for those that it holds, answered at by nobody; and notes what would be announced.
+func realAddresses(ctx context.Context, desc state.Description, s *existing.Survey, n metallb.Network, held []string, answers func(context.Context, string) bool) error {
 	p, _, err := profileOf(desc)
 	if err != nil {
 		return err
@@ -99,10 +105,45 @@ func realAddresses(desc state.Description, s *existing.Survey, n metallb.Network
 		return nil // what stands against the profile is said elsewhere
 	}
 	s.Announces = metallb.RealWords(p)
+	const next = "see that nobody announces them, the real system above all; or: alertlab up --provider existing --address-pool FIRST-LAST   # addresses that nobody has; or auto, for ports of the nodes"
 	if err := n.RefusedReal(p); err != nil {
-		s.Against(err, "see that nobody announces them, the real system above all; or: alertlab up --provider existing --address-pool FIRST-LAST   # addresses that nobody has; or auto, for ports of the nodes")
+		s.Against(err, next)
+		return nil // who has them may well answer
+	}
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	var alive []string
+	for _, a := range p.RealAddresses() {
+		if slices.Contains(held, a) {
+			continue
+		}
+		wait.Go(func() {
+			if at := net.JoinHostPort(a, strconv.Itoa(p.Kafka.Listener.Port)); answers(ctx, at) {
+				mu.Lock()
+				defer mu.Unlock()
+				alive = append(alive, at)
+			}
+		})
+	}
+	if wait.Wait(); len(alive) > 0 {
+		slices.Sort(alive)
+		s.Against(fmt.Errorf("somebody answers at %s: the real system is there", strings.Join(alive, ", ")), next)
 	}
 	return nil
+}
+
+// answerTime is how long somebody has to answer at an address of the network.
+const answerTime = 2 * time.Second
+
+// answers says whether anybody takes connections at an address.
+func answers(ctx context.Context, address string) bool {
+	dialer := net.Dialer{Timeout: answerTime}
+	c, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return false
+	}
+	_ = c.Close() // nothing was said
+	return true
 }
 
 // realConceded says what a lab announces that is the real system's, and what of it not.

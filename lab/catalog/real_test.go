@@ -216,7 +216,8 @@ func TestRealSurvey(t *testing.T) {
 	t.Parallel()
 	desc := real(t, "usdfdev", "kafka.brokers.count=3")
 	s := &existing.Survey{Context: "site"}
-	if err := realAddresses(desc, s, metallb.Network{}); err != nil || s.Err() != nil {
+	nobody := func(context.Context, string) bool { return false }
+	if err := realAddresses(t.Context(), desc, s, metallb.Network{}, nil, nobody); err != nil || s.Err() != nil {
 		t.Fatalf("%v, %v", err, s.Err())
 	}
 	const want = "bootstrap 134.79.23.185, broker 6 134.79.23.214, broker 7 134.79.23.216, broker 8 134.79.23.218"
@@ -227,10 +228,21 @@ func TestRealSurvey(t *testing.T) {
 	if last := found[len(found)-1]; last.Name != "real addresses" || !strings.Contains(last.Seen, want) || !strings.Contains(last.Next, "--real-addresses=false") {
 		t.Errorf("%+v", last)
 	}
-	if err := realAddresses(desc, s, metallb.Network{Others: []metallb.Others{{Range: ranged(t, "134.79.23.214/32"), Who: "the Service kafka in namespace sasquatch"}}}); err != nil {
+	if err := realAddresses(t.Context(), desc, s, metallb.Network{Others: []metallb.Others{{Range: ranged(t, "134.79.23.214/32"), Who: "the Service kafka in namespace sasquatch"}}}, nil, nobody); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Err(); err == nil || !strings.Contains(err.Error(), "which is that of the Service kafka in namespace sasquatch") {
+		t.Errorf("%v", err)
+	}
+	// Who answers at one of them is the real system, or the lab itself.
+	there := &existing.Survey{Context: "site"}
+	two := func(_ context.Context, at string) bool {
+		return at == "134.79.23.216:9094" || at == "134.79.23.185:9094"
+	}
+	if err := realAddresses(t.Context(), desc, there, metallb.Network{}, []string{"134.79.23.185"}, two); err != nil {
+		t.Fatal(err)
+	}
+	if err := there.Err(); err == nil || !strings.Contains(err.Error(), "somebody answers at 134.79.23.216:9094: the real system is there") || strings.Contains(err.Error(), ".185") {
 		t.Errorf("%v", err)
 	}
 	if conceded := wanted(t, desc).Concessions; !slices.ContainsFunc(conceded, func(c string) bool { return strings.Contains(c, "of the source's 6 brokers the first 3 are there") }) {

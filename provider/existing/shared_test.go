@@ -329,4 +329,7 @@ func TestTaken(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
+	if own, err := held(t.Context(), c, "mine"); err != nil || !slices.Equal(own, []string{"192.0.2.50"}) {
+		t.Errorf("of its own %q, %v", own, err)
+	}
 }

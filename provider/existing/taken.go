@@ -97,6 +97,34 @@ func TakenAddresses(ctx context.Context, client *kube.Client, lab string) ([]Tak
 	return out, nil
 }
 
+// HeldAt lists the addresses that load balancers gave to a lab's own Services; none where
+// this user may not see them.
+func HeldAt(ctx context.Context, source Source, lab string) ([]string, error) {
+	client, err := source.client()
+	if err != nil {
+		return nil, err
+	}
+	list, err := held(ctx, client, lab)
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	return list, err
+}
+
+func held(ctx context.Context, client *kube.Client, lab string) ([]string, error) {
+	services, err := client.Clientset.CoreV1().Services("").List(ctx, metav1.ListOptions{LabelSelector: Selector(lab)})
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for i := range services.Items {
+		for _, a := range services.Items[i].Status.LoadBalancer.Ingress {
+			out = append(out, a.IP)
+		}
+	}
+	return out, nil
+}
+
 // TakenAt is TakenAddresses of a context. What this user may not see is not seen: a survey
 // says that the right is missing.
 func TakenAt(ctx context.Context, source Source, lab string) ([]Taken, error) {
