@@ -131,6 +131,7 @@ const (
 	AlertDBURL  = "alertdb"
 	ArgoCDURL   = "argocd"
 	Address     = "address"
+	Node        = "node" // an address of a node, with any port, of the lab's own controller
 )
 
 // GateCertificates opens when the certificate of every host was issued.
@@ -170,7 +171,11 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		r.Outputs[Address] = Endpoint(lab.IngressAddress)
 		title += ", by Ingresses of the cluster's class " + c.Class
 	}
-	return r.Want(title, plan.Gate{Name: GateCertificates, What: "the certificate of every host is issued", Deadline: 2 * time.Minute})
+	if c.Kind != Theirs {
+		r.Outputs[Node] = "${addresses.alertdb}"
+	}
+	return r.Want(title, plan.Gate{Name: GateCertificates, What: "the certificate of every host is issued", Deadline: 2 * time.Minute},
+		plan.Gate{Name: component.GateAnswers, What: "every host answers over TLS under the lab's authority", Deadline: time.Minute})
 }
 
 // Rules are the Ingresses of a release of Want's on a cluster that was there.

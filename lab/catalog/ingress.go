@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"time"
 
 	"github.com/alertlab/alertlab/component"
@@ -188,7 +189,21 @@ const addressTime = time.Minute
 
 // rules makes the part of the Ingresses.
 func rules(c *cluster) plan.Part {
-	return addressed{c.released("ingresses", nil, ingress.Watched()), func(ctx context.Context, r component.Release) error {
+	at := func(ctx context.Context, r component.Release) (string, error) {
+		client, err := c.api()
+		if err != nil {
+			return "", err
+		}
+		u, err := client.Get(ctx, ingress.Rules(r)[0])
+		if err != nil || u == nil {
+			return "", err
+		}
+		return ingress.Endpoint(kube.Reached(u)), nil
+	}
+	probes := func(c *cluster) map[string]component.Probe {
+		return map[string]component.Probe{component.GateAnswers: ingress.Answers(func() ([]byte, error) { return os.ReadFile(c.caFile()) }, at)}
+	}
+	return addressed{c.released("ingresses", probes, ingress.Watched()), func(ctx context.Context, r component.Release) error {
 		client, err := c.api()
 		if err != nil {
 			return err
@@ -200,17 +215,7 @@ func rules(c *cluster) plan.Part {
 			expected = append(expected, kube.Expected{Ref: ref, Cond: kube.IsReached})
 		}
 		return client.WaitAll(bound, expected, kube.Behind{}, func(string) {})
-	}, func(ctx context.Context, r component.Release) (string, error) {
-		client, err := c.api()
-		if err != nil {
-			return "", err
-		}
-		u, err := client.Get(ctx, ingress.Rules(r)[0])
-		if err != nil || u == nil {
-			return "", err
-		}
-		return ingress.Endpoint(kube.Reached(u)), nil
-	}}
+	}, at}
 }
 
 // Apply implements plan.Part.
