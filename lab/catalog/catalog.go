@@ -73,6 +73,7 @@ func entries() map[string]entry {
 	maps.Copy(table, argoEntries())
 	maps.Copy(table, fullEntries())
 	maps.Copy(table, sharedEntries())
+	maps.Copy(table, operatorEntries())
 	return table
 }
 
@@ -191,6 +192,9 @@ func scaleFor(p *profiles.Profile, desc state.Description) (inprocess.Scaled, er
 	}
 	if err == nil && operated(desc) {
 		s.Absent = absentInFull(p, desc)
+		if desc.Provider == Existing {
+			s.Absent = append(s.Absent, absentAsGuest(p, desc)...)
+		}
 	}
 	return s, err
 }

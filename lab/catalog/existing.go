@@ -41,7 +41,7 @@ func existingEntries() map[string]entry {
 			inCluster: func(c *cluster) plan.Part {
 				log := c.Log("cluster")
 				return &existing.Cluster{Lab: c.Dir.Lab(), Kubeconfig: c.Dir.Kubeconfig(), Namespaces: namespaces(), Say: func(s string) { log.Info(s) },
-					Homes: c.homes,
+					Homes: c.homes, Operated: operators{c.Dir.Lab()},
 					Uninstall: func(client *kube.Client, namespace string) ([]string, error) {
 						return helm.UninstallOf(client, namespace, c.Dir.Lab())
 					}}
@@ -179,6 +179,9 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 	need.Class, need.Reclaim, need.Ports = storage.Class, storage.ReclaimPolicy, nodeports.Taken(p)
 	if _, _, scales := p.AlertDatabase.Scales(); scales {
 		need.Rights = existing.ScalingRights()
+	}
+	if operated(desc) {
+		need.Rights = append(need.Rights, existing.OperatorRights()...)
 	}
 	if p.Kafka.Brokers.AntiAffinity {
 		need.Apart = p.Kafka.Brokers.Count

@@ -24,6 +24,7 @@ import (
 	"github.com/alertlab/alertlab/content/buckets"
 	"github.com/alertlab/alertlab/content/reservoir"
 	"github.com/alertlab/alertlab/content/storeusers"
+	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/deployer/steer"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/inprocess"
@@ -97,6 +98,28 @@ type roused struct {
 	api func() (*kube.Client, error)
 }
 
+// Observe implements plan.Part. Brokers that were halted with the lab do not come before
+// somebody says so, whatever their operator said of them last.
+func (p roused) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
+	o, err := p.release.Observe(ctx, look)
+	if err != nil || o.State != plan.Present || o.Drift != "" {
+		return o, err
+	}
+	r, err := helm.Applied(look)
+	if err != nil {
+		return o, err
+	}
+	client, err := p.api()
+	if err != nil {
+		return o, err
+	}
+	halted, err := steer.IsHalted(ctx, client, r.Namespace, clusterOf(r))
+	if halted {
+		o.Drift = "it is halted, as for a stop of the lab"
+	}
+	return o, err
+}
+
 // Apply implements plan.Part.
 func (p roused) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
 	outputs, err := p.release.Apply(ctx, order)
@@ -111,8 +134,16 @@ func (p roused) Apply(ctx context.Context, order plan.Order) (map[string]string,
 	if err != nil {
 		return nil, err
 	}
-	kafka, _ := r.Values["cluster"].(string)
-	return outputs, steer.Rouse(ctx, client, r.Namespace, kafka)
+	if resumed, err := steer.Resume(ctx, client, r.Namespace, clusterOf(r)); err != nil || resumed {
+		return outputs, err // the operator fills the sets, and hears of that
+	}
+	return outputs, steer.Rouse(ctx, client, r.Namespace, clusterOf(r))
+}
+
+// clusterOf is the name of a release's Kafka.
+func clusterOf(r component.Release) string {
+	name, _ := r.Values["cluster"].(string)
+	return name
 }
 
 // fitFull says why a profile cannot be run by the operators, nil when it can.
@@ -140,16 +171,19 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	add(metallb.Wanted(p), "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
+	here := desc.Provider != Existing // the cluster is this machine's
+	add(metallb.Wanted(p) && here, "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
 	add(certmanager.Wanted(p) || desc.Stack == FullStack, "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
 	add(k.Controllers.Count == 0 && k.Brokers.Count > 1, "there is one controller: the cluster does not outlive it")
-	add(k.Brokers.Storage.Class != "", "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
+	add(k.Brokers.Storage.Class != "" && here, "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
+	add(k.Brokers.Storage.Class != "" && !here, "the storage class %s is the cluster's own, or where it has none of that name, its default under that name", k.Brokers.Storage.Class)
 	add(k.Controllers.Storage.Size > kafka.LeastStorage, "controllers ask for a volume of %s each, not of %s", kafka.Quantity(kafka.LeastStorage), kafka.Quantity(k.Controllers.Storage.Size))
 	cpu := k.Brokers.Count*k.Brokers.Resources.Requests.CPU + k.Controllers.Count*k.Controllers.Resources.Requests.CPU
 	memory := int64(k.Brokers.Count)*k.Brokers.Resources.Requests.Memory + int64(k.Controllers.Count)*k.Controllers.Resources.Requests.Memory
 	add(cpu > 0, "brokers and controllers ask for what a small machine has, not for %d processors and %s in all", cpu, kafka.Quantity(memory))
-	add(k.Brokers.AntiAffinity, "controllers may share nodes with brokers: all nodes are this machine")
-	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity, "the pool of nodes is one node: all nodes are this machine")
+	add(k.Brokers.AntiAffinity && here, "controllers may share nodes with brokers: all nodes are this machine")
+	add(k.Brokers.AntiAffinity && !here, "controllers may share nodes with brokers")
+	add(k.Brokers.NodePool != (profiles.NodePool{}) && !k.Brokers.AntiAffinity && here, "the pool of nodes is one node: all nodes are this machine")
 	add(k.Listener.BootstrapHost != "" || p.Registry.Host != "", "host names of the source are not announced: brokers and registry are known by their addresses")
 	add(p.AlertDatabase.Scope != "", "tokens with the scope %s are the lab's own (alertlab token add), not Gafaelfawr's", p.AlertDatabase.Scope)
 	add(desc.Stack != FullStack && p.Registry.Replicas > 1, "one registry runs, not %d", p.Registry.Replicas)

@@ -13,6 +13,7 @@ import (
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/metallb"
+	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -92,7 +93,7 @@ func sharedOf(key, title string, input json.RawMessage) (existing.Shared, error)
 	if err != nil {
 		return existing.Shared{}, err
 	}
-	s := existing.Shared{Key: key, Namespace: r.Namespace, Brings: strings.TrimSuffix(title, unlessThere)}
+	s := existing.Shared{Key: key, Namespace: r.Namespace, Brings: strings.TrimSuffix(title, unlessThere), Release: r.Name}
 	switch r.Chart {
 	case metallb.Chart:
 		s.Name, s.Image = "MetalLB", "metallb/controller"
@@ -102,6 +103,8 @@ func sharedOf(key, title string, input json.RawMessage) (existing.Shared, error)
 		s.Name, s.Image = "cert-manager", "cert-manager-controller"
 		s.Definitions = []string{"certificates.cert-manager.io", "issuers.cert-manager.io"}
 		s.Suits = suitsIssuers
+	case strimzi.Chart:
+		s.Name, s.Image, s.Definitions, s.Suits = "Strimzi", "strimzi/operator", ofStrimzi, suitsKafka(r.Runs)
 	default:
 		return s, fmt.Errorf("nobody knows how %s is told in a cluster", key)
 	}

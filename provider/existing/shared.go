@@ -28,6 +28,8 @@ type Shared struct {
 	Definitions []string
 	// Brings is what the lab brings where it is missing, and Namespace where that goes.
 	Brings, Namespace string
+	// Release is the label alertlab.dev/brought of what the lab brings; "": any of the lab's.
+	Release string
 	// Suits says why one that somebody else brought is of no use to the lab, and what cures
 	// that; "" when it is. nil: whatever runs is.
 	Suits func(Controller) (why, next string)
@@ -69,6 +71,8 @@ type Found struct {
 	// cures that.
 	Why  string `json:"why,omitempty"`
 	Next string `json:"next,omitempty"`
+
+	release string // as Shared has it
 }
 
 // Foreign says whether somebody else brought it.
@@ -94,7 +98,7 @@ var definitionsOfCRDs = schema.GroupVersionResource{Group: "apiextensions.k8s.io
 
 // Find looks what a cluster has of it, for a lab.
 func (s Shared) Find(ctx context.Context, client *kube.Client, lab string) (Found, error) {
-	f := Found{Key: s.Key, Name: s.Name, Namespace: s.Namespace, Brings: s.Brings}
+	f := Found{Key: s.Key, Name: s.Name, Namespace: s.Namespace, Brings: s.Brings, release: s.Release}
 	var theirs, mine, missing []string
 	served := map[string][]string{}
 	for _, name := range s.Definitions {
@@ -162,6 +166,11 @@ func (s Shared) of(c Controller, missing []string) (why, next string) {
 		}
 	}
 	return "", ""
+}
+
+// defines says whether it has definitions of an API group.
+func (s Shared) defines(group string) bool {
+	return slices.ContainsFunc(s.Definitions, func(d string) bool { return strings.HasSuffix(d, "."+group) })
 }
 
 // controllers finds those that run, or should.

@@ -1,0 +1,158 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/strimzi"
+	"github.com/alertlab/alertlab/component/strimzikafka"
+	"github.com/alertlab/alertlab/component/upstream"
+	"github.com/alertlab/alertlab/deployer/steer"
+	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/lab/plan"
+	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/profiles"
+	"github.com/alertlab/alertlab/provider/existing"
+)
+
+// operatorEntries lists the operators of a lab on a cluster that was there, which may have
+// them already.
+func operatorEntries() map[string]entry {
+	return map[string]entry{
+		"strimzi-crds/found-or-helm": {want: brought(running(strimzi.WantDefinitions)), inCluster: shared("strimzi-crds", strimzi.Definitions())},
+		"strimzi/found-or-helm":      {want: brought(running(strimzi.WantOperator)), inCluster: shared("strimzi", strimzi.Operator())},
+	}
+}
+
+// running is what is wanted of an operator, with the version of Kafka that it has to run.
+func running(want func(*profiles.Profile, component.Lab) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
+	return func(p *profiles.Profile, desc state.Description) plan.Want {
+		w := released(want)(p, desc)
+		r, err := component.Read(w.Input)
+		if err != nil {
+			panic(err) // only a mistake in a component can want what is no release
+		}
+		r.Runs = upstream.Of(p, labOf(desc)).Kafka
+		w.Input = plan.Input(r)
+		return w
+	}
+}
+
+// ofStrimzi are its definitions that a lab has objects of, or whose objects it looks at.
+var ofStrimzi = []string{"kafkas.kafka.strimzi.io", "kafkanodepools.kafka.strimzi.io", "kafkatopics.kafka.strimzi.io", "kafkausers.kafka.strimzi.io", "strimzipodsets.core.strimzi.io"}
+
+// suitsKafka looks whether a Strimzi carries the lab's objects out, and runs its Kafka. The
+// names are those of the operator's environment in upstream's chart.
+func suitsKafka(version string) func(existing.Controller) (why, next string) {
+	return func(c existing.Controller) (why, next string) {
+		for _, name := range ofStrimzi {
+			if !slices.Contains(c.Served[name], strimzikafka.API) {
+				return fmt.Sprintf("does not serve %s of %s", strimzikafka.API, name), "upgrade it to 0.49 or newer, or: alertlab up --stack alerts-light"
+			}
+		}
+		watched := strings.FieldsFunc(c.Env["STRIMZI_NAMESPACE"], func(r rune) bool { return r == ',' || r == ' ' })
+		if !slices.Contains(watched, component.Namespace) && !slices.Contains(watched, "*") {
+			return "does not look at the namespace " + component.Namespace + ", but at " + strings.Join(watched, ", "),
+				"have it look there too: watchNamespaces or watchAnyNamespace of its chart; or: alertlab up --stack alerts-light"
+		}
+		if only := c.Env["STRIMZI_CUSTOM_RESOURCE_SELECTOR"]; only != "" {
+			return "looks at objects with the labels " + only + " alone, which the lab's have not", "take its STRIMZI_CUSTOM_RESOURCE_SELECTOR away, or: alertlab up --stack alerts-light"
+		}
+		var runs []string
+		for _, pair := range strings.Fields(c.Env["STRIMZI_KAFKA_IMAGES"]) {
+			v, _, _ := strings.Cut(pair, "=")
+			runs = append(runs, v)
+		}
+		if len(runs) > 0 && !slices.Contains(runs, version) {
+			return fmt.Sprintf("does not run Kafka %s, but %s", version, strings.Join(runs, ", ")), "alertlab up --set kafka.version=" + runs[len(runs)-1]
+		}
+		return "", ""
+	}
+}
+
+// operators is what Strimzi's operator runs of a lab on a cluster that was there.
+type operators struct{ lab string }
+
+var kafkas = schema.GroupVersionResource{Group: "kafka.strimzi.io", Version: strimzikafka.API, Resource: "kafkas"}
+
+// kafkas lists a lab's clusters by name; none, where there is no such kind.
+func (o operators) kafkas(ctx context.Context, client *kube.Client) ([]string, error) {
+	list, err := client.Dynamic.Resource(kafkas).Namespace(component.Namespace).List(ctx, metav1.ListOptions{LabelSelector: existing.Selector(o.lab)})
+	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || meta.IsNoMatchError(err) {
+		return nil, nil // who may not see them made none
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for i := range list.Items {
+		names = append(names, list.Items[i].GetName())
+	}
+	return names, nil
+}
+
+// Halt implements existing.Operated.
+func (o operators) Halt(ctx context.Context, client *kube.Client, say func(string)) error {
+	names, err := o.kafkas(ctx, client)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	own, _, err := client.Workloads(ctx, strimzi.Namespace, kube.LabelBrought+","+existing.Selector(o.lab))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := steer.Halt(ctx, client, component.Namespace, name, own == 0, say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// letGoTime is how long the topic operator may take to let go of all topics.
+const letGoTime = time.Minute
+
+// Dissolve implements existing.Operated: topics and users go while their operator runs,
+// which is of the Kafka's own pods, and then the Kafka; its pods and all that was made for it
+// go with it.
+func (o operators) Dissolve(ctx context.Context, client *kube.Client, say func(string)) error {
+	names, err := o.kafkas(ctx, client)
+	if err != nil {
+		return err
+	}
+	all, _, err := client.Labelled(ctx, existing.Selector(o.lab), component.Namespace)
+	if err != nil {
+		return err
+	}
+	of := func(kinds ...string) []kube.Found {
+		return slices.DeleteFunc(slices.Clone(all), func(f kube.Found) bool {
+			return f.Kind.Group != kafkas.Group || !slices.Contains(kinds, f.Kind.Kind)
+		})
+	}
+	patience := time.Duration(0)
+	for _, name := range names {
+		pods, err := client.Pods(ctx, component.Namespace, "strimzi.io/cluster="+name)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(pods, func(p kube.Pod) bool { return p.Ready && strings.HasPrefix(p.Name, name+"-entity-operator-") }) {
+			patience = letGoTime
+		}
+	}
+	theirs := []string{"strimzi.io/"}
+	if err := client.Dissolve(ctx, of("KafkaTopic", "KafkaUser"), patience, theirs, say); err != nil {
+		return err
+	}
+	return client.Dissolve(ctx, of("Kafka", "KafkaNodePool"), letGoTime, nil, say)
+}
+
+var _ existing.Operated = operators{}
