@@ -32,7 +32,7 @@ var suites = []struct{ folder, minutes string }{
 // long are the tests that only --all runs: each is a whole lab's life of many minutes on
 // two cores. What the others prove by another provider or deployer, or of components
 // alone, these prove again together.
-const long = "^(TestEncryptedLab|TestExistingLab|TestLab|TestLabFromRegistry)$"
+const long = "^(TestEncryptedLab|TestExistingLab|TestExistingStrimzi|TestLab|TestLabFromRegistry)$"
 
 func (r *rig) e2e() *cobra.Command {
 	var run, archives string

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -116,6 +117,12 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 // theirs gives what a cluster has of MetalLB and cert-manager, by name, with
 // its identity.
 func (l *lab) theirs(k *kube.Client) map[string]string {
+	return l.have(k, "metallb", "cert-manager", "site")
+}
+
+// have gives what a cluster has for everybody and with one of some words in its name, with
+// its identity.
+func (l *lab) have(k *kube.Client, words ...string) map[string]string {
 	l.Helper()
 	out := map[string]string{}
 	for _, r := range []schema.GroupVersionResource{
@@ -138,10 +145,7 @@ func (l *lab) theirs(k *kube.Client) map[string]string {
 		l.must(err)
 		for _, u := range list.Items {
 			name := r.Resource + " " + u.GetNamespace() + "/" + u.GetName()
-			if !strings.Contains(name, "metallb") && !strings.Contains(name, "cert-manager") && !strings.Contains(name, "site") {
-				continue
-			}
-			if u.GetDeletionTimestamp() == nil {
+			if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(name, w) }) && u.GetDeletionTimestamp() == nil {
 				out[name] = string(u.GetUID())
 			}
 		}

@@ -1,0 +1,124 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/client"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/alertlab/alertlab/bundle"
+	"github.com/alertlab/alertlab/internal/kube"
+)
+
+// TestExistingStrimzi is a lab with Kafka by Strimzi on a plain cluster of one node, which
+// has its images: first with an operator of its own, then beside somebody else's, which is
+// as it was when the lab is gone. Both are stopped and started: nothing that an operator
+// makes runs meanwhile. The images and the operator's chart are the user's: rig e2e --images.
+func TestExistingStrimzi(t *testing.T) {
+	cache := need(t, "ALERTLAB_RIG_CACHE")
+	folder := os.Getenv("ALERTLAB_RIG_STRIMZI")
+	if folder == "" {
+		t.Skip("images of Strimzi's operator and its Kafka are not to be had of package registries, and none were given: rig e2e --images FOLDER")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Minute)
+	defer cancel()
+	docker, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer docker.Close()
+	file, operator, version := withStrimzi(t, ctx, cache, folder)
+	const name = "e2e-operators"
+	made := plainCluster(t, ctx, docker, name)
+	l, state := newLab(t, ctx, "e2eoperators", "ALERTLAB_PROFILE=ci", "ALERTLAB_PROVIDER=existing", "KUBECONFIG="+made.KubeconfigFile, "ALERTLAB_CONTEXT=rig-"+name,
+		"ALERTLAB_BUNDLE="+file)
+	b, err := bundle.Open(file)
+	l.must(err)
+	defer b.Close()
+	l.loadImagesOf(made, b, func(reference string) bool { return strings.Contains(reference, "/strimzi/") })
+	k, err := kube.New(made.Kubeconfig)
+	l.must(err)
+	up := []string{"up", "--progress", "plain", "--images-loaded", "--stack", "alerts-strimzi", "--set", "kafka.version=" + version, "--set", "kafka.brokers.count=2",
+		"--set", "simulator.interval=30s"}
+
+	if said := l.run(0, append([]string{"plan"}, up[3:]...)...); !strings.Contains(said, "Strimzi "+operator) || !strings.Contains(said, "as a release of the lab's in namespace strimzi") {
+		t.Errorf("plan where there is no operator:\n%s", said)
+	}
+	l.livesWithStrimzi(k, up)
+	l.ends(state)
+	for _, namespace := range []string{"alert-stream-broker", "strimzi"} {
+		if _, err := k.Clientset.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+			t.Errorf("the lab's namespace %s after its purge: %v", namespace, err)
+		}
+	}
+	if left := l.ofStrimzi(k); len(left) > 0 {
+		t.Errorf("left of Strimzi: %v", left)
+	}
+
+	// Somebody else's operator, as its owner would bring it.
+	site := &stack{T: t, ctx: ctx, kube: k, bundle: b}
+	site.chart("strimzi-kafka-operator", "site-kafka", 1, map[string]any{"watchAnyNamespace": true, "image": map[string]any{"imagePullPolicy": "IfNotPresent"}})
+	had := l.ofStrimzi(k)
+	if said := l.run(0, append([]string{"plan"}, up[3:]...)...); !strings.Contains(said, "Strimzi "+operator+" in namespace site-kafka was there: it is used, and left as it is") {
+		t.Errorf("plan beside somebody's operator:\n%s", said)
+	}
+	l.livesWithStrimzi(k, up)
+	// Purged while it is stopped: nobody is there who takes finalizers off topics.
+	l.timed("down", "down")
+	l.ends(state)
+	for name, uid := range l.ofStrimzi(k) {
+		if had[name] != uid {
+			t.Errorf("%s is another one, or new: %q, it was %q", name, uid, had[name])
+		}
+		delete(had, name)
+	}
+	if len(had) > 0 {
+		t.Errorf("gone with the lab: %v", had)
+	}
+}
+
+// livesWithStrimzi brings a lab up, stops it, and brings it up again.
+func (l *lab) livesWithStrimzi(k *kube.Client, up []string) {
+	l.Helper()
+	l.Log(l.timed("up", up...))
+	l.timed("smoke", "smoke")
+	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
+		l.Errorf("the second up did something:\n%s", again)
+	}
+	claims := l.claims(k)
+	l.timed("down", "down")
+	pods, err := k.Pods(l.ctx, "alert-stream-broker", "")
+	if err != nil || len(pods) > 0 {
+		l.Errorf("after down these run: %+v, %v", pods, err)
+	}
+	if now := l.claims(k); now == "" || now != claims {
+		l.Errorf("claims before and after:\n%s\n%s", claims, now)
+	}
+	if plan := l.run(0, "plan"); !strings.Contains(plan, "workloads are scaled to zero") {
+		l.Errorf("plan of a stopped lab:\n%s", plan)
+	}
+	l.Log(l.timed("up after down", "up", "--progress", "plain"))
+	l.timed("smoke after down and up", "smoke")
+}
+
+// claims lists the lab's, with their identity.
+func (l *lab) claims(k *kube.Client) string {
+	l.Helper()
+	list, err := k.Clientset.CoreV1().PersistentVolumeClaims("alert-stream-broker").List(l.ctx, metav1.ListOptions{})
+	l.must(err)
+	var out strings.Builder
+	for _, c := range list.Items {
+		out.WriteString(c.Name + " " + string(c.UID) + "\n")
+	}
+	return out.String()
+}
+
+// ofStrimzi gives what a cluster has of Strimzi, by name, with its identity.
+func (l *lab) ofStrimzi(k *kube.Client) map[string]string {
+	return l.have(k, "strimzi", "site-kafka")
+}
