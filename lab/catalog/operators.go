@@ -73,7 +73,7 @@ func suitsKafka(version string) func(existing.Controller) (why, next string) {
 			runs = append(runs, v)
 		}
 		if len(runs) > 0 && !slices.Contains(runs, version) {
-			return fmt.Sprintf("does not run Kafka %s, but %s", version, strings.Join(runs, ", ")), "alertlab up --set kafka.version=" + runs[len(runs)-1]
+			return fmt.Sprintf("does not run Kafka %s, but %s", version, strings.Join(runs, ", ")), "write kafka.version: \"" + runs[len(runs)-1] + "\" in a copy of the profile: alertlab profile show > mine.yaml; or: alertlab up --stack alerts-light"
 		}
 		return "", ""
 	}

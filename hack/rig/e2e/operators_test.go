@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestExistingStrimzi(t *testing.T) {
 	file, operator, version := withStrimzi(t, ctx, cache, folder)
 	const name = "e2e-operators"
 	made := plainCluster(t, ctx, docker, name)
-	l, state := newLab(t, ctx, "e2eoperators", "ALERTLAB_PROFILE=ci", "ALERTLAB_PROVIDER=existing", "KUBECONFIG="+made.KubeconfigFile, "ALERTLAB_CONTEXT=rig-"+name,
+	l, state := newLab(t, ctx, "e2eoperators", "ALERTLAB_PROVIDER=existing", "KUBECONFIG="+made.KubeconfigFile, "ALERTLAB_CONTEXT=rig-"+name,
 		"ALERTLAB_BUNDLE="+file)
 	b, err := bundle.Open(file)
 	l.must(err)
@@ -43,8 +44,15 @@ func TestExistingStrimzi(t *testing.T) {
 	l.loadImagesOf(made, b, func(reference string) bool { return strings.Contains(reference, "/strimzi/") })
 	k, err := kube.New(made.Kubeconfig)
 	l.must(err)
-	up := []string{"up", "--progress", "plain", "--images-loaded", "--stack", "alerts-strimzi", "--set", "kafka.version=" + version, "--set", "kafka.brokers.count=2",
-		"--set", "simulator.interval=30s"}
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "profiles", "ci.yaml"))
+	l.must(err)
+	const brokers = "  brokers: {count: 1}\n"
+	if strings.Count(string(text), brokers) != 1 {
+		t.Fatalf("the profile ci has no %q any more", brokers)
+	}
+	profile := filepath.Join(t.TempDir(), "operated.yaml")
+	l.must(os.WriteFile(profile, []byte(strings.Replace(string(text), brokers, "  version: \""+version+"\"\n  brokers: {count: 2, firstID: 6}\n", 1)), 0o600))
+	up := []string{"up", "--progress", "plain", "--images-loaded", "--stack", "alerts-strimzi", "--profile", profile, "--set", "simulator.interval=30s"}
 
 	if said := l.run(0, append([]string{"plan"}, up[3:]...)...); !strings.Contains(said, "Strimzi "+operator) || !strings.Contains(said, "as a release of the lab's in namespace strimzi") {
 		t.Errorf("plan where there is no operator:\n%s", said)
