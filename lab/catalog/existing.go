@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 
@@ -95,6 +96,12 @@ func rewrite(parts []plan.Want, p *profiles.Profile, desc state.Description) err
 	if err != nil || desc.Cluster.Registry == "" {
 		return err
 	}
+	for image, name := range maps.Clone(names) { // some objects name an image and its tag apart
+		tag := image[strings.LastIndex(image, ":"):]
+		if repository, ok := strings.CutSuffix(name, tag); ok {
+			names[strings.TrimSuffix(image, tag)] = repository
+		}
+	}
 	for i := range parts {
 		var value any
 		d := json.NewDecoder(bytes.NewReader(parts[i].Input))
@@ -181,7 +188,10 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 		need.Rights = existing.ScalingRights()
 	}
 	if operated(desc) {
-		need.Rights = append(need.Rights, existing.OperatorRights()...)
+		need.Rights = append(need.Rights, existing.OperatorRights(desc.Stack == FullStack)...)
+	}
+	if desc.Stack == FullStack {
+		need.Ports[nodeports.KafkaUI] = "kafka-ui"
 	}
 	if p.Kafka.Brokers.AntiAffinity {
 		need.Apart = p.Kafka.Brokers.Count

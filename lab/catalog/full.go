@@ -76,19 +76,21 @@ func fullEntries() map[string]entry {
 		"kafka-topics/strimzi-topic-operator": {want: released(kafkatopics.Want), inCluster: func(c *cluster) plan.Part {
 			return kafkatopics.Part{Release: c.released("kafka-topics", nil, kafkatopics.Watched()), Gone: c.gone}
 		}},
-		"object-store/minio":                        {want: released(minio.Want), inCluster: deployed("object-store", asks(minio.Probes))},
-		"buckets/s3-lifecycle":                      {want: profile(buckets.WantExpiring), part: func(h *embedded.Host) plan.Part { return buckets.New(h.Secrets) }},
-		"object-store-users/minio-admin":            {want: profile(storeusers.Want), part: func(h *embedded.Host) plan.Part { return storeusers.New(h.Secrets) }},
-		"registry-operator-crds/chart":              {want: released(confluentregistry.WantDefinitions), inCluster: byHelm("registry-operator", confluentregistry.Definitions())},
-		"registry-operator/chart":                   {want: released(confluentregistry.WantOperator), inCluster: byHelm("registry-operator", confluentregistry.Operator())},
-		"schema-registry/strimzi-registry-operator": {want: released(confluentregistry.Want), inCluster: gated("schema-registry", asks(schemaregistry.Probes), confluentregistry.Watched())},
+		"object-store/minio":             {want: released(minio.Want), inCluster: deployed("object-store", asks(minio.Probes))},
+		"buckets/s3-lifecycle":           {want: profile(buckets.WantExpiring), part: func(h *embedded.Host) plan.Part { return buckets.New(h.Secrets) }},
+		"object-store-users/minio-admin": {want: profile(storeusers.Want), part: func(h *embedded.Host) plan.Part { return storeusers.New(h.Secrets) }},
+		"registry-operator-crds/chart":   {want: released(confluentregistry.WantDefinitions), inCluster: byHelm("registry-operator", confluentregistry.Definitions())},
+		"registry-operator/chart":        {want: released(confluentregistry.WantOperator), inCluster: byHelm("registry-operator", confluentregistry.Operator())},
+		"schema-registry/strimzi-registry-operator": {want: released(confluentregistry.Want), inCluster: func(c *cluster) plan.Part {
+			return revived{c.released("schema-registry", asks(schemaregistry.Probes), confluentregistry.Watched()), c.api}
+		}},
 		// The simulator's user has a certificate, which only the cluster has.
 		"reservoir/by-superuser": {want: func(p *profiles.Profile, desc state.Description) plan.Want {
 			return reservoir.By(p.Kafka.Superuser, inprocess.Entries()["reservoir/built-in"].Want(p, desc))
 		}, part: inprocess.Entries()["reservoir/built-in"].Part},
 		"ingress-controller/ingress-nginx": {want: released(ingress.WantController), inCluster: byHelm("ingress-controller", ingress.Controller())},
 		"ingresses/ingress":                {want: released(ingress.Want), inCluster: watched("ingresses", ingress.Watched())},
-		"kafka-ui/kafbat":                  {want: released(kafkaui.Want), inCluster: byHelm("kafka-ui", kafkaui.Watched())},
+		"kafka-ui/kafbat":                  {want: alone(released(kafkaui.Want)), inCluster: byHelm("kafka-ui", kafkaui.Watched())},
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/confluentregistry"
 	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/component/strimzikafka"
 	"github.com/alertlab/alertlab/component/upstream"
@@ -28,8 +29,10 @@ import (
 // them already.
 func operatorEntries() map[string]entry {
 	return map[string]entry{
-		"strimzi-crds/found-or-helm": {want: brought(running(strimzi.WantDefinitions)), inCluster: shared("strimzi-crds", strimzi.Definitions())},
-		"strimzi/found-or-helm":      {want: brought(running(strimzi.WantOperator)), inCluster: shared("strimzi", strimzi.Operator())},
+		"strimzi-crds/found-or-helm":           {want: brought(running(strimzi.WantDefinitions)), inCluster: shared("strimzi-crds", strimzi.Definitions())},
+		"strimzi/found-or-helm":                {want: brought(running(strimzi.WantOperator)), inCluster: shared("strimzi", strimzi.Operator())},
+		"registry-operator-crds/found-or-helm": {want: brought(released(confluentregistry.WantDefinitions)), inCluster: shared("registry-operator-crds", confluentregistry.Definitions())},
+		"registry-operator/found-or-helm":      {want: brought(released(confluentregistry.WantOperator)), inCluster: shared("registry-operator", confluentregistry.Operator())},
 	}
 }
 
@@ -79,7 +82,87 @@ func suitsKafka(version string) func(existing.Controller) (why, next string) {
 	}
 }
 
-// operators is what Strimzi's operator runs of a lab on a cluster that was there.
+// ofRegistries are the definitions of strimzi-registry-operator.
+var ofRegistries = []string{"strimzischemaregistries.roundtable.lsst.codes"}
+
+// suitsRegistries looks whether a strimzi-registry-operator carries the lab's object out: one
+// of it is for one Kafka cluster (its handlers, which read their environment). Whoever has
+// no Kafka in mind gives "".
+func suitsRegistries(kafka string) func(existing.Controller) (why, next string) {
+	return func(c existing.Controller) (why, next string) {
+		const or = "; or: alertlab up --stack alerts-strimzi"
+		if !slices.Contains(c.Served[ofRegistries[0]], "v1beta1") {
+			return "does not serve roundtable.lsst.codes/v1beta1", "upgrade it" + or
+		}
+		if c.Older("0.7.0") {
+			return "asks for objects of kafka.strimzi.io/v1beta2, which no Strimzi of ours serves", "upgrade it to 0.7 or newer" + or
+		}
+		if of := c.Env["SSR_CLUSTER_NAME"]; kafka != "" && of != "" && of != kafka {
+			return "is for the Kafka cluster " + of, "have it be for " + kafka + ": clusterName of its chart" + or
+		}
+		if in := c.Env["SSR_NAMESPACE"]; in != "" && in != component.Namespace {
+			return "looks at the namespace " + in + " alone", "have it look at " + component.Namespace + ": clusterNamespace of its chart" + or
+		}
+		return "", ""
+	}
+}
+
+// alone is a release of others' chart that is the lab's alone, in the lab's namespace: on a
+// cluster that others use too, its objects carry the lab's label.
+func alone(want func(*profiles.Profile, state.Description) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
+	return func(p *profiles.Profile, desc state.Description) plan.Want {
+		w := want(p, desc)
+		if desc.Provider != Existing {
+			return w
+		}
+		r, err := component.Read(w.Input)
+		if err != nil {
+			panic(err) // only a mistake in a component can want what is no release
+		}
+		r.Owner, r.Registry = desc.Name, desc.Cluster.Registry
+		w.Input = plan.Input(r)
+		return w
+	}
+}
+
+// revived is a registry whose Deployment its operator made, and does not scale back after a
+// stop: it looks at a new object, and at another certificate.
+type revived struct {
+	release
+	api func() (*kube.Client, error)
+}
+
+// Observe implements plan.Part.
+func (p revived) Observe(ctx context.Context, look plan.Look) (plan.Observation, error) {
+	o, err := p.release.Observe(ctx, look)
+	if err != nil || o.State != plan.Present || o.Drift != "" {
+		return o, err
+	}
+	client, err := p.api()
+	if err != nil {
+		return o, err
+	}
+	stopped, err := client.IsStopped(ctx, component.Namespace, confluentregistry.Pods)
+	if stopped {
+		o.Drift = "it is scaled to zero"
+	}
+	return o, err
+}
+
+// Apply implements plan.Part.
+func (p revived) Apply(ctx context.Context, order plan.Order) (map[string]string, error) {
+	outputs, err := p.release.Apply(ctx, order)
+	if err != nil {
+		return outputs, err
+	}
+	client, err := p.api()
+	if err != nil {
+		return outputs, err
+	}
+	return outputs, client.ScaleBack(ctx, component.Namespace, confluentregistry.Pods)
+}
+
+// operators is what operators run of a lab on a cluster that was there.
 type operators struct{ lab string }
 
 var kafkas = schema.GroupVersionResource{Group: "kafka.strimzi.io", Version: strimzikafka.API, Resource: "kafkas"}
@@ -102,6 +185,9 @@ func (o operators) kafkas(ctx context.Context, client *kube.Client) ([]string, e
 
 // Halt implements existing.Operated.
 func (o operators) Halt(ctx context.Context, client *kube.Client, say func(string)) error {
+	if err := client.ScaleToZero(ctx, component.Namespace, confluentregistry.Pods, say); err != nil {
+		return err
+	}
 	names, err := o.kafkas(ctx, client)
 	if err != nil || len(names) == 0 {
 		return err

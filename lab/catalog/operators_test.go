@@ -12,6 +12,7 @@ import (
 
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 
+	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/run"
@@ -19,7 +20,8 @@ import (
 	"github.com/alertlab/alertlab/provider/existing"
 )
 
-// operatedGuest is a lab with Strimzi's Kafka on a cluster that was there.
+// operatedGuest is a lab with Strimzi's Kafka on a cluster that was there, and nothing else
+// by operators.
 func operatedGuest(t *testing.T, profile string) state.Description {
 	t.Helper()
 	desc := on(t, Existing, profile)
@@ -32,7 +34,9 @@ func TestGuestOperators(t *testing.T) {
 	t.Parallel()
 	encrypted := operatedGuest(t, "idfint")
 	encrypted.Cluster.AddressPool = "172.18.9.0-172.18.9.15"
-	for _, desc := range []state.Description{operatedGuest(t, "ci"), operatedGuest(t, "usdfdev"), encrypted} {
+	full := operatedGuest(t, "usdfdev")
+	full.Stack = FullStack
+	for _, desc := range []state.Description{operatedGuest(t, "ci"), operatedGuest(t, "usdfdev"), encrypted, full} {
 		w := wanted(t, desc)
 		seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
 		for key := range seen {
@@ -42,11 +46,15 @@ func TestGuestOperators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, filepath.Join(Existing, "strimzi-"+desc.Profile+"-fresh.txt"), fresh.String())
-		for _, key := range []string{"strimzi-crds", "strimzi"} {
+		golden(t, filepath.Join(Existing, strings.TrimPrefix(desc.Stack, "alerts-")+"-"+desc.Profile+"-fresh.txt"), fresh.String())
+		operators := []string{"strimzi-crds", "strimzi"}
+		if desc.Stack == FullStack {
+			operators = append(operators, "registry-operator-crds", "registry-operator")
+		}
+		for _, key := range operators {
 			seen[key] = plan.Observation{State: plan.Present, Why: "was there", Applied: inputOf(w, key), Resolved: inputOf(w, key)}
 		}
-		if beside, err := plan.Make(w, seen); err != nil || len(beside.Steps) != len(fresh.Steps)-2 {
+		if beside, err := plan.Make(w, seen); err != nil || len(beside.Steps) != len(fresh.Steps)-len(operators) {
 			t.Errorf("%s: %d steps of %d, %v", desc.Profile, len(beside.Steps), len(fresh.Steps), err)
 		}
 		if got := homes(desc); !slices.Contains(got, "strimzi") {
@@ -55,11 +63,110 @@ func TestGuestOperators(t *testing.T) {
 	}
 }
 
+// guestsOwn are the renders of the full stack that are otherwise on a cluster that is there:
+// its topics are as many as the profile says, and its pool has a name of its own.
+var guestsOwn = []string{"kafka", "kafka-topics"}
+
+// fullGuest is a lab of the full stack on a cluster that was there.
+func fullGuest(t *testing.T) state.Description {
+	t.Helper()
+	desc := operatedGuest(t, "usdfdev")
+	desc.Stack, desc.Cluster.AddressPool = FullStack, "172.18.9.0-172.18.9.15"
+	return desc
+}
+
+// What the full stack consists of is on a cluster that is there what it is on k3d, but for
+// guestsOwn, and of both every object is shown to an API server (TestFullStackObjects of the
+// rig).
+func TestGuestRendersAsK3d(t *testing.T) {
+	t.Parallel()
+	desc := fullGuest(t)
+	releases := allReleases(t, wanted(t, desc))
+	there, otherwise := 0, []string{}
+	for key, input := range allReleases(t, wanted(t, fullOnK3d(t, "usdfdev"))) {
+		ours, ok := releases[key]
+		if !ok || key == "address-pool" || key == "certificates" { // those of a guest have goldens (TestGuestPlan)
+			continue
+		}
+		r, err := component.Read(input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Repository != "" {
+			guest, err := component.Read(ours)
+			if err != nil || guest.Owner != desc.Name || guest.Chart != r.Chart || guest.Version != r.Version || guest.Name != r.Name {
+				t.Errorf("%s: %+v, %v", key, guest, err)
+			}
+			continue
+		}
+		want, err := helm.Render(input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := helm.Render(ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if there++; got != want {
+			otherwise = append(otherwise, key)
+		}
+	}
+	slices.Sort(otherwise)
+	if there < 9 || !slices.Equal(otherwise, guestsOwn) {
+		t.Errorf("%d renders, of which otherwise: %q", there, otherwise)
+	}
+}
+
+// A registry operator that others brought is of use, or is not.
+func TestSuitsRegistries(t *testing.T) {
+	t.Parallel()
+	served := map[string][]string{ofRegistries[0]: {"v1beta1"}}
+	ours := map[string]string{"SSR_CLUSTER_NAME": "alert-broker", "SSR_NAMESPACE": "alert-stream-broker"}
+	for name, tc := range map[string]struct {
+		of    existing.Controller
+		kafka string
+		why   string
+	}{
+		"ours":                       {existing.Controller{Version: "0.7.1", Served: served, Env: ours}, "alert-broker", ""},
+		"its definitions alone":      {existing.Controller{Version: "0.7.1", Served: served, Env: ours}, "", ""},
+		"of another cluster":         {existing.Controller{Version: "0.7.1", Served: served, Env: ours}, "sasquatch", "is for the Kafka cluster alert-broker"},
+		"of another namespace":       {existing.Controller{Served: served, Env: map[string]string{"SSR_NAMESPACE": "web"}}, "alert-broker", "looks at the namespace web alone"},
+		"of an API that nobody has":  {existing.Controller{Version: "0.6.0", Served: served, Env: ours}, "alert-broker", "asks for objects of kafka.strimzi.io/v1beta2"},
+		"of another API of its own":  {existing.Controller{Served: map[string][]string{ofRegistries[0]: {"v1"}}}, "alert-broker", "does not serve roundtable.lsst.codes/v1beta1"},
+		"that says nothing of where": {existing.Controller{Served: served}, "alert-broker", ""},
+	} {
+		why, next := suitsRegistries(tc.kafka)(tc.of)
+		if (why == "") != (tc.why == "") || !strings.Contains(why, tc.why) || (next == "") != (why == "") {
+			t.Errorf("%s: because %q, next %q", name, why, next)
+		}
+	}
+}
+
+// In a site's registry Confluent's image has another name too, which its object names apart
+// from the tag.
+func TestRegistryNameApart(t *testing.T) {
+	t.Parallel()
+	desc := operatedGuest(t, "usdfdev")
+	desc.Stack, desc.Cluster.Registry = FullStack, "registry.example:5000/site"
+	releases := allReleases(t, wanted(t, desc))
+	text, err := helm.Render(releases["schema-registry"])
+	if err != nil || !strings.Contains(text, "registryImage: registry.example:5000/site/docker.io/confluentinc/cp-schema-registry\n") || !strings.Contains(text, `registryImageTag: "8.0.0"`) {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if text, err = helm.Render(releases["kafka"]); err != nil || !strings.Contains(text, "image: \"registry.example:5000/site/quay.io/strimzi/kafka:") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	r, err := component.Read(releases["kafka-ui"])
+	if err != nil || r.Registry != desc.Cluster.Registry || r.Owner != desc.Name {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // Whoever brings a lab with Strimzi's Kafka up is asked for the rights to make its objects.
 func TestOperatorRightsCoverCharts(t *testing.T) {
 	t.Parallel()
 	resources := map[string]string{"Kafka": "kafkas", "KafkaNodePool": "kafkanodepools", "KafkaTopic": "kafkatopics", "KafkaUser": "kafkausers"}
-	rights := existing.OperatorRights()
+	rights := existing.OperatorRights(false)
 	seen := map[string]int{}
 	releases := resolvedReleases(t, wanted(t, operatedGuest(t, "usdfdev")))
 	for _, key := range []string{"kafka", "kafka-users", "kafka-topics"} {

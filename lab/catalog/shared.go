@@ -12,6 +12,7 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/confluentregistry"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/deployer/helm"
@@ -105,6 +106,10 @@ func sharedOf(key, title string, input json.RawMessage) (existing.Shared, error)
 		s.Suits = suitsIssuers
 	case strimzi.Chart:
 		s.Name, s.Image, s.Definitions, s.Suits = "Strimzi", "strimzi/operator", ofStrimzi, suitsKafka(r.Runs)
+	case confluentregistry.Chart:
+		s.Name, s.Image, s.Definitions = confluentregistry.Chart, "strimzi-registry-operator", ofRegistries
+		kafka, _ := r.Values["clusterName"].(string)
+		s.Suits = suitsRegistries(kafka) // "" of its definitions
 	default:
 		return s, fmt.Errorf("nobody knows how %s is told in a cluster", key)
 	}

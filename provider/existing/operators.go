@@ -22,14 +22,19 @@ type Operated interface {
 // zero ends.
 const podsOfSets = "strimzi.io/pool-name"
 
-// OperatorRights lists what a lab needs beside Rights where operators run its Kafka.
-func OperatorRights() []Right {
+// OperatorRights lists what a lab needs beside Rights where operators run its Kafka, and for
+// the full stack its registry too.
+func OperatorRights(full bool) []Right {
 	all := append(slices.Clone(writes), "watch")
-	return []Right{
+	rights := []Right{
 		{"kafka.strimzi.io", "kafkas", all, false},
 		{"kafka.strimzi.io", "kafkanodepools", all, false},
 		{"kafka.strimzi.io", "kafkatopics", all, false},
 		{"kafka.strimzi.io", "kafkausers", all, false},
 		{"core.strimzi.io", "strimzipodsets", []string{"get", "patch"}, false},
 	}
+	if full {
+		rights = append(rights, Right{"roundtable.lsst.codes", "strimzischemaregistries", all, false}, Right{"", "serviceaccounts", writes, false})
+	}
+	return rights
 }
