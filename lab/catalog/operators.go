@@ -53,6 +53,14 @@ func running(want func(*profiles.Profile, component.Lab) plan.Want) func(*profil
 // ofStrimzi are its definitions that a lab has objects of, or whose objects it looks at.
 var ofStrimzi = []string{"kafkas.kafka.strimzi.io", "kafkanodepools.kafka.strimzi.io", "kafkatopics.kafka.strimzi.io", "kafkausers.kafka.strimzi.io", "strimzipodsets.core.strimzi.io"}
 
+// operatesClusters tells Strimzi's cluster operator from the operators of topics and users,
+// which are of the same image, and of which every Kafka has some: it alone is told the images
+// of Kafka, and does not start without.
+func operatesClusters(c existing.Controller) bool {
+	_, told := c.Env["STRIMZI_KAFKA_IMAGES"]
+	return told
+}
+
 // suitsKafka looks whether a Strimzi carries the lab's objects out, and runs its Kafka. The
 // names are those of the operator's environment in upstream's chart.
 func suitsKafka(version string) func(existing.Controller) (why, next string) {

@@ -117,6 +117,14 @@ func TestGuestRendersAsK3d(t *testing.T) {
 	}
 }
 
+// The operators of a Kafka's topics and users are not the cluster's.
+func TestOperatesClusters(t *testing.T) {
+	t.Parallel()
+	if operatesClusters(existing.Controller{Env: map[string]string{"STRIMZI_NAMESPACE": "alert-stream-broker", "STRIMZI_RESOURCE_LABELS": "strimzi.io/cluster=alert-broker"}}) {
+		t.Error("a topic operator is taken for a cluster operator")
+	}
+}
+
 // A registry operator that others brought is of use, or is not.
 func TestSuitsRegistries(t *testing.T) {
 	t.Parallel()
@@ -231,6 +239,9 @@ func TestSuitsKafka(t *testing.T) {
 		"of other versions of Kafka":       {served("v1"), map[string]string{"STRIMZI_NAMESPACE": "*", "STRIMZI_KAFKA_IMAGES": strings.Split(images, "\n")[1]}, "does not run Kafka 4.1.2, but 4.2.0", `write kafka.version: "4.2.0" in a copy of the profile`},
 		"whose versions of Kafka are none": {served("v1"), map[string]string{"STRIMZI_NAMESPACE": "*", "STRIMZI_KAFKA_IMAGES": ""}, "", ""},
 	} {
+		if told := tc.env["STRIMZI_KAFKA_IMAGES"] != ""; told && !operatesClusters(existing.Controller{Env: tc.env}) {
+			t.Errorf("%s: it is not seen to be a cluster operator", name)
+		}
 		why, next := suitsKafka("4.1.2")(existing.Controller{Served: tc.served, Env: tc.env})
 		if (why == "") != (tc.why == "") || !strings.Contains(why, tc.why) || !strings.Contains(next, tc.next) || (next == "") != (why == "") {
 			t.Errorf("%s: because %q, next %q", name, why, next)

@@ -105,7 +105,8 @@ func sharedOf(key, title string, input json.RawMessage) (existing.Shared, error)
 		s.Definitions = []string{"certificates.cert-manager.io", "issuers.cert-manager.io"}
 		s.Suits = suitsIssuers
 	case strimzi.Chart:
-		s.Name, s.Image, s.Definitions, s.Suits = "Strimzi", "strimzi/operator", ofStrimzi, suitsKafka(r.Runs)
+		s.Name, s.Image, s.Is = "Strimzi", "strimzi/operator", operatesClusters
+		s.Definitions, s.Suits = ofStrimzi, suitsKafka(r.Runs)
 	case confluentregistry.Chart:
 		s.Name, s.Image, s.Definitions = confluentregistry.Chart, "strimzi-registry-operator", ofRegistries
 		kafka, _ := r.Values["clusterName"].(string)

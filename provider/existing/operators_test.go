@@ -90,6 +90,26 @@ func TestOperatorFound(t *testing.T) {
 	}
 }
 
+// What is of a controller's image and does something else is none: every Kafka has operators
+// of its own of the image of the cluster's.
+func TestFindByWhatItIs(t *testing.T) {
+	t.Parallel()
+	s := someShared
+	s.Is = func(c Controller) bool { return c.Namespace != "kafka" }
+	const image = "metallb/controller:v0.15.2"
+	for name, tc := range map[string]struct {
+		controllers []runtime.Object
+		mine        bool
+	}{
+		"theirs, beside what the lab has of its image": {[]runtime.Object{controller("lb", image, "", 1), controller("kafka", image, "mine", 1)}, false},
+		"the lab's":                                    {[]runtime.Object{controller("lb", image, "mine", 1), controller("kafka", image, "", 1)}, true},
+	} {
+		if f, err := s.Find(t.Context(), withObjects([]runtime.Object{definition("")}, tc.controllers...), "mine"); err != nil || !f.There || f.Mine != tc.mine || f.Namespace != "lb" {
+			t.Errorf("%s: %+v, %v", name, f, err)
+		}
+	}
+}
+
 // Of two releases that a lab brought to one namespace, each is stopped by its own workloads.
 func TestBroughtBeside(t *testing.T) {
 	t.Parallel()

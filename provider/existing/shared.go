@@ -24,6 +24,8 @@ type Shared struct {
 	// Image is how its controller's image ends, without the tag: by that it is found,
 	// whoever brought it and whatever it is called there.
 	Image string
+	// Is says whether a container of that image is one; nil: every one is.
+	Is func(Controller) bool
 	// Definitions are the custom resources of which it is made; none, where it has none.
 	Definitions []string
 	// Brings is what the lab brings where it is missing, and Namespace where that goes.
@@ -191,6 +193,9 @@ func (s Shared) controllers(ctx context.Context, client *kube.Client) ([]Control
 				Args: slices.Concat(container.Command, container.Args), Env: map[string]string{}}
 			for _, e := range container.Env {
 				c.Env[e.Name] = plainly(e, d.Namespace)
+			}
+			if s.Is != nil && !s.Is(c) {
+				continue
 			}
 			out = append(out, c)
 			break
