@@ -102,7 +102,7 @@ func TestFindByWhatItIs(t *testing.T) {
 		mine        bool
 	}{
 		"theirs, beside what the lab has of its image": {[]runtime.Object{controller("lb", image, "", 1), controller("kafka", image, "mine", 1)}, false},
-		"the lab's":                                    {[]runtime.Object{controller("lb", image, "mine", 1), controller("kafka", image, "", 1)}, true},
+		"the lab's": {[]runtime.Object{controller("lb", image, "mine", 1), controller("kafka", image, "", 1)}, true},
 	} {
 		if f, err := s.Find(t.Context(), withObjects([]runtime.Object{definition("")}, tc.controllers...), "mine"); err != nil || !f.There || f.Mine != tc.mine || f.Namespace != "lb" {
 			t.Errorf("%s: %+v, %v", name, f, err)

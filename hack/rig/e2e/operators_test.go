@@ -11,8 +11,10 @@ import (
 	"github.com/docker/docker/client"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/alertlab/alertlab/bundle"
+	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
 )
 
@@ -54,39 +56,61 @@ func TestExistingStrimzi(t *testing.T) {
 	l.must(os.WriteFile(profile, []byte(strings.Replace(string(text), brokers, "  version: \""+version+"\"\n  brokers: {count: 2, firstID: 6}\n", 1)), 0o600))
 	up := []string{"up", "--progress", "plain", "--images-loaded", "--stack", "alerts-strimzi", "--profile", profile, "--set", "simulator.interval=30s"}
 
-	if said := l.run(0, append([]string{"plan"}, up[3:]...)...); !strings.Contains(said, "Strimzi "+operator) || !strings.Contains(said, "as a release of the lab's in namespace strimzi") {
-		t.Errorf("plan where there is no operator:\n%s", said)
-	}
-	l.livesWithStrimzi(k, up)
-	l.ends(state)
-	for _, namespace := range []string{"alert-stream-broker", "strimzi"} {
-		if _, err := k.Clientset.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
-			t.Errorf("the lab's namespace %s after its purge: %v", namespace, err)
-		}
-	}
-	if left := l.ofStrimzi(k); len(left) > 0 {
-		t.Errorf("left of Strimzi: %v", left)
-	}
-
-	// Somebody else's operator, as its owner would bring it.
-	site := &stack{T: t, ctx: ctx, kube: k, bundle: b}
-	site.chart("strimzi-kafka-operator", "site-kafka", 1, map[string]any{"watchAnyNamespace": true, "image": map[string]any{"imagePullPolicy": "IfNotPresent"}})
-	had := l.ofStrimzi(k)
-	if said := l.run(0, append([]string{"plan"}, up[3:]...)...); !strings.Contains(said, "Strimzi "+operator+" in namespace site-kafka was there: it is used, and left as it is") {
-		t.Errorf("plan beside somebody's operator:\n%s", said)
-	}
-	l.livesWithStrimzi(k, up)
-	// Purged while it is stopped: nobody is there who takes finalizers off topics.
-	l.timed("down", "down")
-	l.ends(state)
-	for name, uid := range l.ofStrimzi(k) {
-		if had[name] != uid {
-			t.Errorf("%s is another one, or new: %q, it was %q", name, uid, had[name])
-		}
-		delete(had, name)
-	}
-	if len(had) > 0 {
-		t.Errorf("gone with the lab: %v", had)
+	for name, live := range map[string]func(*lab){
+		"its own": func(l *lab) {
+			if said := l.run(0, append([]string{"plan"}, up[3:]...)...); !strings.Contains(said, "Strimzi "+operator) || !strings.Contains(said, "as a release of the lab's in namespace strimzi") {
+				l.Errorf("plan where there is no operator:\n%s", said)
+			}
+			l.livesWithStrimzi(k, up)
+			l.ends(state)
+			for _, namespace := range []string{"alert-stream-broker", "strimzi"} {
+				if _, err := k.Clientset.CoreV1().Namespaces().Get(ctx, namespace, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+					l.Errorf("the lab's namespace %s after its purge: %v", namespace, err)
+				}
+			}
+			if left := l.ofStrimzi(k); len(left) > 0 {
+				l.Errorf("left of Strimzi: %v", left)
+			}
+		},
+		"somebody else's": func(l *lab) {
+			// As its owner would bring it.
+			const home = "site-kafka"
+			site := &stack{T: l.T, ctx: ctx, kube: k, bundle: b}
+			site.chart("strimzi-kafka-operator", home, 1, map[string]any{"watchAnyNamespace": true, "image": map[string]any{"imagePullPolicy": "IfNotPresent"}})
+			had := l.ofStrimzi(k)
+			if said := l.run(0, append([]string{"plan"}, up[3:]...)...); !strings.Contains(said, "Strimzi "+operator+" in namespace "+home+" was there: it is used, and left as it is") {
+				l.Errorf("plan beside somebody's operator:\n%s", said)
+			}
+			l.livesWithStrimzi(k, up)
+			// Purged while it is stopped: nobody is there who takes finalizers off topics.
+			l.timed("down", "down")
+			l.ends(state)
+			for name, uid := range l.ofStrimzi(k) {
+				if had[name] != uid {
+					l.Errorf("%s is another one, or new: %q, it was %q", name, uid, had[name])
+				}
+				delete(had, name)
+			}
+			if len(had) > 0 {
+				l.Errorf("gone with the lab: %v", had)
+			}
+			// The next one finds none: neither this one's definitions, which Helm leaves.
+			l.must(helm.Uninstall(k, helm.Release{Name: "strimzi-kafka-operator", Namespace: home}))
+			l.must(k.Clientset.CoreV1().Namespaces().Delete(ctx, home, metav1.DeleteOptions{}))
+			definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+			l.must(k.Dynamic.Resource(definitions).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "app=strimzi"}))
+			for name := range l.ofStrimzi(k) {
+				if definition, ok := strings.CutPrefix(name, definitions.Resource+" /"); ok {
+					l.must(k.WaitGone(ctx, kube.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", definition)))
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			one := *l
+			one.T = t
+			live(&one)
+		})
 	}
 }
 
