@@ -7,11 +7,6 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/confluentregistry"
 	"github.com/alertlab/alertlab/component/strimzi"
@@ -173,22 +168,16 @@ func (p revived) Apply(ctx context.Context, order plan.Order) (map[string]string
 // operators is what operators run of a lab on a cluster that was there.
 type operators struct{ lab string }
 
-var kafkas = schema.GroupVersionResource{Group: "kafka.strimzi.io", Version: strimzikafka.API, Resource: "kafkas"}
-
-// kafkas lists a lab's clusters by name; none, where there is no such kind.
-func (o operators) kafkas(ctx context.Context, client *kube.Client) ([]string, error) {
-	list, err := client.Dynamic.Resource(kafkas).Namespace(component.Namespace).List(ctx, metav1.ListOptions{LabelSelector: existing.Selector(o.lab)})
-	if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || meta.IsNoMatchError(err) {
-		return nil, nil // who may not see them made none
+// objects lists those of a lab that operators work on, and the names of its Kafkas.
+func (o operators) objects(ctx context.Context, client *kube.Client) (all []kube.Found, kafkas []string, err error) {
+	all, _, err = client.Labelled(ctx, existing.Selector(o.lab), component.Namespace)
+	all = slices.DeleteFunc(all, func(f kube.Found) bool { return f.Kind.Group != "kafka.strimzi.io" })
+	for _, f := range all {
+		if f.Kind.Kind == "Kafka" {
+			kafkas = append(kafkas, f.Name)
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for i := range list.Items {
-		names = append(names, list.Items[i].GetName())
-	}
-	return names, nil
+	return all, kafkas, err
 }
 
 // Halt implements existing.Operated.
@@ -196,7 +185,7 @@ func (o operators) Halt(ctx context.Context, client *kube.Client, say func(strin
 	if err := client.ScaleToZero(ctx, component.Namespace, confluentregistry.Pods, say); err != nil {
 		return err
 	}
-	names, err := o.kafkas(ctx, client)
+	_, names, err := o.objects(ctx, client)
 	if err != nil || len(names) == 0 {
 		return err
 	}
@@ -219,18 +208,12 @@ const letGoTime = time.Minute
 // which is of the Kafka's own pods, and then the Kafka; its pods and all that was made for it
 // go with it.
 func (o operators) Dissolve(ctx context.Context, client *kube.Client, say func(string)) error {
-	names, err := o.kafkas(ctx, client)
-	if err != nil {
-		return err
-	}
-	all, _, err := client.Labelled(ctx, existing.Selector(o.lab), component.Namespace)
+	all, names, err := o.objects(ctx, client)
 	if err != nil {
 		return err
 	}
 	of := func(kinds ...string) []kube.Found {
-		return slices.DeleteFunc(slices.Clone(all), func(f kube.Found) bool {
-			return f.Kind.Group != kafkas.Group || !slices.Contains(kinds, f.Kind.Kind)
-		})
+		return slices.DeleteFunc(slices.Clone(all), func(f kube.Found) bool { return !slices.Contains(kinds, f.Kind.Kind) })
 	}
 	patience := time.Duration(0)
 	for _, name := range names {

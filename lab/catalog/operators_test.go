@@ -2,9 +2,13 @@ package catalog
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +18,8 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/deployer/helm"
+	"github.com/alertlab/alertlab/deployer/steer"
+	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/state"
@@ -246,5 +252,111 @@ func TestSuitsKafka(t *testing.T) {
 		if (why == "") != (tc.why == "") || !strings.Contains(why, tc.why) || !strings.Contains(next, tc.next) || (next == "") != (why == "") {
 			t.Errorf("%s: because %q, next %q", name, why, next)
 		}
+	}
+}
+
+// strimziAPI is an API server that has one Kafka, with annotations, a registry's Deployment
+// that was scaled to zero, and nothing else.
+type strimziAPI struct {
+	*kube.Client
+	annotations map[string]string
+	patched     []string // path and patch
+}
+
+func newStrimziAPI(t *testing.T, annotations map[string]string) *strimziAPI {
+	t.Helper()
+	api := &strimziAPI{annotations: annotations}
+	type m = map[string]any
+	kafka := func() m {
+		return m{"apiVersion": "kafka.strimzi.io/v1", "kind": "Kafka", "metadata": m{"name": "alert-broker", "namespace": "alert-stream-broker", "annotations": api.annotations}}
+	}
+	version := m{"groupVersion": "kafka.strimzi.io/v1", "version": "v1"}
+	answers := map[string]func() m{
+		"/api":    func() m { return m{"kind": "APIVersions", "versions": []any{"v1"}} },
+		"/api/v1": func() m { return m{"kind": "APIResourceList", "groupVersion": "v1", "resources": []any{}} },
+		"/apis": func() m {
+			return m{"kind": "APIGroupList", "groups": []any{m{"name": "kafka.strimzi.io", "versions": []any{version}, "preferredVersion": version}}}
+		},
+		"/apis/kafka.strimzi.io/v1": func() m {
+			return m{"kind": "APIResourceList", "groupVersion": "kafka.strimzi.io/v1", "resources": []any{m{"name": "kafkas", "kind": "Kafka", "namespaced": true, "verbs": []any{"get", "patch"}}}}
+		},
+		"/apis/kafka.strimzi.io/v1/namespaces/alert-stream-broker/kafkas/alert-broker": kafka,
+		"/api/v1/namespaces/alert-stream-broker/pods":                                  func() m { return m{"kind": "PodList", "apiVersion": "v1", "items": []any{}} },
+		"/apis/apps/v1/namespaces/alert-stream-broker/deployments": func() m {
+			return m{"kind": "DeploymentList", "apiVersion": "apps/v1", "items": []any{m{"metadata": m{"name": "alert-schema-registry", "annotations": m{kube.Stopped: "2"}}, "spec": m{"replicas": 0}}}}
+		},
+		"/apis/apps/v1/namespaces/alert-stream-broker/deployments/alert-schema-registry": func() m {
+			return m{"kind": "Deployment", "apiVersion": "apps/v1", "metadata": m{"name": "alert-schema-registry"}}
+		},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		answer, ok := answers[r.URL.Path]
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			answer = func() m {
+				return m{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
+			}
+		}
+		if r.Method == http.MethodPatch {
+			body, _ := io.ReadAll(r.Body)
+			api.patched = append(api.patched, path.Base(r.URL.Path)+" "+string(body))
+		}
+		_ = json.NewEncoder(w).Encode(answer())
+	}))
+	t.Cleanup(server.Close)
+	client, err := kube.New([]byte("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{name: c, cluster: {server: \"" + server.URL +
+		"\"}}]\nusers: [{name: u, user: {}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.Client = client
+	return api
+}
+
+// unchanged is a release that is as it was applied.
+type unchanged struct{ release }
+
+func (unchanged) Observe(context.Context, plan.Look) (plan.Observation, error) {
+	return plan.Observation{State: plan.Present, Why: "it is there"}, nil
+}
+
+func (unchanged) Apply(context.Context, plan.Order) (map[string]string, error) {
+	return map[string]string{"a": "b"}, nil
+}
+
+// A Kafka that is halted though the lab is not, as after a stop that was killed, is put
+// right, and so is a registry that was scaled to zero; others are left alone.
+func TestHaltedIsDrift(t *testing.T) {
+	t.Parallel()
+	input := plan.Input(component.Release{Name: "kafka", Namespace: component.Namespace, Chart: "strimzi-kafka", Values: map[string]any{"cluster": "alert-broker"}})
+	for name, tc := range map[string]struct {
+		annotations map[string]string
+		drift       string
+		patched     string
+	}{
+		"halted":         {map[string]string{steer.Halted: "2026-11-22T07:00:00Z", "strimzi.io/pause-reconciliation": "true"}, "it is halted, as for a stop of the lab", `alert-broker {"metadata":{"annotations":{"alertlab.dev/halted":null,"strimzi.io/pause-reconciliation":null}}}`},
+		"paused by them": {map[string]string{"strimzi.io/pause-reconciliation": "true"}, "", ""},
+		"as it should":   {nil, "", ""},
+	} {
+		api := newStrimziAPI(t, tc.annotations)
+		p := roused{unchanged{}, func() (*kube.Client, error) { return api.Client, nil }}
+		o, err := p.Observe(t.Context(), plan.Look{Want: plan.Want{Input: input}})
+		if err != nil || o.State != plan.Present || o.Drift != tc.drift {
+			t.Errorf("%s: %+v, %v", name, o, err)
+		}
+		outputs, err := p.Apply(t.Context(), plan.Order{Action: plan.Update, Input: input})
+		if err != nil || outputs["a"] != "b" || strings.Join(api.patched, "\n") != tc.patched {
+			t.Errorf("%s: %v, patched %q, %v", name, outputs, api.patched, err)
+		}
+	}
+	api := newStrimziAPI(t, nil)
+	p := revived{unchanged{}, func() (*kube.Client, error) { return api.Client, nil }}
+	if o, err := p.Observe(t.Context(), plan.Look{Want: plan.Want{Input: input}}); err != nil || o.Drift != "it is scaled to zero" {
+		t.Errorf("a stopped registry: %+v, %v", o, err)
+	}
+	outputs, err := p.Apply(t.Context(), plan.Order{Action: plan.Update, Input: input})
+	if err != nil || outputs["a"] != "b" || len(api.patched) != 1 || !strings.HasSuffix(api.patched[0], `"spec":{"replicas":2}}`) {
+		t.Errorf("a stopped registry: %v, patched %q, %v", outputs, api.patched, err)
 	}
 }

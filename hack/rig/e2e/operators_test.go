@@ -95,11 +95,12 @@ func TestExistingStrimzi(t *testing.T) {
 				l.Errorf("gone with the lab: %v", had)
 			}
 			// The next one finds none: neither this one's definitions, which Helm leaves.
+			theirs := l.ofStrimzi(k)
 			l.must(helm.Uninstall(k, helm.Release{Name: "strimzi-kafka-operator", Namespace: home}))
 			l.must(k.Clientset.CoreV1().Namespaces().Delete(ctx, home, metav1.DeleteOptions{}))
 			definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 			l.must(k.Dynamic.Resource(definitions).DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: "app=strimzi"}))
-			for name := range l.ofStrimzi(k) {
+			for name := range theirs {
 				if definition, ok := strings.CutPrefix(name, definitions.Resource+" /"); ok {
 					l.must(k.WaitGone(ctx, kube.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", definition)))
 				}
