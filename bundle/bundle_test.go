@@ -283,6 +283,11 @@ func (o otherManifest) RawManifest() ([]byte, error) { return o.raw, nil }
 func TestReferences(t *testing.T) {
 	t.Parallel()
 	digest := "sha256:" + strings.Repeat("a", 64)
+	for _, text := range []string{"registry.example:5000/site", "registry.example:5000/site/"} {
+		if got, err := bundle.RegistryAt(text).Image("docker.io/apache/kafka:4.3.1"); err != nil || got != "registry.example:5000/site/docker.io/apache/kafka:4.3.1" {
+			t.Errorf("%s, %v", got, err)
+		}
+	}
 	site := bundle.Registry{Host: "Registry.Site.example:5000", Prefix: "/mirror/alerts/"}
 	for _, c := range []struct{ in, full, target string }{
 		{"redis:8.0", redis, "registry.site.example:5000/mirror/alerts/docker.io/library/redis:8.0"},

@@ -37,6 +37,13 @@ type Registry struct {
 	PlainHTTP bool
 }
 
+// RegistryAt reads a registry's name, HOST[:PORT][/PATH]. What is wrong with it, Image and
+// Chart say.
+func RegistryAt(text string) Registry {
+	host, prefix, _ := strings.Cut(text, "/")
+	return Registry{Host: host, Prefix: strings.Trim(prefix, "/")}
+}
+
 // PushOptions says what is pushed.
 type PushOptions struct {
 	// Images are references in any form that Normalize takes, Charts are

@@ -164,8 +164,8 @@ func (x *access) flags(c *cobra.Command) {
 
 // registry reads HOST[:PORT][/PATH].
 func (x access) registry(text string) (bundle.Registry, error) {
-	host, prefix, _ := strings.Cut(strings.TrimSuffix(text, "/"), "/")
-	r := bundle.Registry{Host: host, Prefix: prefix, Keychain: authn.DefaultKeychain, PlainHTTP: x.plain}
+	r := bundle.RegistryAt(text)
+	r.Keychain, r.PlainHTTP = authn.DefaultKeychain, x.plain
 	if x.ca != "" {
 		pem, err := os.ReadFile(x.ca)
 		if err != nil {

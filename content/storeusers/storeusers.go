@@ -90,11 +90,11 @@ func New(s *secrets.Store) plan.Part {
 type part struct{ secrets *secrets.Store }
 
 func (p *part) admin(in input) (*minioadmin.Client, error) {
-	keys, err := p.secrets.ObjectStore()
+	store, err := p.secrets.ObjectStoreAt(in.URL, in.Region)
 	if err != nil {
 		return nil, err
 	}
-	return minioadmin.New(minioadmin.Config{Endpoint: in.URL, Region: in.Region, AccessKey: keys.AccessKey, SecretKey: keys.SecretKey})
+	return minioadmin.New(minioadmin.Config{Endpoint: store.Endpoint, Region: store.Region, AccessKey: store.AccessKey, SecretKey: store.SecretKey})
 }
 
 // look sees whether each user is there with its policy and no other, and whether its key

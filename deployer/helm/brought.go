@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/kube"
@@ -114,8 +113,7 @@ func (o owned) workload(u *unstructured.Unstructured) error {
 
 // rename gives the name of an image in the site's registry, as bundle push does.
 func (o owned) rename(image string) (string, error) {
-	host, prefix, _ := strings.Cut(o.registry, "/")
-	return bundle.Registry{Host: host, Prefix: strings.Trim(prefix, "/")}.Image(image)
+	return bundle.RegistryAt(o.registry).Image(image)
 }
 
 // imageWord is an image with its registry and tag inside a text: operators get the images

@@ -39,15 +39,30 @@ const (
 	sampling = 50 * time.Millisecond
 )
 
-// onCluster are the flags of up where none are given.
-var onCluster = []string{"--provider", "k3d", "--profile", "ci"}
+// onCluster are the labs where no flags of up are given: by either deployer.
+var onCluster = [][]string{
+	{"--provider", "k3d", "--profile", "ci"},
+	{"--provider", "k3d", "--profile", "ci", "--deployer", "argocd"},
+}
+
+// fromNothing is how long an up with these flags may take, in seconds: Argo CD has to
+// come up first.
+func fromNothing(up []string) target {
+	if slices.Contains(up, "argocd") {
+		return under(180)
+	}
+	return under(120)
+}
+
+// command is how a user makes a lab.
+func command(up []string) string { return "alertlab up " + strings.Join(up, " ") }
 
 // throughput are the flags, after those, of the lab that alerts are sent through: six
 // brokers of Apache Kafka.
 var throughput = []string{"--profile", "local", "--stack", "alerts-light"}
 
-// kubernetes measures labs on a cluster, each from nothing.
-func (b *bench) kubernetes(ctx context.Context, rounds int, up []string, six bool) error {
+// kubernetes measures labs on a cluster, each from nothing; a round has one of each.
+func (b *bench) kubernetes(ctx context.Context, rounds int, labs [][]string, six bool) error {
 	engine, err := docker.NewClientWithOpts(docker.FromEnv, docker.WithAPIVersionNegotiation())
 	if err != nil {
 		return err
@@ -57,13 +72,19 @@ func (b *bench) kubernetes(ctx context.Context, rounds int, up []string, six boo
 		return fmt.Errorf("%w; on the offline rig: go run ./hack/rig env -- go run ./hack/bench -kubernetes", err)
 	}
 	for i := range rounds {
-		fmt.Fprintf(b.say, "a lab on Kubernetes, round %d of %d\n", i+1, rounds)
-		if err := b.cluster(ctx, engine, i, up); err != nil {
-			return err
+		for n, up := range labs {
+			fmt.Fprintf(b.say, "%s, round %d of %d\n", command(up), i+1, rounds)
+			b.doc.group = command(up)
+			if err := b.cluster(ctx, engine, fmt.Sprintf("cluster%d-%d", i, n), up); err != nil {
+				return err
+			}
 		}
 	}
 	if six {
-		return b.brokers(ctx, engine, slices.Concat(up, throughput))
+		up := slices.Concat(labs[0], throughput)
+		fmt.Fprintln(b.say, command(up))
+		b.doc.group = command(up)
+		return b.brokers(ctx, engine, up)
 	}
 	return nil
 }
@@ -85,8 +106,8 @@ func (l *lab) journal() ([]journal.Entry, error) {
 }
 
 // cluster measures a lab through its life.
-func (b *bench) cluster(ctx context.Context, engine *docker.Client, round int, up []string) (err error) {
-	l := b.newClusterLab(fmt.Sprintf("cluster%d", round))
+func (b *bench) cluster(ctx context.Context, engine *docker.Client, name string, up []string) (err error) {
+	l := b.newClusterLab(name)
 	gone := false
 	defer func() {
 		if !gone {
@@ -116,7 +137,7 @@ func (b *bench) cluster(ctx context.Context, engine *docker.Client, round int, u
 	if err != nil {
 		return err
 	}
-	b.doc.add("`alertlab up`, from nothing to every gate open", "s", under(120), done.took.Seconds())
+	b.doc.add("`alertlab up`, from nothing to every gate open", "s", fromNothing(up), done.took.Seconds())
 	b.doc.add("cores that were busy meanwhile, all of this machine's work", "cores", none, (after-before).Seconds()/done.took.Seconds())
 	entries, err := l.journal()
 	if err != nil {
@@ -162,20 +183,19 @@ func (b *bench) cluster(ctx context.Context, engine *docker.Client, round int, u
 
 // brokers measures alerts from the player through the brokers to the alert database.
 func (b *bench) brokers(ctx context.Context, engine *docker.Client, up []string) (err error) {
-	fmt.Fprintln(b.say, "a lab of six brokers on Kubernetes")
 	l := b.newClusterLab("brokers", fmt.Sprintf("ALERTLAB_SIMULATOR_ALERTS=%d", clusterAlerts), "ALERTLAB_SIMULATOR_PACKET_SIZE="+packetSize, "ALERTLAB_SIMULATOR_INTERVAL=24h")
 	defer func() { err = errors.Join(err, l.purge(ctx)) }()
 	memory := watchNodes(ctx, engine)
 	defer func() {
 		if peak := memory(); err == nil {
-			b.doc.add("six brokers: peak memory of the nodes", "MB", none, float64(peak)/1e6)
+			b.doc.add("peak memory of the nodes", "MB", none, float64(peak)/1e6)
 		}
 	}()
 	done, err := l.alertlab(ctx, slices.Concat([]string{"up", "--progress", "quiet"}, up)...)
 	if err != nil {
 		return err
 	}
-	b.doc.add("six brokers: `alertlab up`, from nothing", "s", none, done.took.Seconds())
+	b.doc.add("`alertlab up`, from nothing", "s", none, done.took.Seconds())
 	if err := l.connect(ctx); err != nil {
 		return err
 	}
@@ -192,8 +212,8 @@ func (b *bench) brokers(ctx context.Context, engine *docker.Client, up []string)
 			return err
 		}
 		whole := time.Since(visit.started)
-		b.doc.add("six brokers: alerts acknowledged to the player", "1/s", none, clusterAlerts/visit.took.Seconds())
-		b.doc.add("six brokers: alerts played and archived", "1/s", none, clusterAlerts/whole.Seconds())
+		b.doc.add("alerts acknowledged to the player", "1/s", none, clusterAlerts/visit.took.Seconds())
+		b.doc.add("alerts played and archived", "1/s", none, clusterAlerts/whole.Seconds())
 	}
 	return nil
 }
@@ -437,9 +457,13 @@ func nodesMemory(ctx context.Context, engine *docker.Client) (sum int64) {
 }
 
 // clusterMarkdown writes the section of labs on Kubernetes.
-func (d *document) clusterMarkdown(args, up []string) string {
-	var table strings.Builder
-	d.table(&table)
+func (d *document) clusterMarkdown(args []string) string {
+	var tables strings.Builder
+	for _, one := range d.groups() {
+		fmt.Fprintf(&tables, "### `%s`\n\n", one.group)
+		one.table(&tables)
+		tables.WriteByte('\n')
+	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `## Labs on Kubernetes
 
@@ -451,10 +475,9 @@ edit by hand.
 - date: %s, in %s
 - machine: %s; load at the begin %s, at the end %s
 - Go: %s
-- labs: `+"`alertlab up %s`"+`, images at hand in a bundle
+- images at hand in a bundle; where there are several labs, a round has one of each
 
-%s
-What the figures are:
+%sWhat the figures are:
 
 - *from nothing*: no cluster and an empty state directory; until the command returns.
 - *of it step*: from the journal; steps go side by side, so they add up to more.
@@ -466,8 +489,8 @@ What the figures are:
 - *memory of the nodes*: of their containers, without the page cache that nobody has used
   lately; looked at once a second.
 - *alerts played and archived*: a visit of %d alerts of %s, twelve partitions; from the first alert sent until the group's lag is zero.
-`, strings.Join(args, " "), d.began.UTC().Format("2006-01-02 15:04 MST"), time.Since(d.began).Round(time.Minute), machine(), d.load, loadNow(), runtime.Version(), strings.Join(up, " "),
-		table.String(), clusterAlerts, packetSize)
+`, strings.Join(args, " "), d.began.UTC().Format("2006-01-02 15:04 MST"), time.Since(d.began).Round(time.Minute), machine(), d.load, loadNow(), runtime.Version(),
+		tables.String(), clusterAlerts, packetSize)
 	return b.String()
 }
 
@@ -486,7 +509,7 @@ func (d *document) missedAll() []string {
 	missed := map[string]bool{}
 	for _, f := range d.figures {
 		if f.verdict() == "no" {
-			missed[f.name] = true
+			missed[f.group+": "+f.name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(missed))

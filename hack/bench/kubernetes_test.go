@@ -56,14 +56,19 @@ func TestPodsReady(t *testing.T) {
 func TestClusterMarkdown(t *testing.T) {
 	t.Parallel()
 	d := newDocument()
+	d.group = "alertlab up --provider k3d"
 	d.add("a gate", "s", under(1), 2)
-	text := d.clusterMarkdown([]string{"-kubernetes"}, []string{"--provider", "k3d"})
-	for _, line := range []string{"go run ./hack/bench -kubernetes\n", "`alertlab up --provider k3d`", "| a gate | under 1 | s | 2.00 | 2.00 | 2.00 | 1 | no |\n"} {
+	d.group = "alertlab up --provider kind"
+	d.add("a gate", "s", under(1), 0.5)
+	text := d.clusterMarkdown([]string{"-kubernetes"})
+	for _, line := range []string{"go run ./hack/bench -kubernetes\n",
+		"### `alertlab up --provider k3d`\n", "| a gate | under 1 | s | 2.00 | 2.00 | 2.00 | 1 | no |\n",
+		"### `alertlab up --provider kind`\n", "| a gate | under 1 | s | 0.500 | 0.500 | 0.500 | 1 | yes |\n"} {
 		if !strings.Contains(text, line) {
 			t.Errorf("no %q in\n%s", line, text)
 		}
 	}
-	if got := d.missedAll(); len(got) != 1 || got[0] != "a gate" {
+	if got := d.missedAll(); len(got) != 1 || got[0] != "alertlab up --provider k3d: a gate" {
 		t.Errorf("missed %v", got)
 	}
 }

@@ -53,7 +53,7 @@ func run(ctx context.Context) (err error) {
 	cycles := flag.Int("cycles", 20, "visits of steady, 37 s each")
 	only := flag.String("only", strings.Join(groups, ","), "what to measure")
 	always := flag.Bool("profile", false, "show where CPU time goes also where every figure is reached")
-	kubernetes := flag.Bool("kubernetes", false, "measure labs on Kubernetes, and nothing else; what follows -- are the flags of up that make them")
+	kubernetes := flag.Bool("kubernetes", false, "measure labs on Kubernetes, and nothing else; what follows -- are the flags of up that make one (default: the profile ci on k3d, by Helm and by Argo CD)")
 	six := flag.Bool("six", true, "with -kubernetes: also send alerts through six brokers")
 	flag.Parse()
 	chosen := strings.Split(*only, ",")
@@ -91,11 +91,11 @@ func run(ctx context.Context) (err error) {
 		return fmt.Errorf("build: %w\n%s", err, text)
 	}
 	if *kubernetes {
-		up := flag.Args()
-		if len(up) == 0 {
-			up = onCluster
+		labs := onCluster
+		if flag.NArg() > 0 {
+			labs = [][]string{flag.Args()}
 		}
-		measured := b.kubernetes(ctx, visits, up, *six)
+		measured := b.kubernetes(ctx, visits, labs, *six)
 		if len(b.doc.figures) == 0 {
 			return measured
 		}
@@ -103,7 +103,7 @@ func run(ctx context.Context) (err error) {
 			fmt.Fprintln(b.say, "not as it is to be:", name)
 		}
 		// What was measured is written down whatever failed after it.
-		text := b.doc.clusterMarkdown(os.Args[1:], up)
+		text := b.doc.clusterMarkdown(os.Args[1:])
 		if *out == "" {
 			_, err = fmt.Print(text)
 		} else {

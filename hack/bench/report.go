@@ -50,12 +50,26 @@ func newDocument() *document { return &document{began: time.Now(), load: loadNow
 
 func (d *document) add(name, unit string, target target, value float64) {
 	for _, f := range d.figures {
-		if f.name == name {
+		if f.name == name && f.group == d.group {
 			f.values = append(f.values, value)
 			return
 		}
 	}
 	d.figures = append(d.figures, &figure{d.group, name, unit, target, []float64{value}})
+}
+
+// groups gives a document of the figures of each group, in the order in which they came.
+func (d *document) groups() []*document {
+	var out []*document
+	for _, f := range d.figures {
+		i := slices.IndexFunc(out, func(one *document) bool { return one.group == f.group })
+		if i < 0 {
+			i = len(out)
+			out = append(out, &document{group: f.group})
+		}
+		out[i].figures = append(out[i].figures, f)
+	}
+	return out
 }
 
 // skip notes a figure that was not measured, and why.

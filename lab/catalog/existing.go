@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/metallb"
@@ -81,7 +82,7 @@ func known(p *profiles.Profile, desc state.Description) (map[string]string, erro
 		out[image] = image
 		if r := desc.Cluster.Registry; r != "" {
 			var err error
-			if out[image], err = existing.Rewritten(r, image); err != nil {
+			if out[image], err = bundle.RegistryAt(r).Image(image); err != nil {
 				return nil, fault.Wrap(fault.BadInput, "the registry cannot be called so", err, "alertlab up --registry HOST/PATH")
 			}
 		}

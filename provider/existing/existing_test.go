@@ -439,9 +439,6 @@ func TestVolumes(t *testing.T) {
 // What a registry or a node lacks is named, all of it.
 func TestImages(t *testing.T) {
 	t.Parallel()
-	if got, err := Rewritten("registry.example:5000/site", "docker.io/apache/kafka:4.3.1"); err != nil || got != "registry.example:5000/site/docker.io/apache/kafka:4.3.1" {
-		t.Errorf("%s, %v", got, err)
-	}
 	p := &Images{head: func(_ context.Context, image string) error {
 		if strings.HasPrefix(image, "r/none") {
 			return &transport.Error{StatusCode: 404}

@@ -29,13 +29,6 @@ type imagesInput struct {
 	Loaded bool     `json:"loaded,omitempty"` // the nodes have them; else they pull them
 }
 
-// Rewritten gives the name of an image in a site's registry, HOST or HOST/PATH; bundle
-// push gives it the same.
-func Rewritten(registry, image string) (string, error) {
-	host, prefix, _ := strings.Cut(registry, "/")
-	return bundle.Registry{Host: host, Prefix: strings.Trim(prefix, "/")}.Image(image)
-}
-
 const gateLoaded = "images-loaded"
 
 // WantImages describes where the nodes have a lab's images from.

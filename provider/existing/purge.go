@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/alertlab/alertlab/internal/kube"
 )
@@ -47,7 +46,7 @@ func (c *Cluster) removeBrought(ctx context.Context, client *kube.Client, pooled
 	for _, s := range stay {
 		// What nobody owns any more must not look as if somebody did.
 		patch := fmt.Appendf(nil, `{"metadata":{"labels":{%q:null,%q:null}}}`, LabelLab, kube.LabelBrought)
-		if err := unlabel(ctx, client, s.ref, patch); err != nil {
+		if err := client.Patch(ctx, s.ref, patch); err != nil {
 			return err
 		}
 		c.say(s.What)
@@ -97,15 +96,6 @@ func pooledIn(ctx context.Context, client *kube.Client, lab string) ([]string, e
 		}
 	}
 	return out, nil
-}
-
-func unlabel(ctx context.Context, client *kube.Client, ref kube.Ref, patch []byte) error {
-	resource := definitionsOfCRDs
-	if ref.Kind.Kind == "Namespace" {
-		resource = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	}
-	_, err := client.Dynamic.Resource(resource).Patch(ctx, ref.Name, types.MergePatchType, patch, metav1.PatchOptions{})
-	return err
 }
 
 // stays finds what of a lab is used by others: a definition of which there are objects

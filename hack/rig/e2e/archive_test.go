@@ -9,10 +9,9 @@ import (
 	"slices"
 )
 
-// tgz writes files as a compressed archive.
-func tgz(w io.Writer, files map[string]string) error {
-	z := gzip.NewWriter(w)
-	t := tar.NewWriter(z)
+// archive writes files as a tar archive, sorted by their names.
+func archive(w io.Writer, files map[string]string) error {
+	t := tar.NewWriter(w)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := t.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name]))}); err != nil {
 			return err
@@ -21,5 +20,11 @@ func tgz(w io.Writer, files map[string]string) error {
 			return err
 		}
 	}
-	return errors.Join(t.Close(), z.Close())
+	return t.Close()
+}
+
+// tgz writes files as a compressed archive.
+func tgz(w io.Writer, files map[string]string) error {
+	z := gzip.NewWriter(w)
+	return errors.Join(archive(z, files), z.Close())
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -91,7 +90,9 @@ func TestLabFromRegistry(t *testing.T) {
 	l.must(os.WriteFile(site, ca, 0o600))
 	for _, n := range made.Nodes {
 		// Where containerd looks for the authorities of a registry.
-		l.must(docker.CopyToContainer(ctx, n.Name(), "/", files(t, "etc/containerd/certs.d/"+host+"/ca.crt", ca), container.CopyToContainerOptions{}))
+		var trusted bytes.Buffer
+		l.must(archive(&trusted, map[string]string{"etc/containerd/certs.d/" + host + "/ca.crt": string(ca)}))
+		l.must(docker.CopyToContainer(ctx, n.Name(), "/", &trusted, container.CopyToContainerOptions{}))
 	}
 
 	bundled := need(t, "ALERTLAB_RIG_BUNDLE")
@@ -115,22 +116,4 @@ func TestLabFromRegistry(t *testing.T) {
 	}
 	l.timed("smoke", "smoke")
 	l.ends(state)
-}
-
-// files is an archive of one file.
-func files(t *testing.T, name string, content []byte) io.Reader {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))})
-	if err == nil {
-		_, err = w.Write(content)
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &b
 }
