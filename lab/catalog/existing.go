@@ -198,8 +198,14 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 		need.Apart = p.Kafka.Brokers.Count
 	}
 	s, err := existing.Look(ctx, source(desc), need)
-	if err != nil || !metallb.Wanted(p) {
+	if err != nil {
 		return s, err
+	}
+	if err := unserved(p, desc, s); err != nil {
+		s.Against(err, "alertlab up --provider existing --stack alerts-light   # or a cluster of a newer Kubernetes: --context NAME")
+	}
+	if !metallb.Wanted(p) {
+		return s, nil
 	}
 	return s, pooled(ctx, desc, s)
 }

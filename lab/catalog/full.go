@@ -150,14 +150,23 @@ func clusterOf(r component.Release) string {
 
 // fitFull says why a profile cannot be run by the operators, nil when it can.
 func fitFull(p *profiles.Profile, desc state.Description) error {
-	answer, err := upstream.Solve(p, labOf(desc))
+	if err := runsKafka(p, labOf(desc)); err != nil {
+		return err
+	}
+	return kafkausers.Fit(p)
+}
+
+// runsKafka says why no Strimzi that carries our objects out runs a profile's Kafka, nil when
+// one does.
+func runsKafka(p *profiles.Profile, lab component.Lab) error {
+	answer, err := upstream.Solve(p, lab)
 	if err != nil {
 		return fmt.Errorf("kafka.version: %w", err)
 	}
 	if answer.API != strimzikafka.API {
 		return fmt.Errorf("kafka.version: Strimzi %s, which runs Kafka %s, serves the API %s of its resources, and those of this lab are written in %s", answer.Strimzi, answer.Kafka, answer.API, strimzikafka.API)
 	}
-	return kafkausers.Fit(p)
+	return nil
 }
 
 // absentInFull states what the full stack has nothing of that the profile names, and what

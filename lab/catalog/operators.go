@@ -16,6 +16,7 @@ import (
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
 	"github.com/alertlab/alertlab/lab/state"
+	"github.com/alertlab/alertlab/lab/versions"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/existing"
 )
@@ -83,6 +84,17 @@ func suitsKafka(version string) func(existing.Controller) (why, next string) {
 		}
 		return "", ""
 	}
+}
+
+// unserved says why no Strimzi that a lab would bring runs on a cluster, nil where one does or
+// somebody's is there.
+func unserved(p *profiles.Profile, desc state.Description, s *existing.Survey) error {
+	if !operated(desc) || slices.ContainsFunc(s.Shared, func(f existing.Found) bool { return f.Key == "strimzi" && f.There }) {
+		return nil
+	}
+	lab := labOf(desc)
+	lab.Kubernetes = versions.Kubernetes(":" + s.Version)
+	return runsKafka(p, lab)
 }
 
 // ofRegistries are the definitions of strimzi-registry-operator.

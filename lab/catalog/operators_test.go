@@ -123,6 +123,34 @@ func TestGuestRendersAsK3d(t *testing.T) {
 	}
 }
 
+// A Kubernetes on which no Strimzi of ours runs is said, unless somebody's is there.
+func TestUnserved(t *testing.T) {
+	t.Parallel()
+	desc := operatedGuest(t, "ci")
+	light := on(t, Existing, "ci")
+	theirs := []existing.Found{{Key: "strimzi", There: true}}
+	for name, tc := range map[string]struct {
+		desc state.Description
+		s    existing.Survey
+		why  string
+	}{
+		"new enough":         {desc, existing.Survey{Version: "v1.35.4+k3s1"}, ""},
+		"not known":          {desc, existing.Survey{Version: "devel"}, ""},
+		"too old":            {desc, existing.Survey{Version: "v1.29.3"}, "and those of this lab are written in v1"},
+		"old, with theirs":   {desc, existing.Survey{Version: "v1.29.3", Shared: theirs}, ""},
+		"without operators":  {light, existing.Survey{Version: "v1.29.3"}, ""},
+		"old, theirs absent": {desc, existing.Survey{Version: "v1.29.3", Shared: []existing.Found{{Key: "strimzi"}}}, "serves the API v1beta2 of its resources"},
+	} {
+		p, _, err := profileOf(tc.desc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unserved(p, tc.desc, &tc.s); (err == nil) != (tc.why == "") || err != nil && !strings.Contains(err.Error(), tc.why) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // The operators of a Kafka's topics and users are not the cluster's.
 func TestOperatesClusters(t *testing.T) {
 	t.Parallel()
