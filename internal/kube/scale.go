@@ -121,7 +121,7 @@ func (c *Client) ScaleBack(ctx context.Context, namespace, selector string) erro
 	for _, d := range list {
 		n, err := strconv.Atoi(d.Annotations[Stopped])
 		if err != nil {
-			return fmt.Errorf("Deployment %s: its annotation %s is no number: %w", d.Name, Stopped, err)
+			return fmt.Errorf("the annotation %s of Deployment %s is no number: %w", Stopped, d.Name, err)
 		}
 		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}},"spec":{"replicas":%d}}`, Stopped, n)
 		if _, err := c.Clientset.AppsV1().Deployments(namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
