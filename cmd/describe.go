@@ -158,6 +158,11 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 // it was made of before. Its own image is always this program's.
 func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, ch choice) (state.Cluster, error) {
 	provider := desc.Provider
+	if ch.existing.realAddresses && provider != catalog.Existing {
+		return before, fault.New(fault.BadInput, "--real-addresses: only for a cluster that is there already",
+			"this lab is on provider "+provider+", whose network is this machine's own: the real system's addresses lead nowhere there",
+			"alertlab up --provider "+catalog.Existing+" --context NAME --real-addresses   # or without it, for addresses of the lab's own")
+	}
 	if given := ch.existing.given(); provider != catalog.Existing && len(given) > 0 {
 		slices.Sort(given)
 		return before, fault.New(fault.BadInput, strings.Join(given, ", ")+": only for a cluster that is there already", "this lab is on provider "+provider, "alertlab up --provider "+catalog.Existing+" --context NAME")
@@ -198,6 +203,19 @@ func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, c
 	}
 	if provider == catalog.Existing {
 		if err := a.placed(&c, before, ch.existing); err != nil {
+			return c, err
+		}
+		if err := a.announcing(&c, before, ch); err != nil {
+			return c, err
+		}
+		with := desc
+		with.Cluster = c
+		if err := catalog.CheckReal(with); err != nil {
+			return c, err
+		}
+		was := with
+		was.Cluster = before
+		if err := catalog.CheckMove(was, with); err != nil {
 			return c, err
 		}
 	}

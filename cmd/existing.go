@@ -17,11 +17,16 @@ import (
 // onExisting is what the flags say of a cluster that was there before the lab.
 type onExisting struct {
 	context, kubeconfig, registry, storageClass, nodeAddress string
-	adopt, imagesLoaded                                      bool
+	adopt, imagesLoaded, realAddresses                       bool
+	realSet                                                  func() bool // whether --real-addresses was given
 }
 
 // existingFlags are the names of its flags.
-var existingFlags = []string{"context", "kubeconfig", "registry", "storage-class", "node-address", "adopt", "images-loaded"}
+var existingFlags = []string{"context", "kubeconfig", "registry", "storage-class", "node-address", "adopt", "images-loaded", realFlag}
+
+// realFlag is the name of the flag that has a lab announce the addresses of its profile's
+// source.
+const realFlag = "real-addresses"
 
 func (e *onExisting) flags(c *cobra.Command) {
 	f := c.Flags()
@@ -31,6 +36,8 @@ func (e *onExisting) flags(c *cobra.Command) {
 	f.BoolVar(&e.imagesLoaded, "images-loaded", false, "with existing: the nodes have all images already")
 	f.StringVar(&e.storageClass, "storage-class", "", "with existing: the cluster's class for volumes (default: its default class)")
 	f.StringVar(&e.nodeAddress, "node-address", "", "with existing: address at which the nodes' ports are reached (default: a node's own)")
+	f.BoolVar(&e.realAddresses, realFlag, false, "with existing: announce the addresses of the profile's source; =false takes it back")
+	e.realSet = func() bool { return f.Changed(realFlag) }
 	f.BoolVar(&e.adopt, "adopt", false, "with existing: live in namespaces that somebody else made, too")
 	must(c.RegisterFlagCompletionFunc("context", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		names, err := existing.Source{File: e.kubeconfig}.Contexts()
@@ -45,7 +52,7 @@ func (e *onExisting) flags(c *cobra.Command) {
 func (e *onExisting) given() []string {
 	var out []string
 	for name, is := range map[string]bool{"context": e.context != "", "kubeconfig": e.kubeconfig != "", "registry": e.registry != "", "storage-class": e.storageClass != "",
-		"node-address": e.nodeAddress != "", "adopt": e.adopt, "images-loaded": e.imagesLoaded} {
+		"node-address": e.nodeAddress != "", "adopt": e.adopt, "images-loaded": e.imagesLoaded, realFlag: e.realAddresses} {
 		if is {
 			out = append(out, "--"+name)
 		}
@@ -82,6 +89,32 @@ func (a *app) placed(c *state.Cluster, before state.Cluster, e onExisting) error
 	c.Adopt = e.adopt || before.Adopt
 	_, err = existing.Source{Context: c.Context, File: c.Kubeconfig}.Kubeconfig()
 	return err
+}
+
+// announcing says whose addresses a lab announces: the real system's, those of a pool, or
+// none. What was named last counts, and both at a time are refused.
+func (a *app) announcing(c *state.Cluster, before state.Cluster, ch choice) error {
+	set := ch.existing.realSet != nil && ch.existing.realSet()
+	switch {
+	case set && ch.existing.realAddresses && ch.addressPool != "" && ch.addressPool != ownPool:
+		return fault.New(fault.BadInput, "--real-addresses and --address-pool exclude each other", "brokers have the real system's addresses or those of a pool",
+			"alertlab up --provider existing --address-pool FIRST-LAST   # addresses of no real system")
+	case set:
+		c.RealAddresses = ch.existing.realAddresses
+	default:
+		c.RealAddresses = before.RealAddresses && first(ch.addressPool, a.getenv("ALERTLAB_ADDRESS_POOL")) == ""
+	}
+	if c.RealAddresses {
+		c.AddressPool = ""
+	}
+	return nil
+}
+
+// announcesAnew says whether a lab that is there shall announce the real system's
+// addresses, and did not.
+func announcesAnew(dir state.Dir, wanted state.Description) bool {
+	before, err := dir.Describe()
+	return err == nil && wanted.Cluster.RealAddresses && !before.Cluster.RealAddresses
 }
 
 // survey looks at the cluster of a lab on provider existing, prints what was found, and

@@ -44,7 +44,10 @@ With --provider existing the lab goes on a cluster that is there: up prints what
 found and what it would add, makes only what is missing, and refuses a namespace that
 it does not own. down scales to zero there and keeps volumes and addresses. Brokers have
 ports of the nodes there, or addresses of their own with --address-pool; MetalLB and
-cert-manager are used where the cluster has them, else brought.
+cert-manager are used where the cluster has them, else brought. With --real-addresses
+they have those that the profile's source announces (kafka.listener.source), so that who
+speaks to the real system on that network speaks to the lab; up says which before it
+begins, and asks nothing. It holds until --address-pool or --real-addresses=false.
 
 What the environment may change of the profile:
 ` + variables(),
@@ -54,6 +57,7 @@ What the environment may change of the profile:
   alertlab up -o json 2>/dev/null | jq .kafka.bootstrap
   alertlab up --advertise 172.17.0.1             # for containers on this machine
   alertlab up --provider existing --context my-cluster --registry registry.example/alertlab
+  alertlab up --provider existing --context site --profile usdfdev --stack alerts-light --images-loaded --real-addresses
   alertlab up --foreground                       # until Ctrl-C, e.g. in a container`,
 		Args: cobra.NoArgs,
 	}
@@ -72,7 +76,7 @@ What the environment may change of the profile:
 		if err != nil {
 			return err
 		}
-		if !dir.Exists() {
+		if !dir.Exists() || announcesAnew(dir, wish.Description) {
 			if err := a.survey(c.Context(), wish.Description); err != nil {
 				return err
 			}

@@ -75,6 +75,8 @@ type Lab struct {
 	// Guest says that the cluster is others' too: what the lab makes lies in its own
 	// namespace and has names of its own, where Kubernetes lets it.
 	Guest bool
+	// RealAddresses says that the lab announces the addresses of its profile's source.
+	RealAddresses bool
 }
 
 // Kafka are the values of a program that logs in at Kafka as a user, by certificate.

@@ -35,6 +35,7 @@ func TestEnvironments(t *testing.T) {
 			"kafka.brokers.count": "3", "kafka.brokers.firstID": "0", "kafka.brokers.storage.size": "1500GiB", "kafka.brokers.storage.class": "standard",
 			"kafka.brokers.nodePool.label": "kafka=ok", "kafka.brokers.nodePool.taint": "kafka=ok:NoSchedule",
 			"kafka.controllers.storage.size": "1000GiB", "kafka.listener.tls": "true", "kafka.listener.bootstrapHost": "alert-stream-int.lsst.cloud",
+			"kafka.listener.source.bootstrap": "35.188.169.31", "kafka.listener.source.brokers": "[35.239.64.164, 34.122.165.155, 35.238.120.127]",
 			"kafka.config.offsets.retention.minutes": "10080", "kafka.config.log.retention.bytes": "644245094400", "kafka.config.message.max.bytes": profiles.NotSet,
 			"kafka.topics[alerts-simulated].partitions": "8", "kafka.topics[alerts-simulated].replicas": "2",
 			"kafka.topics[alerts-simulated].config.retention.ms": "604800000", "kafka.topics[alerts-simulated].config.retention.bytes": "100000000000",
@@ -47,7 +48,8 @@ func TestEnvironments(t *testing.T) {
 			"kafka.brokers.count": "6", "kafka.brokers.firstID": "6", "kafka.brokers.storage.size": "35TiB", "kafka.brokers.storage.class": "wekafs--sdf-k8s01",
 			"kafka.brokers.antiAffinity": "true", "kafka.brokers.resources.requests.cpu": "4", "kafka.brokers.resources.limits.memory": "32GiB",
 			"kafka.controllers.storage.size": "20TiB", "kafka.controllers.storage.class": profiles.NotSet,
-			"kafka.listener.tls": "false", "kafka.listener.addressPool": "sdf-dmz",
+			"kafka.listener.tls": "false", "kafka.listener.addressPool": "sdf-dmz", "kafka.listener.source.bootstrap": "134.79.23.185",
+			"kafka.listener.source.brokers":  "[134.79.23.214, 134.79.23.216, 134.79.23.218, 134.79.23.220, 134.79.23.217, 134.79.23.219]",
 			"kafka.config.message.max.bytes": "4194304", "kafka.config.offsets.retention.minutes": "43200", "kafka.config.log.retention.bytes": "42949672960",
 			"kafka.config.auto.create.topics.enable":     "false",
 			"kafka.topics[alert-stream-test].partitions": "400", "kafka.topics[lsst-alerts-v10.0].partitions": "45", "kafka.topics[lsst-alerts-v10.0].replicas": "1",
@@ -63,6 +65,7 @@ func TestEnvironments(t *testing.T) {
 			"kafka.brokers.storage.size": "35TiB", "kafka.controllers.storage.size": "100GiB", "kafka.config.min.insync.replicas": "2",
 			"kafka.config.message.max.bytes": "10485760", "kafka.config.replica.lag.time.max.ms": "120000", "kafka.config.log.retention.minutes": "10080",
 			"kafka.topics[alert-stream-test].partitions": "400", "kafka.topics[alerts-simulated].replicas": "3", "kafka.topics[lsst-alerts-v11].replicas": "3",
+			"kafka.listener.source.bootstrap": "134.79.23.209", "kafka.listener.source.brokers": "[134.79.23.212, 134.79.23.213, 134.79.23.215, 134.79.23.210, 134.79.23.211]",
 			"registry.replicas": "3", "registry.host": "rubin-alert-schemas.slac.stanford.edu", "simulator.topic": "lsst-alerts-v11", "simulator.schema": "11.0",
 		},
 		"summit": {
@@ -80,6 +83,35 @@ func TestEnvironments(t *testing.T) {
 	}
 	if got := len(profiles.List()); got != 6 {
 		t.Errorf("%d profiles are shipped, this test knows 6", got)
+	}
+}
+
+// The addresses of the source are given to the brokers in its order; fewer brokers have the
+// first of them, and more than it had have none.
+func TestRealAddresses(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"usdfdev":   "[134.79.23.185 134.79.23.214 134.79.23.216 134.79.23.218 134.79.23.220 134.79.23.217 134.79.23.219]",
+		"usdfdev 3": "[134.79.23.185 134.79.23.214 134.79.23.216 134.79.23.218]",
+		"idfint":    "[35.188.169.31 35.239.64.164 34.122.165.155 35.238.120.127]",
+		"summit":    "[]", "local": "[]", "ci": "[]", "ci 2": "[]",
+	} {
+		name, count, scaled := strings.Cut(name, " ")
+		p := load(t, name)
+		if scaled {
+			var err error
+			if p, err = profiles.Override(p, nil, "kafka.brokers.count="+count); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := fmt.Sprint(p.RealAddresses()); got != want {
+			t.Errorf("%s %s: %s", name, count, got)
+		}
+	}
+	p := load(t, "usdfdev")
+	p.Kafka.Brokers.Count = 7
+	if got := p.RealAddresses(); got != nil {
+		t.Errorf("seven brokers: %v", got)
 	}
 }
 

@@ -50,6 +50,15 @@ func nameFault(name string) string {
 	return ""
 }
 
+// addressFault checks an IPv4 address that somebody can have.
+func addressFault(text string) string {
+	a, err := netip.ParseAddr(text)
+	if err != nil || !a.Is4() || !a.IsGlobalUnicast() {
+		return "is not an IPv4 address of a host"
+	}
+	return ""
+}
+
 // matches makes a check out of a pattern; fault is the end of its sentence.
 func matches(pattern *regexp.Regexp, fault string) func(string) string {
 	return func(text string) string {

@@ -33,6 +33,9 @@ func Variables() []Variable {
 		{"ALERTLAB_KAFKA_BROKERS", "kafka.brokers.count", "number of brokers", func(p *Profile, text string) error {
 			n, err := strictyaml.ParseInt(text, 32)
 			p.Kafka.Brokers.Count = int(n)
+			if hosts := p.Kafka.Listener.BrokerHosts; n > 0 && int(n) < len(hosts) {
+				p.Kafka.Listener.BrokerHosts = hosts[:n] // those of the brokers that there are
+			}
 			return err
 		}},
 		{"ALERTLAB_KAFKA_CONTROLLERS", "kafka.controllers.count", "number of controllers, on Kubernetes", func(p *Profile, text string) error {

@@ -341,6 +341,17 @@ kafka.listener.bootstrapHost: "kafka_1" is not a DNS name: labels of lower-case 
 kafka.listener.brokerHosts: there are 2 host names for 6 brokers
 kafka.listener.brokerHosts[1]: "B" is not a DNS name: labels of lower-case letters, digits and inner hyphens, with dots between them
 `},
+		{"addresses of the source", []change{
+			{"tls: false", "tls: false, source: {bootstrap: 192.0.2.256, brokers: [192.0.2.1, 192.0.2.1, 2001:db8::1, 224.0.0.1, 192.0.2.0/24]}"},
+		}, `kafka.listener.source.bootstrap: "192.0.2.256" is not an IPv4 address of a host
+kafka.listener.source.brokers[1]: "192.0.2.1" stands here twice
+kafka.listener.source.brokers[2]: "2001:db8::1" is not an IPv4 address of a host
+kafka.listener.source.brokers[3]: "224.0.0.1" is not an IPv4 address of a host
+kafka.listener.source.brokers[4]: "192.0.2.0/24" is not an IPv4 address of a host
+`},
+		{"half of the source's addresses", []change{{"tls: false", "tls: false, source: {bootstrap: 192.0.2.1, brokers: []}"}},
+			`kafka.listener.source.brokers: the list is empty
+`},
 		{"node port of a load balancer", []change{{"tls: false", "tls: false, nodePort: 31090"}},
 			`kafka.listener.nodePort: only a listener of the type nodeport has one
 `},

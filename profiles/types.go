@@ -180,6 +180,17 @@ type Listener struct {
 	BootstrapHost string `yaml:"bootstrapHost,omitempty" json:"bootstrapHost,omitempty" from:"kafka.externalListener.bootstrap.host"`
 	// The host name of each broker, in the order of their ids.
 	BrokerHosts []string `yaml:"brokerHosts,omitempty" json:"brokerHosts,omitempty" from:"kafka.externalListener.brokers[].host"`
+	// The addresses that the source announces. No lab announces them but one on a
+	// cluster that is there, with --real-addresses.
+	Source Addresses `yaml:"source,omitempty" json:"source,omitzero"`
+}
+
+// Addresses are those of a listener of the type loadbalancer.
+type Addresses struct {
+	// The IPv4 address of bootstrap.
+	Bootstrap string `yaml:"bootstrap" json:"bootstrap" from:"kafka.externalListener.bootstrap: annotation metallb.io/loadBalancerIPs, loadBalancerIP or ip"`
+	// The IPv4 address of each broker, in the order of their ids.
+	Brokers []string `yaml:"brokers" json:"brokers" from:"kafka.externalListener.brokers[], as for bootstrap"`
 }
 
 // Topic is one declared topic.
@@ -353,6 +364,7 @@ func (p *Profile) clone() *Profile {
 	out.Concessions = slices.Clone(p.Concessions)
 	out.Kafka.Config = maps.Clone(p.Kafka.Config)
 	out.Kafka.Listener.BrokerHosts = slices.Clone(p.Kafka.Listener.BrokerHosts)
+	out.Kafka.Listener.Source.Brokers = slices.Clone(p.Kafka.Listener.Source.Brokers)
 	out.Kafka.Topics = cloneTopics(p.Kafka.Topics)
 	out.Kafka.Readers = cloneReaders(p.Kafka.Readers)
 	out.AlertDatabase.Topics = slices.Clone(p.AlertDatabase.Topics)

@@ -189,6 +189,31 @@ func (v validator) listener() {
 	if n := len(l.BrokerHosts); l.BrokerHosts != nil && n != count && v.r.Sound(path+".brokerHosts", "kafka.brokers.count") {
 		v.r.Addf(path+".brokerHosts", "there are %d host names for %d brokers", n, count)
 	}
+	v.source(path+".source", l)
+}
+
+// source checks the addresses of a listener's source. There may be more or fewer than
+// brokers, whose number can be set, and a listener whose type was set may have no use for
+// any.
+func (v validator) source(path string, l Listener) {
+	if l.Source.Bootstrap == "" && l.Source.Brokers == nil {
+		return
+	}
+	if len(l.Source.Brokers) == 0 && v.r.Sound(path+".brokers") {
+		v.r.Addf(path+".brokers", "the list is empty")
+	}
+	seen := map[string]bool{}
+	one := func(at, text string) {
+		v.word(at, text, addressFault)
+		if seen[text] && v.r.Sound(at) {
+			v.r.Addf(at, "%s stands here twice", strictyaml.Quote(text))
+		}
+		seen[text] = true
+	}
+	one(path+".bootstrap", l.Source.Bootstrap)
+	for i, text := range l.Source.Brokers {
+		one(fmt.Sprintf("%s.brokers[%d]", path, i), text)
+	}
 }
 
 // concessions checks that each names a value that a profile can have.

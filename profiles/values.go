@@ -145,6 +145,17 @@ func Diff(a, b *Profile) []Difference {
 	return list
 }
 
+// RealAddresses gives the addresses of the source that a lab of the profile's brokers can
+// take, bootstrap first, then the brokers in the order of their ids: the first of the
+// source's where it has more. None where it has fewer, or none.
+func (p *Profile) RealAddresses() []string {
+	s := p.Kafka.Listener.Source
+	if s.Bootstrap == "" || len(s.Brokers) < p.Kafka.Brokers.Count {
+		return nil
+	}
+	return append([]string{s.Bootstrap}, s.Brokers[:p.Kafka.Brokers.Count]...)
+}
+
 // What a host name can stand for, besides a broker, which is "broker." and its id.
 const (
 	BootstrapHost = "bootstrap"

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
@@ -65,17 +66,24 @@ func inputOf(p *profiles.Profile, lab component.Lab, given string) input {
 	return in
 }
 
-// beyond are the networks of a range that is not private: those of 256 addresses that
-// its ends are in.
+// beyond are the networks of ranges that are not private: those of 256 addresses that
+// their ends are in, but a single address, ADDRESS/32, alone: it may be a real system's, and
+// its neighbours somebody else's.
 func beyond(given string) []string {
-	r, err := addresspool.Parse(given)
+	set, err := addresspool.ParseSet(given)
 	if err != nil {
 		return nil // none is given, or it was refused
 	}
+	bits := 24
+	if strings.HasSuffix(given, "/32") {
+		bits = 32
+	}
 	var out []string
-	for _, a := range []netip.Addr{r.First, r.Last} {
-		if prefix := netip.PrefixFrom(a, 24).Masked().String(); !a.IsPrivate() && !a.IsLoopback() && !slices.Contains(out, prefix) {
-			out = append(out, prefix)
+	for _, r := range set {
+		for _, a := range []netip.Addr{r.First, r.Last} {
+			if prefix := netip.PrefixFrom(a, bits).Masked().String(); !a.IsPrivate() && !a.IsLoopback() && !slices.Contains(out, prefix) {
+				out = append(out, prefix)
+			}
 		}
 	}
 	return out

@@ -115,6 +115,9 @@ func listener(p *profiles.Profile, lab component.Lab) map[string]any {
 	l := map[string]any{"port": p.Kafka.Listener.Port}
 	if metallb.Wanted(p) {
 		l["type"], l["pool"], l["bootstrapAddress"] = "LoadBalancer", metallb.PoolName(p, lab), "${addresses.bootstrap}"
+		if share := metallb.ShareKey(lab); share != "" {
+			l["share"] = share
+		}
 	} else {
 		l["bootstrapNodePort"] = nodeports.Bootstrap
 	}

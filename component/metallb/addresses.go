@@ -27,12 +27,15 @@ type Network struct {
 	// Others are ranges that are not the lab's, with whose they are, in a network of which
 	// no more is known: that of a cluster that was there, whose Subnet is not valid.
 	Others []Others
+
+	theirs bool // a pool of the cluster's own has what a lab announces
 }
 
 // Others is a range of addresses of somebody else.
 type Others struct {
 	addresspool.Range
-	Who string // as: the IPAddressPool dmz in namespace metallb-system
+	Who  string // as: the IPAddressPool dmz in namespace metallb-system
+	Pool string // its name, where it is a pool of MetalLB
 }
 
 // input says which addresses are wanted.
@@ -41,6 +44,9 @@ type input struct {
 	Pool string `json:"pool"`
 	// Range is what the user gives, FIRST-LAST or a prefix; empty: it is chosen.
 	Range string `json:"range,omitempty"`
+	// Real says that Range are the addresses of the profile's source: bootstrap's, then
+	// each broker's, as ADDRESS/32 with commas between them.
+	Real bool `json:"real,omitempty"`
 	// Node is a node's address, where services other than Kafka have ports.
 	Node    string  `json:"node"`
 	Port    int     `json:"port"` // of the external listener
@@ -51,8 +57,13 @@ type input struct {
 const spare = 4
 
 // need is how many addresses a lab takes: bootstrap, each broker, and the proving
-// Service.
-func (in input) need() int { return len(in.Brokers) + 2 }
+// Service, which has the bootstrap's where no other address is the lab's to announce.
+func (in input) need() int {
+	if in.Real {
+		return len(in.Brokers) + 1
+	}
+	return len(in.Brokers) + 2
+}
 
 // PoolError says why a range cannot be a lab's pool.
 type PoolError struct {
@@ -70,17 +81,17 @@ func inputOf(p *profiles.Profile, given string) input {
 	return in
 }
 
-// Refused says why a range that a user gives cannot be announced in a network, nil when
-// it can, or none is given. The error is a *PoolError.
+// Refused says why addresses that a user gives cannot be announced in a network, nil when
+// they can, or none are given. The error is a *PoolError.
 func (n Network) Refused(given string) error {
 	if given == "" {
 		return nil
 	}
-	r, err := addresspool.Parse(given)
+	s, err := addresspool.ParseSet(given)
 	if err != nil {
 		return &PoolError{Range: given, Why: err.Error()}
 	}
-	if why := n.refuses(r); why != "" {
+	if why := n.refuses(s); why != "" {
 		return &PoolError{Range: given, Why: why}
 	}
 	return nil
@@ -106,31 +117,40 @@ func Fit(p *profiles.Profile, given string) error {
 // WantAddresses describes the addresses of a profile; given is the range that the user
 // gives, if any.
 func WantAddresses(p *profiles.Profile, given string) plan.Want {
-	in := inputOf(p, given)
+	return wantAddresses(inputOf(p, given))
+}
+
+func wantAddresses(in input) plan.Want {
 	from := "of the cluster's network"
-	if given != "" {
-		from = "of " + given
+	if in.Range != "" {
+		from = "of " + in.Range
 	}
 	return plan.Want{
 		Title: fmt.Sprintf("%d addresses %s for bootstrap and each broker, and a port of the nodes for each service", len(in.Brokers)+1, from),
-		Input: plan.Input(in), Outputs: slices.Sorted(maps.Keys(in.outputs(addresspool.Range{}))), Behind: "cluster",
+		Input: plan.Input(in), Outputs: slices.Sorted(maps.Keys(in.outputs(nil))), Behind: "cluster",
 	}
 }
 
 // outputs are the addresses of a pool: its first is the bootstrap's, its last the
 // proving Service's.
-func (in input) outputs(r addresspool.Range) map[string]string {
+func (in input) outputs(s addresspool.Set) map[string]string {
 	at := func(host string, port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
 	out := map[string]string{"pool": "", "probe": "", "bootstrap": "",
 		"registry": at(in.Node, nodeports.Registry), "registry-front": at(in.Node, nodeports.Front),
 		"alertdb": at(in.Node, nodeports.AlertDB), "object-store": at(in.Node, nodeports.ObjectStore)}
-	if r.First.IsValid() {
-		out["pool"], out["probe"], out["bootstrap"] = r.String(), r.Last.String(), at(r.First.String(), in.Port)
+	if len(s) > 0 {
+		out["pool"], out["probe"], out["bootstrap"] = s.String(), s.At(s.Size()-1).String(), at(s.At(0).String(), in.Port)
 	}
 	for i, id := range in.Brokers {
 		key := fmt.Sprintf("broker.%d", id)
-		if out[key] = ""; r.First.IsValid() {
-			out[key] = at(r.At(i+1).String(), in.Port)
+		if out[key] = ""; len(s) > 0 {
+			out[key] = at(s.At(i+1).String(), in.Port)
+		}
+	}
+	if in.Real {
+		out[outputTheirs] = ""
+		if len(s) > 0 {
+			out["probe"] = s.At(0).String()
 		}
 	}
 	return out
@@ -148,26 +168,32 @@ func (p *part) Observe(ctx context.Context, look plan.Look) (plan.Observation, e
 	if look.Last == nil || look.Outputs["pool"] == "" {
 		return plan.Observation{State: plan.Absent, Why: "no address is given out yet"}, nil
 	}
-	r, err := addresspool.Parse(look.Outputs["pool"])
+	s, err := addresspool.ParseSet(look.Outputs["pool"])
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	o := plan.Observation{State: plan.Present, Why: "addresses of " + r.String() + " are given out"}
+	o := plan.Observation{State: plan.Present, Why: "addresses of " + s.String() + " are given out"}
 	n, err := p.network(ctx)
 	if err != nil {
 		return plan.Observation{}, err
 	}
-	if why := n.refuses(r); why != "" {
+	if look.Outputs[outputTheirs] != "" {
+		n, o.Drift = n.beside(look.Outputs[outputTheirs], s)
+		if o.Drift == "" && !n.theirs {
+			o.Drift = "the cluster's pool " + look.Outputs[outputTheirs] + " has them no more"
+		}
+	}
+	if why := n.refuses(s); why != "" {
 		o.Drift = why
 	}
 	return o, nil
 }
 
 // refuses says why a range cannot be announced in a network, "" when it can.
-func (n Network) refuses(r addresspool.Range) string {
+func (n Network) refuses(s addresspool.Set) string {
 	var who []string
 	for _, o := range n.Others {
-		if !o.Overlaps(r) {
+		if !s.Overlaps(o.Range) {
 			continue
 		}
 		what := "overlaps " + o.String() + ", which is that of " + o.Who
@@ -188,14 +214,16 @@ func (n Network) refuses(r addresspool.Range) string {
 	if err != nil {
 		return err.Error()
 	}
-	if !hosts.Contains(r.First) || !hosts.Contains(r.Last) {
+	if !s.Within([]addresspool.Range{hosts}) {
 		return fmt.Sprintf("it is not of the nodes' network %s, whose hosts are %s", n.Name, hosts)
 	}
-	if taken := r.Taken(n.Used); len(taken) > 0 {
-		var words []string
-		for _, a := range taken {
+	var words []string
+	for _, r := range s {
+		for _, a := range r.Taken(n.Used) {
 			words = append(words, a.String())
 		}
+	}
+	if len(words) > 0 {
 		return "somebody else in the network " + n.Name + " has " + strings.Join(words, ", ") + " of it"
 	}
 	return ""
@@ -212,22 +240,26 @@ func (p *part) Apply(ctx context.Context, order plan.Order) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
+	if in.Real {
+		return in.real(n)
+	}
 	if in.Range != "" {
-		r, err := addresspool.Parse(in.Range)
+		s, err := addresspool.ParseSet(in.Range)
 		if err != nil {
 			return nil, &PoolError{Range: in.Range, Why: err.Error()}
 		}
-		if why := n.refuses(r); why != "" {
+		if why := n.refuses(s); why != "" {
 			return nil, &PoolError{Range: in.Range, Why: why}
 		}
-		return in.outputs(r), nil
+		return in.outputs(s), nil
 	}
-	if r, err := addresspool.Parse(order.Last["pool"]); err == nil && r.Size() >= in.need() && n.refuses(r) == "" {
-		return in.outputs(r), nil
+	// Those that it has may be others than it is given now: real ones, or of another range.
+	if s, err := addresspool.ParseSet(order.Last["pool"]); err == nil && len(s) == 1 && s.Size() >= in.need() && n.refuses(s) == "" {
+		return in.outputs(s), nil
 	}
 	r, err := addresspool.Choose(n.Subnet, n.Used, in.need()+spare)
 	if err != nil {
 		return nil, &PoolError{Range: "of " + n.Name, Why: err.Error()}
 	}
-	return in.outputs(r), nil
+	return in.outputs(addresspool.Set{r}), nil
 }

@@ -3,7 +3,7 @@
 // addresses for bootstrap and each broker.
 //
 // Addresses are of the cluster's own network, or of a range that the user gives. What
-// the profile's source announces is never announced.
+// the profile's source announces is announced by no lab that was not told to.
 package metallb
 
 import (
@@ -41,10 +41,11 @@ func Pool(p *profiles.Profile) string {
 const own = "alertlab"
 
 // PoolName is what MetalLB's pool is called: as the profile says, but on a cluster that
-// others use too, where that one may be theirs.
+// others use too, where that one may be theirs. With the source's addresses it is the
+// source's pool, whoever makes it.
 func PoolName(p *profiles.Profile, lab component.Lab) string {
 	pool := Pool(p)
-	if !lab.Guest {
+	if !lab.Guest || lab.RealAddresses && pool != own {
 		return pool
 	}
 	if pool == own {
@@ -81,7 +82,12 @@ func WantPool(p *profiles.Profile, lab component.Lab) plan.Want {
 		r.Namespace = component.Namespace
 		r.Values["namespace"], r.Values["autoAssign"] = "${metallb."+OutputNamespace+"}", false
 	}
-	return r.Want("pool "+name+" for load balancers",
+	title := "pool " + name + " for load balancers"
+	if lab.RealAddresses {
+		r.Values["share"], r.Values["theirs"] = shareKey, "${addresses."+outputTheirs+"}"
+		title += ", of these addresses and no other, where the cluster has none of that name with all of them"
+	}
+	return r.Want(title,
 		plan.Gate{Name: gateAddress, What: "a Service is given an address of the pool", Deadline: time.Minute})
 }
 

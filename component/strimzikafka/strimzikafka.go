@@ -54,7 +54,11 @@ func WantNodePorts(p *profiles.Profile, lab component.Lab) plan.Want {
 // WantBalanced describes the cluster where every broker has an address of its own, which
 // is pinned: the one that the part addresses gave out.
 func WantBalanced(p *profiles.Profile, lab component.Lab) plan.Want {
-	return want(p, lab, map[string]any{"type": "loadbalancer", "pool": metallb.PoolName(p, lab)})
+	listener := map[string]any{"type": "loadbalancer", "pool": metallb.PoolName(p, lab)}
+	if share := metallb.ShareKey(lab); share != "" {
+		listener["share"] = share
+	}
+	return want(p, lab, listener)
 }
 
 func want(p *profiles.Profile, lab component.Lab, listener map[string]any) plan.Want {

@@ -95,3 +95,40 @@ func TestOverlaps(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+func TestSet(t *testing.T) {
+	t.Parallel()
+	s, err := addresspool.ParseSet(addresspool.Singles([]string{"192.0.2.9", "192.0.2.7"}) + ", 192.0.2.20-192.0.2.21")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.String() != "192.0.2.9-192.0.2.9,192.0.2.7-192.0.2.7,192.0.2.20-192.0.2.21" || s.Size() != 4 {
+		t.Errorf("%s has %d", s, s.Size())
+	}
+	for i, want := range []string{"192.0.2.9", "192.0.2.7", "192.0.2.20", "192.0.2.21"} {
+		if got := s.At(i).String(); got != want {
+			t.Errorf("%d is %s", i, got)
+		}
+	}
+	if s.At(4).IsValid() {
+		t.Error("there is a fifth")
+	}
+	r := func(text string) addresspool.Range {
+		r, err := addresspool.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if s.Overlaps(r("192.0.2.10-192.0.2.19")) || !s.Overlaps(r("192.0.2.0-192.0.2.7")) {
+		t.Error("overlaps")
+	}
+	if !s.Within([]addresspool.Range{r("192.0.2.0/28"), r("192.0.2.16/28")}) || s.Within([]addresspool.Range{r("192.0.2.0/28"), r("192.0.2.16-192.0.2.20")}) {
+		t.Error("within")
+	}
+	for _, bad := range []string{"", "192.0.2.1/32,", "192.0.2.1/32,x"} {
+		if got, err := addresspool.ParseSet(bad); err == nil {
+			t.Errorf("%q: %s", bad, got)
+		}
+	}
+}

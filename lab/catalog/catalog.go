@@ -185,7 +185,7 @@ func ScaleFor(p *profiles.Profile, provider string) (inprocess.Scaled, error) {
 func scaleFor(p *profiles.Profile, desc state.Description) (inprocess.Scaled, error) {
 	s, err := ScaleFor(p, desc.Provider)
 	if err == nil && desc.Provider == Existing {
-		if desc.Cluster.AddressPool != "" {
+		if desc.Cluster.AddressPool != "" || desc.Cluster.RealAddresses {
 			s.Profile.Kafka.Listener.Type = p.Kafka.Listener.Type
 		}
 		s.Absent = append(s.Absent, absentAsGuest(p, desc)...)

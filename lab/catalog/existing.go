@@ -216,7 +216,15 @@ func pooled(ctx context.Context, desc state.Description, s *existing.Survey) err
 	if err != nil {
 		return err
 	}
-	if err := networkOf(list).Refused(desc.Cluster.AddressPool); err != nil {
+	n := networkOf(list)
+	if desc.Cluster.RealAddresses {
+		held, err := existing.HeldAt(ctx, source(desc), desc.Name)
+		if err != nil {
+			return err
+		}
+		return realAddresses(ctx, desc, s, n, held, answers)
+	}
+	if err := n.Refused(desc.Cluster.AddressPool); err != nil {
 		s.Against(err, "alertlab up --provider existing --address-pool FIRST-LAST   # addresses that nobody has; or auto, for ports of the nodes")
 	}
 	return nil
@@ -240,7 +248,10 @@ func absentAsGuest(p *profiles.Profile, desc state.Description) []string {
 		}
 	}
 	given := desc.Cluster.AddressPool != ""
-	add(metallb.Wanted(p) && !given, "every broker has a port of a node's address, not an address of its own with port %d: no --address-pool is given", p.Kafka.Listener.Port)
+	if desc.Cluster.RealAddresses {
+		out = append(out, realConceded(p, desc)...)
+	}
+	add(metallb.Wanted(p) && !given && !desc.Cluster.RealAddresses, "every broker has a port of a node's address, not an address of its own with port %d: no --address-pool is given", p.Kafka.Listener.Port)
 	add(metallb.Wanted(p) && given, "addresses are those of --address-pool, in a pool called %s, and registry, alert database and object store have ports of a node", metallb.PoolName(p, labOf(desc)))
 	add(certmanager.Wanted(p), "the issuer %s is one of the namespace %s, not of the cluster", certmanager.Issuer(p), component.Namespace)
 	return out

@@ -38,6 +38,9 @@ func loadBalancerEntries() map[string]entry {
 		"address-pool/helm": {want: released(metallb.WantPool), inCluster: watched("address-pool", metallb.Watched()), choose: withLoadBalancer("helm")},
 		"addresses/metallb": {
 			want: func(p *profiles.Profile, desc state.Description) plan.Want {
+				if desc.Cluster.RealAddresses {
+					return metallb.WantReal(p)
+				}
 				return metallb.WantAddresses(p, desc.Cluster.AddressPool)
 			},
 			inCluster: func(c *cluster) plan.Part {
@@ -203,12 +206,13 @@ func missingCharts(p *profiles.Profile, desc state.Description) []string {
 // CheckPool looks whether another lab has addresses of the range that is given to this
 // one. root is the directory of all labs.
 func CheckPool(root string, desc state.Description) error {
-	if desc.Cluster.AddressPool == "" {
+	given := givenTo(desc)
+	if given == "" {
 		return nil
 	}
-	mine, err := addresspool.Parse(desc.Cluster.AddressPool)
+	mine, err := addresspool.ParseSet(given)
 	if err != nil {
-		return &metallb.PoolError{Range: desc.Cluster.AddressPool, Why: err.Error()}
+		return &metallb.PoolError{Range: given, Why: err.Error()}
 	}
 	labs, err := state.Labs(root)
 	if err != nil {
@@ -219,23 +223,24 @@ func CheckPool(root string, desc state.Description) error {
 			continue
 		}
 		if other := leased(state.At(root, name), mine); other != "" {
-			return &metallb.PoolError{Range: desc.Cluster.AddressPool, Why: fmt.Sprintf("lab %s has %s of it", name, other)}
+			return &metallb.PoolError{Range: given, Why: fmt.Sprintf("lab %s has %s of it", name, other)}
 		}
 	}
 	return nil
 }
 
-// leased says what a lab has of a range: its own pool where that was given, or an
-// address that it announces. A lab that cannot be read has nothing.
-func leased(dir state.Dir, r addresspool.Range) string {
-	if desc, err := dir.Describe(); err == nil && desc.Cluster.AddressPool != "" {
-		if own, err := addresspool.Parse(desc.Cluster.AddressPool); err == nil && own.Overlaps(r) {
-			return desc.Cluster.AddressPool
+// leased says what a lab has of a set of addresses: its own pool where that was given, or
+// an address that it announces. A lab that cannot be read has nothing.
+func leased(dir state.Dir, s addresspool.Set) string {
+	if desc, err := dir.Describe(); err == nil {
+		given := givenTo(desc)
+		if own, err := addresspool.ParseSet(given); err == nil && slices.ContainsFunc(own, s.Overlaps) {
+			return given
 		}
 	}
 	var has []string
 	for _, a := range announced(dir) {
-		if r.Contains(a) {
+		if s.Overlaps(addresspool.Range{First: a, Last: a}) {
 			has = append(has, a.String())
 		}
 	}

@@ -204,11 +204,11 @@ func networkOf(list []existing.Taken) metallb.Network {
 	return n
 }
 
-// announcedAs is the range of addresses that a lab's authority has to sign for beside
-// private ones: the given pool, or a given address of the nodes.
+// announcedAs are the addresses that a lab's authority has to sign for beside private
+// ones: the given pool or real addresses, or a given address of the nodes.
 func announcedAs(desc state.Description) string {
-	if desc.Cluster.AddressPool != "" {
-		return desc.Cluster.AddressPool
+	if given := givenTo(desc); given != "" {
+		return given
 	}
 	if a, err := netip.ParseAddr(desc.Cluster.NodeAddress); err == nil && a.Is4() {
 		return a.String() + "-" + a.String()

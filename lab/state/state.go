@@ -254,6 +254,9 @@ type Cluster struct {
 	// AddressPool is the range that load balancers take addresses of, FIRST-LAST or a
 	// prefix; empty: it is chosen in the nodes' network.
 	AddressPool string `json:"addressPool,omitempty"`
+	// RealAddresses says that the lab announces the addresses of its profile's source, on a
+	// cluster that was there. AddressPool is empty then.
+	RealAddresses bool `json:"realAddresses,omitempty"`
 	// Deployer is how components reach the cluster: helm (or empty) or argocd.
 	Deployer string `json:"deployer,omitempty"`
 	// Charts are the charts of others that the bundle has.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -322,12 +323,41 @@ func (i *importer) kafka(at string) {
 	if len(hosts) > 0 && !slices.Contains(hosts, "") {
 		k.Listener.BrokerHosts = hosts
 	}
+	i.addresses(listener, len(hosts))
 	if len(ids) == len(hosts) && consecutive(ids) {
 		k.Brokers.FirstID = ids[0]
 		for n := range ids {
 			i.text(fmt.Sprintf("%s.brokers[%d].broker", listener, n))
 		}
 	}
+}
+
+// addresses takes what the source announces, where bootstrap and every broker have an
+// address of their own. Of several ways to say it, the one that load balancers follow
+// counts.
+func (i *importer) addresses(listener string, brokers int) {
+	var taken, out []string
+	for n := range brokers + 1 {
+		at := listener + ".bootstrap"
+		if n > 0 {
+			at = fmt.Sprintf("%s.brokers[%d]", listener, n-1)
+		}
+		for _, key := range []string{"annotations.metallb.io/loadBalancerIPs", "annotations.metallb.universe.tf/loadBalancerIPs", "loadBalancerIP", "ip"} {
+			text := i.peek(at + "." + key)
+			if a, err := netip.ParseAddr(text); err != nil || !a.Is4() || !a.IsGlobalUnicast() || slices.Contains(out, text) {
+				continue
+			}
+			taken, out = append(taken, at+"."+key), append(out, text)
+			break
+		}
+	}
+	if brokers == 0 || len(out) <= brokers {
+		return
+	}
+	for _, path := range taken {
+		i.text(path)
+	}
+	i.p.Kafka.Listener.Source = profiles.Addresses{Bootstrap: out[0], Brokers: out[1:]}
 }
 
 // canRun asks the format itself.

@@ -56,6 +56,7 @@ func TestImportedValues(t *testing.T) {
 		"stand-alone": {
 			"kafka.version": "4.2.0", "kafka.brokers.count": "3", "kafka.brokers.firstID": "6", "kafka.brokers.storage.size": "1846GiB", "concessions[kafka.brokers.storage.size].source": "1500GiB",
 			"kafka.brokers.nodePool.taint": "kafka=ok:NoSchedule", "kafka.listener.tls": "true", "kafka.listener.addressPool": "outside",
+			"kafka.listener.source.bootstrap": "192.0.2.1", "kafka.listener.source.brokers": "[192.0.2.2, 192.0.2.3, 192.0.2.4]",
 			"kafka.topics[alerts-simulated].partitions": "60", "kafka.topics[alerts-simulated].config.retention.bytes": "24000000000",
 			"kafka.topics[alert-stream-test].partitions": "20", "kafka.topics[latiss-alerts].config.compression.type": "snappy",
 			"kafka.readers[one-broker].topics": "[alerts-simulated, alert-stream-test]", "kafka.readers[two-groups].topics": profiles.NotSet,
@@ -66,6 +67,7 @@ func TestImportedValues(t *testing.T) {
 		},
 		"within-sasquatch": {
 			"kafka.version": "4.1.0", "kafka.cluster": "sasquatch", "kafka.brokers.firstID": "5", "kafka.brokers.antiAffinity": "true", "kafka.controllers.count": "5",
+			"kafka.listener.source.bootstrap": profiles.NotSet, "kafka.listener.source.brokers": profiles.NotSet,
 			"kafka.config.default.replication.factor": "3", "kafka.topics[lsst-alerts-v10.0].config.retention.ms": "2629740000",
 			"kafka.readers[one-broker].topics": "[lsst-alerts-v10.0]", "simulator.schema": "10.0", "simulator.topic": "lsst-alerts-v10.0",
 			"alertDatabase.ingesters": "20", "registry.host": "schemas.example.org", "concessions[simulator.topic].source": "none",

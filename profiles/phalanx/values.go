@@ -181,7 +181,7 @@ func parent(path string) string { return path[:max(0, strings.LastIndexAny(path,
 // reason says why a value is not taken over, where that is known.
 func reason(path string) string {
 	for _, r := range []struct{ pattern, why string }{
-		{`(?i)(\.ip|loadBalancerIP[s]?)$`, "a lab never announces the source's addresses"},
+		{`(?i)(\.ip|loadBalancerIP[s]?)$`, "the source's addresses are taken where bootstrap and every broker have one"},
 		{`users\[[0-9]+\](\.groups.*)?$`, "a reader has topics, and the one group prefix that is its own name"},
 		{`\.communityReadonlyTopics$`, "it is written out where others refer to it"},
 		{`(?i)serviceAccounts(\[|$|\.)`, "the services of a lab have the users of its stack"},

@@ -53,6 +53,10 @@ func Findings(s *Survey) []doctor.Finding {
 	for _, a := range s.Adds {
 		out = append(out, doctor.Good("would add", "%s", a))
 	}
+	if s.Announces != "" {
+		out = append(out, doctor.Finding{Name: "real addresses", Grade: doctor.Warn, Seen: "would be announced: " + s.Announces + ": " + realWords,
+			Next: "be sure that the real system is not there; or: alertlab up --provider existing --real-addresses=false"})
+	}
 	for i, p := range s.Problems {
 		out = append(out, doctor.Finding{Name: fmt.Sprintf("problem %d", i+1), Grade: doctor.Bad, Seen: p.What, Next: p.Next})
 	}

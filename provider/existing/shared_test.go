@@ -320,10 +320,16 @@ func TestTaken(t *testing.T) {
 	var got []string
 	for _, x := range list {
 		got = append(got, x.String()+" "+x.Who)
+		if isPool := strings.Contains(x.Who, "IPAddressPool"); isPool != (x.Pool == "dmz") {
+			t.Errorf("%s is of the pool %q", x.Who, x.Pool)
+		}
 	}
 	want := []string{"192.0.2.7-192.0.2.7 the node a", "10.42.0.0-10.42.0.255 the pods of the node a", "10.43.0.9-10.43.0.9 the Service web in namespace n",
 		"192.0.2.50-192.0.2.50 the Service web in namespace n", "192.0.2.64-192.0.2.79 the IPAddressPool dmz in namespace lb", "192.0.2.80-192.0.2.90 the IPAddressPool dmz in namespace lb"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
+	}
+	if own, err := held(t.Context(), c, "mine"); err != nil || !slices.Equal(own, []string{"192.0.2.50"}) {
+		t.Errorf("of its own %q, %v", own, err)
 	}
 }

@@ -53,9 +53,10 @@ type Survey struct {
 	Missing    []string    `json:"missing"`    // rights
 	Address    string      `json:"address"`    // at which the lab's node ports would answer
 	Ports      *Ports      `json:"ports,omitempty"`
-	Shared     []Found     `json:"shared,omitempty"` // of which the cluster has one for everybody
-	Adds       []string    `json:"adds"`             // what the lab would add
-	Problems   []Problem   `json:"problems"`         // that stand against it
+	Announces  string      `json:"announces,omitempty"` // the real system's addresses that the lab would announce
+	Shared     []Found     `json:"shared,omitempty"`    // of which the cluster has one for everybody
+	Adds       []string    `json:"adds"`                // what the lab would add
+	Problems   []Problem   `json:"problems"`            // that stand against it
 }
 
 // Node is one node of the cluster.
@@ -431,6 +432,9 @@ func (s *Survey) Err() error {
 	return fault.New(code, "the cluster of context "+s.Context+" cannot take the lab", strings.Join(what, "; "), strings.Join(slices.Compact(next), "\n"))
 }
 
+// realWords is what is said of the real system's addresses before a lab takes them.
+const realWords = "the real system's addresses, announced by L2 (ARP) on the network of the nodes"
+
 // Text is the survey for people, a line for each thing.
 func (s *Survey) Text() string {
 	var b strings.Builder
@@ -488,6 +492,9 @@ func (s *Survey) Text() string {
 	}
 	for _, a := range s.Adds {
 		line("would add", "%s", a)
+	}
+	if s.Announces != "" {
+		line("ANNOUNCES", "%s: "+realWords, s.Announces)
 	}
 	return b.String()
 }

@@ -20,7 +20,8 @@ import (
 // Taken is a range of addresses that is not a lab's to announce.
 type Taken struct {
 	addresspool.Range
-	Who string
+	Who  string
+	Pool string // its name, where it is a pool of MetalLB
 }
 
 var pools = schema.GroupVersionResource{Group: "metallb.io", Version: "v1beta1", Resource: "ipaddresspools"}
@@ -30,13 +31,14 @@ var pools = schema.GroupVersionResource{Group: "metallb.io", Version: "v1beta1",
 // are not seen.
 func TakenAddresses(ctx context.Context, client *kube.Client, lab string) ([]Taken, error) {
 	var out []Taken
+	pool := ""
 	add := func(text, who string) {
 		text = strings.TrimSpace(text)
 		if a, err := netip.ParseAddr(text); err == nil {
 			text = a.String() + "-" + a.String()
 		}
 		if r, err := addresspool.Parse(text); err == nil { // others are IPv6, or no addresses
-			out = append(out, Taken{r, who})
+			out = append(out, Taken{r, who, pool})
 		}
 	}
 	nodes, err := client.Clientset.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
@@ -86,9 +88,38 @@ func TakenAddresses(ctx context.Context, client *kube.Client, lab string) ([]Tak
 		if u.GetLabels()[LabelLab] == lab {
 			continue
 		}
+		pool = u.GetName()
 		ranges, _, _ := unstructured.NestedStringSlice(u.Object, "spec", "addresses")
 		for _, text := range ranges {
 			add(text, fmt.Sprintf("the IPAddressPool %s in namespace %s", u.GetName(), u.GetNamespace()))
+		}
+	}
+	return out, nil
+}
+
+// HeldAt lists the addresses that load balancers gave to a lab's own Services; none where
+// this user may not see them.
+func HeldAt(ctx context.Context, source Source, lab string) ([]string, error) {
+	client, err := source.client()
+	if err != nil {
+		return nil, err
+	}
+	list, err := held(ctx, client, lab)
+	if apierrors.IsForbidden(err) {
+		return nil, nil
+	}
+	return list, err
+}
+
+func held(ctx context.Context, client *kube.Client, lab string) ([]string, error) {
+	services, err := client.Clientset.CoreV1().Services("").List(ctx, metav1.ListOptions{LabelSelector: Selector(lab)})
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for i := range services.Items {
+		for _, a := range services.Items[i].Status.LoadBalancer.Ingress {
+			out = append(out, a.IP)
 		}
 	}
 	return out, nil

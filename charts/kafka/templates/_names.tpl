@@ -18,6 +18,9 @@ strimzi.io/kind: Kafka
 annotations:
   metallb.io/address-pool: {{ .root.Values.listener.pool }}
   metallb.io/loadBalancerIPs: {{ (split ":" .address)._0 | quote }}
+  {{- with .share }}
+  metallb.io/allow-shared-ip: {{ . }}
+  {{- end }}
 {{- end }}
 {{- end }}
 {{- /* Whoever has an address needs no port of a node. */ -}}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +28,9 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 	for range 3 {
 		edge = edge.Next()
 	}
-	theirs, ours := all.First.String()+"-"+edge.String(), edge.Next().String()+"-"+all.Last.String()
+	// The last ones are what a profile's source has.
+	real := [2]netip.Addr{all.Last, all.Last.Prev().Prev()}
+	theirs, ours := all.First.String()+"-"+edge.String(), edge.Next().String()+"-"+real[1].Prev().String()
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "profiles", "ci.yaml"))
 	l.must(err)
 	const plain, encrypted = "{port: 9094, tls: false, type: nodeport}", "{port: 9094, tls: true, type: loadbalancer, issuer: site-issuer, addressPool: sdf-dmz}"
@@ -99,6 +102,7 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		l.Errorf("the second up did something:\n%s", again)
 	}
+	l.announcesReal(k, profile, encrypted, "site-lb", real, address.String())
 	l.ends(state)
 	for name, uid := range l.theirs(k) {
 		if had[name] != uid {
