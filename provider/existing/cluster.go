@@ -211,7 +211,7 @@ func (c *Cluster) own() (*kube.Client, error) {
 // the others, and those of brokers after them, before their controllers.
 const (
 	stopTime   = 6 * time.Minute
-	removeTime = 5 * time.Minute
+	removeTime = 8 * time.Minute
 )
 
 // Stop implements plan.Stopper. What the lab brought for the whole cluster ends first: its
