@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"strings"
 
 	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/deployer/helm"
@@ -180,6 +182,14 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 	need.Class, need.Reclaim, need.Ports = storage.Class, storage.ReclaimPolicy, nodeports.Taken(p)
 	if _, _, scales := p.AlertDatabase.Scales(); scales {
 		need.Rights = existing.ScalingRights()
+	}
+	maps.Copy(need.Ports, ingressPorts(desc))
+	switch c := ingressOf(desc); c.Kind {
+	case ingress.None:
+	case ingress.Theirs:
+		need.IngressClass, need.Rights = c.Class, append(need.Rights, existing.IngressRights(false)...)
+	default:
+		need.Rights = append(need.Rights, existing.IngressRights(true)...)
 	}
 	if p.Kafka.Brokers.AntiAffinity {
 		need.Apart = p.Kafka.Brokers.Count

@@ -12,6 +12,7 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
@@ -102,6 +103,8 @@ func sharedOf(key, title string, input json.RawMessage) (existing.Shared, error)
 		s.Name, s.Image = "cert-manager", "cert-manager-controller"
 		s.Definitions = []string{"certificates.cert-manager.io", "issuers.cert-manager.io"}
 		s.Suits = suitsIssuers
+	case ingress.ChartNginx, ingress.ChartTraefik:
+		s.Name, s.Class = r.Chart, ingressClassOf(r)
 	default:
 		return s, fmt.Errorf("nobody knows how %s is told in a cluster", key)
 	}

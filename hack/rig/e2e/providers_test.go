@@ -196,7 +196,7 @@ func (l *lab) loadImages(c *cluster.Cluster) {
 	}
 	images := []string{"docker.io/apache/kafka:4.3.1"}
 	for _, image := range b.Images() {
-		if strings.Contains(image.Reference, "/metallb/") || strings.Contains(image.Reference, "/cert-manager-") {
+		if strings.Contains(image.Reference, "/metallb/") || strings.Contains(image.Reference, "/cert-manager-") || strings.Contains(image.Reference, "/traefik:") {
 			images = append(images, image.Reference)
 		}
 	}
