@@ -297,6 +297,13 @@ func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]st
 		}
 		card.Ingress = endpoints.Ingress{Address: at, CAFile: outputs["authority"]["ca-file"], CA: outputs["authority"]["ca"],
 			RegistryURL: out[ingress.RegistryURL], AlertDBURL: out[ingress.AlertDBURL], ArgoCDURL: out[ingress.ArgoCDURL]}
+		if host, _, err := net.SplitHostPort(at); err == nil { // it answers to the profile's name of the registry, too
+			for i := range card.Hosts {
+				if card.Hosts[i].Name == p.Registry.Host {
+					card.Hosts[i].Address = host
+				}
+			}
+		}
 	}
 	return card, nil
 }
