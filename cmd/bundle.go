@@ -46,8 +46,8 @@ image is in none: the program makes it.`,
 
 // bundleChoice is what save and audit are told of the labs that a bundle is for.
 type bundleChoice struct {
-	profile, provider, stack, nodeImage string
-	set                                 []string
+	profile, provider, stack, nodeImage, ingress string
+	set                                          []string
 }
 
 func (ch *bundleChoice) flags(c *cobra.Command) {
@@ -55,6 +55,7 @@ func (ch *bundleChoice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.provider, "provider", "", "where the lab shall run (environment: ALERTLAB_PROVIDER; default: k3d)")
 	c.Flags().StringVar(&ch.stack, "stack", "", "which components make the lab (default: the profile's)")
 	c.Flags().StringVar(&ch.nodeImage, "node-image", "", "image of the nodes (environment: ALERTLAB_NODE_IMAGE)")
+	ingressFlag(c, &ch.ingress)
 	setFlag(c, &ch.set)
 	must(c.RegisterFlagCompletionFunc("profile", completeProfiles))
 	must(c.RegisterFlagCompletionFunc("provider", cobra.FixedCompletions(catalog.Providers()[1:], cobra.ShellCompDirectiveNoFileComp)))
@@ -74,7 +75,11 @@ func (a *app) needed(ch bundleChoice) (catalog.Needed, state.Description, error)
 		return catalog.Needed{}, desc, err
 	}
 	desc.Profile, desc.Resolved, desc.Stack = ref, string(p.Source()), first(ch.stack, p.Stack)
-	desc.Cluster = state.Cluster{NodeImage: first(ch.nodeImage, a.getenv("ALERTLAB_NODE_IMAGE"), k3d.DefaultImage), Image: "alertlab.dev/alertlab:any"}
+	desc.Cluster = state.Cluster{NodeImage: first(ch.nodeImage, a.getenv("ALERTLAB_NODE_IMAGE"), k3d.DefaultImage), Image: "alertlab.dev/alertlab:any",
+		Ingress: first(ch.ingress, a.getenv("ALERTLAB_INGRESS"))}
+	if err := catalog.CheckIngress(desc, nil); err != nil {
+		return catalog.Needed{}, desc, err
+	}
 	n, err := catalog.NeededBy(desc)
 	return n, desc, err
 }

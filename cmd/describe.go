@@ -25,6 +25,7 @@ type choice struct {
 	nodeImage, bundle        string   // of a lab on Kubernetes
 	addressPool              string   // of one whose brokers have addresses of their own
 	deployer                 string   // of one on Kubernetes
+	ingress, ingressAddress  string   // of one on Kubernetes
 	set                      []string // path=value each, over the environment
 	existing                 onExisting
 	advertise                string
@@ -48,6 +49,8 @@ func (ch *choice) flags(c *cobra.Command) {
 	c.Flags().StringVar(&ch.bundle, "bundle", "", "file with images and others' charts (environment: ALERTLAB_BUNDLE; default: pulled)")
 	c.Flags().StringVar(&ch.addressPool, "address-pool", "", "addresses for brokers, FIRST-LAST or a prefix, or "+ownPool+" (environment: ALERTLAB_ADDRESS_POOL)")
 	c.Flags().StringVar(&ch.deployer, "deployer", "", "k3d, kind: helm or argocd deploys (environment: ALERTLAB_DEPLOYER; default: helm)")
+	ingressFlag(c, &ch.ingress)
+	c.Flags().StringVar(&ch.ingressAddress, "ingress-address", "", "with --ingress class:NAME: HOST:PORT of its controller (default: what that says)")
 	ch.existing.flags(c)
 	setFlag(c, &ch.set)
 	c.Flags().StringVar(&ch.advertise, "advertise", "", "ADDRESS or ADDRESS:PORT at which others reach the lab, or "+onLoopback+" (default: as before)")
@@ -62,7 +65,7 @@ func (ch *choice) flags(c *cobra.Command) {
 // and the other way round.
 func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 	words := []string{c.Root().Name(), verb}
-	for _, name := range append([]string{"lab", "profile", "provider", "stack", "node-image", "bundle", "address-pool", "deployer", "advertise"}, existingFlags...) {
+	for _, name := range append([]string{"lab", "profile", "provider", "stack", "node-image", "bundle", "address-pool", "deployer", "ingress", "ingress-address", "advertise"}, existingFlags...) {
 		if f := c.Flag(name); f.Changed && f.Value.Type() == "bool" {
 			words = append(words, "--"+name+"="+f.Value.String())
 		} else if f.Changed {
@@ -73,6 +76,12 @@ func (ch *choice) again(c *cobra.Command, verb string, more ...string) string {
 		words = append(words, "--set", shellWord(value))
 	}
 	return strings.Join(append(words, more...), " ")
+}
+
+// ingressFlag adds --ingress.
+func ingressFlag(c *cobra.Command, to *string) {
+	c.Flags().StringVar(to, "ingress", "", "nginx, traefik, none or class:NAME (environment: ALERTLAB_INGRESS; default: the stack's)")
+	must(c.RegisterFlagCompletionFunc("ingress", cobra.FixedCompletions(catalog.Ingresses(), cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveNoSpace)))
 }
 
 // shellWord quotes what a shell would take apart.
@@ -150,8 +159,13 @@ func (a *app) describe(dir state.Dir, ch choice) (state.Description, error) {
 		}
 	}
 	desc.Published = a.getenv(ownimage.Marker) != "" && desc.Advertise != ""
-	desc.Cluster, err = a.madeOf(desc, known, before.Cluster, ch)
-	return desc, err
+	if desc.Cluster, err = a.madeOf(desc, known, before.Cluster, ch); err != nil || desc.Provider == catalog.Embedded {
+		return desc, err
+	}
+	if !known {
+		return desc, catalog.CheckIngress(desc, nil)
+	}
+	return desc, catalog.CheckIngress(desc, &before)
 }
 
 // madeOf says what a lab on Kubernetes is made of: flags, else environment, else what
@@ -168,8 +182,8 @@ func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, c
 		return before, fault.New(fault.BadInput, strings.Join(given, ", ")+": only for a cluster that is there already", "this lab is on provider "+provider, "alertlab up --provider "+catalog.Existing+" --context NAME")
 	}
 	if provider == catalog.Embedded {
-		if ch.nodeImage != "" || ch.bundle != "" || ch.addressPool != "" || ch.deployer != "" {
-			return before, fault.New(fault.BadInput, "--node-image, --bundle, --address-pool and --deployer are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
+		if ch.nodeImage != "" || ch.bundle != "" || ch.addressPool != "" || ch.deployer != "" || ch.ingress != "" || ch.ingressAddress != "" {
+			return before, fault.New(fault.BadInput, "--node-image, --bundle, --address-pool, --deployer and --ingress are for labs on Kubernetes", "this lab is embedded, and runs no image", "alertlab up --provider "+catalog.K3d)
 		}
 		return before, nil
 	}
@@ -194,7 +208,11 @@ func (a *app) madeOf(desc state.Description, known bool, before state.Cluster, c
 	if err := catalog.CheckDeployer(c.Deployer, provider); err != nil {
 		return c, err
 	}
-	if c.Charts, err = catalog.BundledCharts(desc.Stack, c.Deployer, c.Bundle); err != nil {
+	c.Ingress = first(ch.ingress, a.getenv("ALERTLAB_INGRESS"), before.Ingress)
+	c.IngressAddress = first(ch.ingressAddress, before.IngressAddress)
+	asked := desc
+	asked.Cluster = c
+	if c.Charts, err = catalog.BundledCharts(asked); err != nil {
 		return c, err
 	}
 	if known && c.Deployer != was {

@@ -162,6 +162,7 @@ func (a *app) podServer() *cobra.Command {
 	f.s3(c)
 	scope := c.Flags().String("scope", "", "scope that a token must have; the tokens are ALERTDB_TOKENS, as JSON")
 	lab := c.Flags().String("lab", "", "lab, as clients without a token are told")
+	base := c.Flags().String("base-path", "", "path below which it answers too, as /alertdb")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		objects, err := a.podObjects(f)
 		if err != nil {
@@ -177,7 +178,7 @@ func (a *app) podServer() *cobra.Command {
 				access.Tokens = append(access.Tokens, front.Token{Name: t.Name, Secret: t.Secret, Scopes: t.Scopes, Expires: t.Expires})
 			}
 		}
-		return program.Server{Common: f.common, Listen: f.listen, Objects: objects, Buckets: f.buckets, Access: access}.Run(c.Context())
+		return program.Server{Common: f.common, Listen: f.listen, Objects: objects, Buckets: f.buckets, Access: access, BasePath: *base}.Run(c.Context())
 	}
 	return c
 }

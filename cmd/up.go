@@ -49,6 +49,10 @@ they have those that the profile's source announces (kafka.listener.source), so 
 speaks to the real system on that network speaks to the lab; up says which before it
 begins, and asks nothing. It holds until --address-pool or --real-addresses=false.
 
+On Kubernetes --ingress gives registry and alert database host names over TLS: by nginx
+or traefik, which the lab brings, or by an ingress class of a cluster that is there. A lab
+can get one while it runs, and keeps it.
+
 What the environment may change of the profile:
 ` + variables(),
 		Example: `  alertlab up
@@ -56,6 +60,7 @@ What the environment may change of the profile:
   ALERTLAB_SIMULATOR_ALERTS=10000 alertlab up    # full visits
   alertlab up -o json 2>/dev/null | jq .kafka.bootstrap
   alertlab up --advertise 172.17.0.1             # for containers on this machine
+  alertlab up --provider k3d --profile ci --ingress traefik
   alertlab up --provider existing --context my-cluster --registry registry.example/alertlab
   alertlab up --provider existing --context site --profile usdfdev --stack alerts-light --images-loaded --real-addresses
   alertlab up --foreground                       # until Ctrl-C, e.g. in a container`,

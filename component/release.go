@@ -72,6 +72,10 @@ type Lab struct {
 	NetworkPolicies bool
 	// Kubernetes is the minor release of the cluster, as 1.35; "": not known.
 	Kubernetes string
+	// Ingress is who serves the lab's Ingresses, as component/ingress writes it, and
+	// IngressAddress where a controller of the cluster's own is reached, HOST or HOST:PORT;
+	// "": as that one says.
+	Ingress, IngressAddress string
 	// Guest says that the cluster is others' too: what the lab makes lies in its own
 	// namespace and has names of its own, where Kubernetes lets it.
 	Guest bool

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alertlab/alertlab/component"
+	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -55,6 +56,9 @@ func WantIngester(p *profiles.Profile, lab component.Lab) plan.Want {
 // made anew when there are others, which it takes from the Secret when it starts.
 func server(p *profiles.Profile, lab component.Lab) map[string]any {
 	values := map[string]any{"enabled": true}
+	if ingress.Of(lab).Kind == ingress.Theirs { // whose controller may be unable to take it off
+		values["basePath"] = ingress.DataPath
+	}
 	if scope := p.AlertDatabase.Scope; scope != "" {
 		tokens := []any{}
 		for _, t := range lab.Tokens {

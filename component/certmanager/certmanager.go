@@ -63,8 +63,8 @@ func Names(p *profiles.Profile, lab component.Lab) []string {
 	return names
 }
 
-// kindIssuer is an issuer for its own namespace alone.
-const kindIssuer = "Issuer"
+// KindIssuer is the kind of an issuer for its own namespace alone.
+const KindIssuer = "Issuer"
 
 // gateReady opens when every certificate was issued.
 const gateReady = "certificates-ready"
@@ -81,7 +81,7 @@ func WantCertificates(p *profiles.Profile, lab component.Lab) plan.Want {
 		"external": map[string]any{"name": External(p), "hosts": names, "addresses": addresses}},
 		Outputs: map[string]string{"issuer": Issuer(p), "external": External(p)}}
 	if lab.Guest { // a ClusterIssuer of the name may be somebody's, and so is cert-manager's namespace
-		r.Values["issuerKind"] = kindIssuer
+		r.Values["issuerKind"] = KindIssuer
 	}
 	return r.Want(fmt.Sprintf("issuer %s, and the certificate %s for %d names and as many addresses as brokers have", Issuer(p), External(p), len(names)),
 		plan.Gate{Name: gateReady, What: "the issuer is ready and the certificate is issued", Deadline: 2 * time.Minute})
@@ -96,6 +96,9 @@ func WantIssuer(p *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "certificates", Namespace: component.Namespace, Chart: "certificates",
 		Values:  map[string]any{"lab": lab.Name, "issuer": Issuer(p), "authority": Authority},
 		Outputs: map[string]string{"issuer": Issuer(p)}}
+	if lab.Guest { // as above
+		r.Values["issuerKind"] = KindIssuer
+	}
 	return r.Want("issuer "+Issuer(p), plan.Gate{Name: gateReady, What: "the issuer is ready", Deadline: 2 * time.Minute})
 }
 
@@ -106,8 +109,8 @@ func Watched() map[string]component.Objects {
 		external, _ := r.Values["external"].(map[string]any)
 		name, _ := external["name"].(string)
 		by := kube.Object("cert-manager.io/v1", "ClusterIssuer", "", issuer)
-		if r.Values["issuerKind"] == kindIssuer {
-			by = kube.Object("cert-manager.io/v1", kindIssuer, r.Namespace, issuer)
+		if r.Values["issuerKind"] == KindIssuer {
+			by = kube.Object("cert-manager.io/v1", KindIssuer, r.Namespace, issuer)
 		}
 		out := []kube.Expected{{Ref: by, Cond: kube.HasCondition("Ready", "True")}}
 		if name != "" {

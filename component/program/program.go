@@ -167,6 +167,9 @@ type Server struct {
 	Buckets archive.Buckets
 	// Access says who may ask, where its scope is not empty.
 	Access front.Access
+	// BasePath, as /alertdb, is below which it answers too: for an ingress that takes
+	// nothing off a path. "": nowhere else.
+	BasePath string
 }
 
 // Run serves until ctx ends.
@@ -180,8 +183,19 @@ func (p Server) Run(ctx context.Context) error {
 			access.Open = archive.OpenPaths()
 			handler = front.RequireScope(handler, access)
 		}
-		return p.http(ctx, p.Listen, handler, ready)
+		return p.http(ctx, p.Listen, below(p.BasePath, handler), ready)
 	})
+}
+
+// below has a handler answer below a path, too.
+func below(path string, handler http.Handler) http.Handler {
+	if path == "" {
+		return handler
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", handler)
+	mux.Handle(path+"/", http.StripPrefix(path, handler))
+	return mux
 }
 
 // Player plays a reservoir, visit after visit. At its health address it tells what it does

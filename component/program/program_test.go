@@ -183,7 +183,7 @@ func TestPrograms(t *testing.T) {
 
 	ingester := program.Ingester{Common: common(t), Login: login, Group: group, Topics: []string{"alerts-simulated"}, Registry: target.String(), Objects: s3, Buckets: buckets}
 	start(t, ingester.Health, ingester.Run)
-	server := program.Server{Common: common(t), Listen: free(t), Objects: s3, Buckets: buckets}
+	server := program.Server{Common: common(t), Listen: free(t), Objects: s3, Buckets: buckets, BasePath: "/alertdb"}
 	start(t, server.Health, server.Run)
 	player := program.Player{Common: common(t), Login: login, Source: "alerts-static", Topic: "alerts-simulated", Interval: 200 * time.Millisecond}
 	start(t, player.Health, player.Run)
@@ -226,6 +226,11 @@ func TestPrograms(t *testing.T) {
 	}
 	if code, _ := get(t, "http://"+server.Listen+"/v1/alerts/1"); code != http.StatusNotFound {
 		t.Errorf("an alert that there is not: %d", code)
+	}
+	for path, want := range map[string]int{"/v1/health": http.StatusOK, "/alertdb/v1/health": http.StatusOK, "/alertdb/v1/alerts/x": http.StatusBadRequest, "/alertdbx/v1/health": http.StatusNotFound} {
+		if code, body := get(t, "http://"+server.Listen+path); code != want {
+			t.Errorf("%s: %d: %s", path, code, body)
+		}
 	}
 }
 

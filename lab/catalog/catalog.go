@@ -49,9 +49,9 @@ type entry struct {
 	want      func(*profiles.Profile, state.Description) plan.Want
 	part      func(*embedded.Host) plan.Part
 	inCluster func(*cluster) plan.Part
-	// choose names the implementation that a profile needs instead, "" for none of the
-	// component; nil: this one.
-	choose func(*profiles.Profile) string
+	// choose names the implementation that a profile's lab needs instead, "" for none of
+	// the component; nil: this one.
+	choose func(*profiles.Profile, state.Description) string
 }
 
 // profile adapts what only the profile decides on.
@@ -74,6 +74,7 @@ func entries() map[string]entry {
 	maps.Copy(table, fullEntries())
 	maps.Copy(table, sharedEntries())
 	maps.Copy(table, operatorEntries())
+	maps.Copy(table, ingressEntries())
 	return table
 }
 
@@ -196,6 +197,9 @@ func scaleFor(p *profiles.Profile, desc state.Description) (inprocess.Scaled, er
 			s.Absent = append(s.Absent, absentAsGuest(p, desc)...)
 		}
 	}
+	if err == nil && desc.Provider != Embedded {
+		s.Absent = append(s.Absent, absentOfIngress(p, desc)...)
+	}
 	return s, err
 }
 
@@ -231,7 +235,7 @@ func Wanted(desc state.Description) (plan.Wanted, error) {
 func parts(stack *stacks.Stack, p, source *profiles.Profile, desc state.Description) ([]plan.Want, error) {
 	table := entries()
 	var out []plan.Want
-	for _, c := range chosen(table, stack, desc.Provider, p).On(desc.Provider) {
+	for _, c := range chosen(table, stack, p, desc).On(desc.Provider) {
 		e, err := find(table, stack, c, desc.Provider)
 		if err != nil {
 			return nil, err
@@ -287,12 +291,23 @@ func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]st
 		card.ArgoCD = endpoints.ArgoCD{URL: out["url"], User: argocd.Admin, CAFile: out["ca-file"], Application: argocd.Parent}
 	}
 	if out := outputs["ingresses"]; out[ingress.RegistryURL] != "" {
-		node, _, err := net.SplitHostPort(outputs["addresses"]["alertdb"])
-		if err != nil {
-			return card, fmt.Errorf("the address of a node: %w", err)
+		at := out[ingress.Address]
+		if at == "" {
+			node, _, err := net.SplitHostPort(outputs["addresses"]["alertdb"])
+			if err != nil {
+				return card, fmt.Errorf("the address of a node: %w", err)
+			}
+			at = net.JoinHostPort(node, strconv.Itoa(nodeports.HTTPS))
 		}
-		card.Ingress = endpoints.Ingress{Address: net.JoinHostPort(node, strconv.Itoa(nodeports.HTTPS)), CAFile: outputs["authority"]["ca-file"], CA: outputs["authority"]["ca"],
+		card.Ingress = endpoints.Ingress{Address: at, CAFile: outputs["authority"]["ca-file"], CA: outputs["authority"]["ca"],
 			RegistryURL: out[ingress.RegistryURL], AlertDBURL: out[ingress.AlertDBURL], ArgoCDURL: out[ingress.ArgoCDURL]}
+		if host, _, err := net.SplitHostPort(at); err == nil { // it answers to the profile's name of the registry, too
+			for i := range card.Hosts {
+				if card.Hosts[i].Name == p.Registry.Host {
+					card.Hosts[i].Address = host
+				}
+			}
+		}
 	}
 	return card, nil
 }

@@ -270,14 +270,17 @@ func TestTable(t *testing.T) {
 					t.Errorf("stack %s: nothing implements %s on %s", info.Name, key, provider)
 				}
 				used[key] = true
-				// Another one may be chosen for some profile.
+				// Another one may be chosen for some profile, or by a choice of the lab's.
 				for _, info := range profiles.List() {
 					p, err := profiles.Load(info.Name)
 					if err != nil {
 						t.Fatal(err)
 					}
 					if choose := table[key].choose; choose != nil {
-						used[c.Name+"/"+choose(p)] = true
+						for _, ingress := range []string{"", "nginx", "traefik", "class:web"} {
+							desc := state.Description{Provider: provider, Stack: stack.Name, Cluster: state.Cluster{Ingress: ingress}}
+							used[c.Name+"/"+choose(p, desc)] = true
+						}
 					}
 				}
 			}

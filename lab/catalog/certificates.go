@@ -25,15 +25,15 @@ func certificateEntries() map[string]entry {
 	}
 	return map[string]entry{
 		"authority/secrets": {want: wantAuthority, inCluster: ownAuthority, choose: withCertificates("secrets")},
-		// With an ingress there are hosts to certify, whether a listener is encrypted or not.
-		"authority/ingress-secrets": {want: wantAuthority, inCluster: ownAuthority},
-		"cert-manager/ingress-helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager", nil)},
-		"certificates/ingress-helm": {want: released(certmanager.WantIssuer), inCluster: watched("certificates", certmanager.Watched())},
+		// As the full stack names them, which has an ingress of its own accord.
+		"authority/ingress-secrets": {want: wantAuthority, inCluster: ownAuthority, choose: withCertificates("ingress-secrets")},
+		"cert-manager/ingress-helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager", nil), choose: withCertificates("ingress-helm")},
+		"certificates/ingress-helm": {want: released(certmanager.WantIssuer), inCluster: watched("certificates", certmanager.Watched()), choose: withCertificates("ingress-helm")},
 		"kafka-certificates/secrets": {want: released(kafkacertificates.Want), inCluster: func(c *cluster) plan.Part {
 			return kafkacertificates.New(c.Dir.TLS(), c.Secrets, func() (component.SecretsAPI, error) { return c.api() })
 		}},
 		"cert-manager/helm": {want: released(certmanager.Want), inCluster: byHelm("cert-manager", nil), choose: withCertificates("helm")},
-		"certificates/helm": {want: released(certmanager.WantCertificates), inCluster: watched("certificates", certmanager.Watched()), choose: withCertificates("helm")},
+		"certificates/helm": {want: released(certmanager.WantIssuer), inCluster: watched("certificates", certmanager.Watched()), choose: withCertificates("helm")},
 		"kafka/apache-kafka": {want: released(kafka.Want), inCluster: func(c *cluster) plan.Part {
 			probes := func(c *cluster) map[string]component.Probe { return kafka.Probes(c.Secrets) }
 			return trusting{c.released("kafka", probes, nil), c.Secrets.Trust}
@@ -41,10 +41,11 @@ func certificateEntries() map[string]entry {
 	}
 }
 
-// withCertificates leaves a component out where no listener is encrypted.
-func withCertificates(implementation string) func(*profiles.Profile) string {
-	return func(p *profiles.Profile) string {
-		if certmanager.Wanted(p) {
+// withCertificates leaves a component out where no listener is encrypted and no host of an
+// ingress is to be certified.
+func withCertificates(implementation string) func(*profiles.Profile, state.Description) string {
+	return func(p *profiles.Profile, desc state.Description) string {
+		if certified(p, desc) {
 			return implementation
 		}
 		return ""
@@ -86,10 +87,10 @@ func (t trusting) Apply(ctx context.Context, order plan.Order) (map[string]strin
 	return t.release.Apply(ctx, order)
 }
 
-// fitCertificates says why a profile's encryption finds nothing that makes its
-// certificates, nil where it does or has none.
+// fitCertificates says why a lab's encryption finds nothing that makes its certificates,
+// nil where it does or has none.
 func fitCertificates(p *profiles.Profile, desc state.Description) error {
-	if !certmanager.Wanted(p) {
+	if !certified(p, desc) {
 		return nil
 	}
 	stack, err := stacks.Load(desc.Stack)
@@ -100,6 +101,9 @@ func fitCertificates(p *profiles.Profile, desc state.Description) error {
 		if c.Name == "certificates" {
 			return nil
 		}
+	}
+	if !certmanager.Wanted(p) {
+		return fmt.Errorf("the hosts of an ingress have certificates, and the stack %s has none on provider %s", desc.Stack, desc.Provider)
 	}
 	return fmt.Errorf("kafka.listener.tls is true, and the stack %s has no certificates on provider %s", desc.Stack, desc.Provider)
 }

@@ -190,7 +190,7 @@ func released(want func(*profiles.Profile, component.Lab) plan.Want) func(*profi
 // labOf is what components need to know of a lab.
 func labOf(desc state.Description) component.Lab {
 	lab := component.Lab{Name: desc.Name, Image: desc.Cluster.Image, StorageClass: desc.Cluster.StorageClass,
-		Guest: desc.Provider == Existing, Operators: operated(desc), StoreExpires: desc.Stack == FullStack, StoreUsers: desc.Stack == FullStack, ArgoCD: desc.Cluster.Deployer == ArgoCD, RealAddresses: desc.Cluster.RealAddresses, Kubernetes: versions.Kubernetes(desc.Cluster.NodeImage)}
+		Ingress: ingressOf(desc).String(), IngressAddress: desc.Cluster.IngressAddress, Guest: desc.Provider == Existing, Operators: operated(desc), StoreExpires: desc.Stack == FullStack, StoreUsers: desc.Stack == FullStack, ArgoCD: desc.Cluster.Deployer == ArgoCD, RealAddresses: desc.Cluster.RealAddresses, Kubernetes: versions.Kubernetes(desc.Cluster.NodeImage)}
 	for _, c := range desc.Cluster.Charts {
 		if u, ok := charts.Pinned(c.Name); ok {
 			u.Version, u.AppVersion = c.Version, c.AppVersion

@@ -175,11 +175,16 @@ func TestArgoCDPlan(t *testing.T) {
 	}
 }
 
+// withBundle describes a lab of the light stack with a bundle.
+func withBundle(deployer, bundle string) state.Description {
+	return state.Description{Provider: K3d, Stack: "alerts-light", Cluster: state.Cluster{Deployer: deployer, Bundle: bundle}}
+}
+
 // Argo CD's chart is a chart of others like the rest: the pinned one, or the bundle's
 // with the images that it renders.
 func TestBundledCharts(t *testing.T) {
 	t.Parallel()
-	if got, err := BundledCharts("alerts-light", ArgoCD, ""); len(got) > 0 || err != nil {
+	if got, err := BundledCharts(withBundle(ArgoCD, "")); len(got) > 0 || err != nil {
 		t.Errorf("no bundle: %v, %v", got, err)
 	}
 	desc := onK3d(t, "ci")
@@ -197,10 +202,10 @@ func TestBundledCharts(t *testing.T) {
 	// A chart of that name with one image, and a bundle without it.
 	with := bundleOf(t, &charts.Chart{Name: "argo-cd", Files: map[string][]byte{"Chart.yaml": []byte("apiVersion: v2\nname: argo-cd\nversion: 1.2.3\nappVersion: v1\n"),
 		"templates/pod.yaml": []byte("kind: Pod\nspec:\n  containers:\n  - image: quay.io/other/argocd:v1\n")}})
-	if got, err := BundledCharts("alerts-light", Helm, with); len(got) > 0 || err != nil {
+	if got, err := BundledCharts(withBundle(Helm, with)); len(got) > 0 || err != nil {
 		t.Errorf("by Helm: %v, %v", got, err)
 	}
-	if desc.Cluster.Charts, err = BundledCharts("alerts-light", ArgoCD, with); err != nil || len(desc.Cluster.Charts) != 1 || desc.Cluster.Charts[0].Version != "1.2.3" {
+	if desc.Cluster.Charts, err = BundledCharts(withBundle(ArgoCD, with)); err != nil || len(desc.Cluster.Charts) != 1 || desc.Cluster.Charts[0].Version != "1.2.3" {
 		t.Errorf("a bundle with it: %v, %v", desc.Cluster.Charts, err)
 	}
 	if got := images(p, desc); !slices.Contains(got, "quay.io/other/argocd:v1") || slices.Contains(got, "quay.io/argoproj/argocd:v2.14.21") {
@@ -213,13 +218,13 @@ func TestBundledCharts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if desc.Cluster.Charts, err = BundledCharts("alerts-light", ArgoCD, bundleOf(t, own)); err != nil {
+	if desc.Cluster.Charts, err = BundledCharts(withBundle(ArgoCD, bundleOf(t, own))); err != nil {
 		t.Fatal(err)
 	}
 	if missing := missingCharts(p, desc); !slices.Equal(missing, []string{"the chart argo-cd 7.9.1"}) {
 		t.Errorf("missing: %q", missing)
 	}
-	if _, err := BundledCharts("alerts-light", ArgoCD, filepath.Join(t.TempDir(), "none")); fault.CodeOf(err) != fault.BadInput || !strings.Contains(fault.Text(err), "the bundle cannot be used") {
+	if _, err := BundledCharts(withBundle(ArgoCD, filepath.Join(t.TempDir(), "none"))); fault.CodeOf(err) != fault.BadInput || !strings.Contains(fault.Text(err), "the bundle cannot be used") {
 		t.Errorf("%v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/alertlab/alertlab/bundle"
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/deployer/helm"
@@ -193,6 +194,14 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 	}
 	if desc.Stack == FullStack {
 		need.Ports[nodeports.KafkaUI] = "kafka-ui"
+	}
+	maps.Copy(need.Ports, ingressPorts(desc))
+	switch c := ingressOf(desc); c.Kind {
+	case ingress.None:
+	case ingress.Theirs:
+		need.IngressClass, need.Rights = c.Class, append(need.Rights, existing.IngressRights(false)...)
+	default:
+		need.Rights = append(need.Rights, existing.IngressRights(true)...)
 	}
 	if p.Kafka.Brokers.AntiAffinity {
 		need.Apart = p.Kafka.Brokers.Count

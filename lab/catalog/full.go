@@ -10,7 +10,6 @@ import (
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/confluentregistry"
-	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/kafka"
 	"github.com/alertlab/alertlab/component/kafkatopics"
 	"github.com/alertlab/alertlab/component/kafkaui"
@@ -49,7 +48,7 @@ func operated(desc state.Description) bool {
 func operatorCharts(stack string) []string {
 	switch stack {
 	case FullStack:
-		return []string{strimzi.Chart, confluentregistry.Chart, ingress.Chart, kafkaui.Chart}
+		return []string{strimzi.Chart, confluentregistry.Chart, kafkaui.Chart}
 	case StrimziStack:
 		return []string{strimzi.Chart}
 	}
@@ -65,7 +64,7 @@ func fullEntries() map[string]entry {
 	return map[string]entry{
 		"strimzi-crds/chart": {want: released(strimzi.WantDefinitions), inCluster: byHelm("strimzi", strimzi.Definitions())},
 		"strimzi/chart":      {want: released(strimzi.WantOperator), inCluster: byHelm("strimzi", strimzi.Operator())},
-		"kafka/strimzi-loadbalancer": {want: released(strimzikafka.WantBalanced), inCluster: brokers, choose: func(p *profiles.Profile) string {
+		"kafka/strimzi-loadbalancer": {want: released(strimzikafka.WantBalanced), inCluster: brokers, choose: func(p *profiles.Profile, _ state.Description) string {
 			if metallb.Wanted(p) {
 				return "strimzi-loadbalancer"
 			}
@@ -88,9 +87,7 @@ func fullEntries() map[string]entry {
 		"reservoir/by-superuser": {want: func(p *profiles.Profile, desc state.Description) plan.Want {
 			return reservoir.By(p.Kafka.Superuser, inprocess.Entries()["reservoir/built-in"].Want(p, desc))
 		}, part: inprocess.Entries()["reservoir/built-in"].Part},
-		"ingress-controller/ingress-nginx": {want: released(ingress.WantController), inCluster: byHelm("ingress-controller", ingress.Controller())},
-		"ingresses/ingress":                {want: released(ingress.Want), inCluster: watched("ingresses", ingress.Watched())},
-		"kafka-ui/kafbat":                  {want: alone(released(kafkaui.Want)), inCluster: byHelm("kafka-ui", kafkaui.Watched())},
+		"kafka-ui/kafbat": {want: alone(released(kafkaui.Want)), inCluster: byHelm("kafka-ui", kafkaui.Watched())},
 	}
 }
 
@@ -184,7 +181,7 @@ func absentInFull(p *profiles.Profile, desc state.Description) []string {
 	}
 	here := desc.Provider != Existing // the cluster is this machine's
 	add(metallb.Wanted(p) && here, "addresses are of this machine's own network, never the source's, and registry, alert database and object store have ports of a node")
-	add(certmanager.Wanted(p) || desc.Stack == FullStack, "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
+	add(desc.Stack == FullStack && certified(p, desc) || certmanager.Wanted(p), "the issuer %s signs with the lab's own authority, not a public one: clients are told to trust it", certmanager.Issuer(p))
 	add(k.Controllers.Count == 0 && k.Brokers.Count > 1, "there is one controller: the cluster does not outlive it")
 	add(k.Brokers.Storage.Class != "" && here, "the storage class %s is local-path under that name: no capacity is enforced, and no volume grows", k.Brokers.Storage.Class)
 	add(k.Brokers.Storage.Class != "" && !here, "the storage class %s is the cluster's own, or where it has none of that name, its default under that name", k.Brokers.Storage.Class)

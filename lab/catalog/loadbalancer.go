@@ -14,6 +14,7 @@ import (
 	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/confluentregistry"
+	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/component/strimzi"
@@ -46,7 +47,7 @@ func loadBalancerEntries() map[string]entry {
 			inCluster: func(c *cluster) plan.Part {
 				return exposed{ports: nodeports.New(), pool: metallb.New(c.network)}
 			},
-			choose: func(p *profiles.Profile) string {
+			choose: func(p *profiles.Profile, _ state.Description) string {
 				if metallb.Wanted(p) {
 					return "metallb"
 				}
@@ -89,8 +90,8 @@ func (c *cluster) network(ctx context.Context) (metallb.Network, error) {
 }
 
 // withLoadBalancer leaves a component out where brokers have ports of a node.
-func withLoadBalancer(implementation string) func(*profiles.Profile) string {
-	return func(p *profiles.Profile) string {
+func withLoadBalancer(implementation string) func(*profiles.Profile, state.Description) string {
+	return func(p *profiles.Profile, _ state.Description) string {
 		if metallb.Wanted(p) {
 			return implementation
 		}
@@ -123,9 +124,10 @@ func (e exposed) Apply(ctx context.Context, order plan.Order) (map[string]string
 	return e.of(order.Input).Apply(ctx, order)
 }
 
-// chosen is a stack as a profile needs it: some components have another implementation
-// for it, or none.
-func chosen(table map[string]entry, stack *stacks.Stack, provider string, p *profiles.Profile) *stacks.Stack {
+// chosen is a stack as a profile's lab needs it: some components have another
+// implementation for it, or none.
+func chosen(table map[string]entry, stack *stacks.Stack, p *profiles.Profile, desc state.Description) *stacks.Stack {
+	provider := desc.Provider
 	out := *stack
 	out.Components = slices.Clone(stack.Components)
 	for i, c := range out.Components {
@@ -134,7 +136,7 @@ func chosen(table map[string]entry, stack *stacks.Stack, provider string, p *pro
 			continue
 		}
 		out.Components[i].Implementations = maps.Clone(c.Implementations)
-		out.Components[i].Implementations[provider] = e.choose(p)
+		out.Components[i].Implementations[provider] = e.choose(p, desc)
 	}
 	return &out
 }
@@ -146,11 +148,14 @@ func upstreams(p *profiles.Profile, desc state.Description) []charts.Upstream {
 	if metallb.Wanted(p) {
 		out = append(out, lab.Upstream(metallb.Chart))
 	}
-	if certmanager.Wanted(p) || desc.Stack == FullStack {
+	if certified(p, desc) {
 		out = append(out, lab.Upstream(certmanager.Chart))
 	}
 	if desc.Cluster.Deployer == ArgoCD {
 		out = append(out, lab.Upstream(argocd.Chart))
+	}
+	if name := ingressOf(desc).Chart(); name != "" {
+		out = append(out, lab.Upstream(name))
 	}
 	for _, name := range operatorCharts(desc.Stack) {
 		switch name {
@@ -163,9 +168,10 @@ func upstreams(p *profiles.Profile, desc state.Description) []charts.Upstream {
 	return out
 }
 
-// BundledCharts lists the charts of others that a bundle has for a lab of a stack and a
-// deployer; none without a bundle.
-func BundledCharts(stack, deployer, bundle string) ([]state.Chart, error) {
+// BundledCharts lists the charts of others that the bundle of a lab has for it; none
+// without a bundle.
+func BundledCharts(desc state.Description) ([]state.Chart, error) {
+	stack, deployer, bundle := desc.Stack, desc.Cluster.Deployer, desc.Cluster.Bundle
 	if bundle == "" {
 		return nil, nil
 	}
@@ -177,6 +183,9 @@ func BundledCharts(stack, deployer, bundle string) ([]state.Chart, error) {
 	for _, u := range found {
 		if slices.Contains(operatorCharts(FullStack), u.Name) && !slices.Contains(operatorCharts(stack), u.Name) {
 			continue // as below
+		}
+		if (u.Name == ingress.ChartNginx || u.Name == ingress.ChartTraefik) && u.Name != ingressOf(desc).Chart() {
+			continue
 		}
 		c := state.Chart{Name: u.Name, Version: u.Version, AppVersion: u.AppVersion}
 		if u.Name == argocd.Chart {

@@ -72,10 +72,10 @@ func TestUpstreams(t *testing.T) {
 			t.Errorf("version %s, %v", r.Version, err)
 		}
 	}
-	if got, err := BundledCharts("alerts-light", Helm, ""); err != nil || got != nil {
+	if got, err := BundledCharts(withBundle(Helm, "")); err != nil || got != nil {
 		t.Errorf("no bundle: %v, %v", got, err)
 	}
-	if _, err := BundledCharts("alerts-light", Helm, "/nowhere/at/all"); err == nil {
+	if _, err := BundledCharts(withBundle(Helm, "/nowhere/at/all")); err == nil {
 		t.Error("a bundle that is not there was read")
 	}
 }

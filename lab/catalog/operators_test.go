@@ -70,8 +70,9 @@ func TestGuestOperators(t *testing.T) {
 }
 
 // guestsOwn are the renders of the full stack that are otherwise on a cluster that is there:
-// its topics are as many as the profile says, and its pool has a name of its own.
-var guestsOwn = []string{"kafka", "kafka-topics"}
+// its topics are as many as the profile says, its pool has a name of its own, and the
+// certificates of its hosts are of an issuer of the namespace.
+var guestsOwn = []string{"ingresses", "kafka", "kafka-topics"}
 
 // fullGuest is a lab of the full stack on a cluster that was there.
 func fullGuest(t *testing.T) state.Description {

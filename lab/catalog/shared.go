@@ -13,6 +13,7 @@ import (
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
 	"github.com/alertlab/alertlab/component/confluentregistry"
+	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/deployer/helm"
@@ -111,6 +112,8 @@ func sharedOf(key, title string, input json.RawMessage) (existing.Shared, error)
 		s.Name, s.Image, s.Definitions = confluentregistry.Chart, "strimzi-registry-operator", ofRegistries
 		kafka, _ := r.Values["clusterName"].(string)
 		s.Suits = suitsRegistries(kafka) // "" of its definitions
+	case ingress.ChartNginx, ingress.ChartTraefik:
+		s.Name, s.Class = r.Chart, ingressClassOf(r)
 	default:
 		return s, fmt.Errorf("nobody knows how %s is told in a cluster", key)
 	}

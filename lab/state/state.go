@@ -259,6 +259,11 @@ type Cluster struct {
 	RealAddresses bool `json:"realAddresses,omitempty"`
 	// Deployer is how components reach the cluster: helm (or empty) or argocd.
 	Deployer string `json:"deployer,omitempty"`
+	// Ingress is who serves host names: nginx, traefik, none or class:NAME; empty: as the
+	// stack has it. IngressAddress is where the controller of a class is reached, HOST or
+	// HOST:PORT; empty: as it says itself.
+	Ingress        string `json:"ingress,omitempty"`
+	IngressAddress string `json:"ingressAddress,omitempty"`
 	// Charts are the charts of others that the bundle has.
 	Charts []Chart `json:"charts,omitempty"`
 	// Of a cluster that was there before the lab:

@@ -28,6 +28,9 @@ type Shared struct {
 	Is func(Controller) bool
 	// Definitions are the custom resources of which it is made; none, where it has none.
 	Definitions []string
+	// Class, of an ingress controller, is its IngressClass: what is there is told by that
+	// alone.
+	Class string
 	// Brings is what the lab brings where it is missing, and Namespace where that goes.
 	Brings, Namespace string
 	// Release is the label alertlab.dev/brought of what the lab brings; "": any of the lab's.
@@ -101,6 +104,9 @@ var definitionsOfCRDs = schema.GroupVersionResource{Group: "apiextensions.k8s.io
 // Find looks what a cluster has of it, for a lab.
 func (s Shared) Find(ctx context.Context, client *kube.Client, lab string) (Found, error) {
 	f := Found{Key: s.Key, Name: s.Name, Namespace: s.Namespace, Brings: s.Brings, release: s.Release}
+	if s.Class != "" {
+		return s.findClass(ctx, client, lab, f)
+	}
 	var theirs, mine, missing []string
 	served := map[string][]string{}
 	for _, name := range s.Definitions {

@@ -39,6 +39,8 @@ type Need struct {
 	Rights []Right
 	// Shared is what it uses of which a cluster has one for everybody.
 	Shared []Shared
+	// IngressClass is the class of the cluster's own that its Ingresses are of; "": none.
+	IngressClass string
 }
 
 // Survey is what was found of a cluster.
@@ -189,12 +191,7 @@ func look(ctx context.Context, client *kube.Client, name string, need Need) (*Su
 		}
 		slices.Sort(s.Components)
 	}
-	if ingress, err := client.Clientset.NetworkingV1().IngressClasses().List(ctx, metav1.ListOptions{}); err == nil {
-		for _, i := range ingress.Items {
-			s.Components = append(s.Components, "ingress class "+i.Name)
-		}
-	}
-	return s, nil
+	return s, s.ingress(ctx, client, need)
 }
 
 // shared looks at what a cluster has one of for everybody, and what the lab would bring.

@@ -18,7 +18,8 @@ import (
 
 // besideOthers has encrypted labs with addresses of MetalLB on a cluster that was there:
 // first with nothing of it there, then beside a MetalLB and a cert-manager of somebody
-// else, with a pool, an address and an issuer, which are as they were when the lab is gone.
+// else, with a pool, an address and an issuer, and a Traefik with a class of Ingresses,
+// which are as they were when the lab is gone.
 func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k *kube.Client, state string) {
 	l.Helper()
 	all, err := clusters.LoadBalancerRange(l.ctx, made.Name, 16)
@@ -45,8 +46,9 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 	if said := l.run(0, "doctor", "--images-loaded"); !strings.Contains(said, "as a release of the lab's in namespace metallb-system") {
 		l.Errorf("doctor, with nothing there:\n%s", said)
 	}
-	l.Log(l.timed("up with nothing there", "up", "--progress", "plain", "--images-loaded"))
+	l.Log(l.timed("up with nothing there", "up", "--progress", "plain", "--images-loaded", "--ingress", "traefik"))
 	l.timed("smoke", "smoke", "--skip", "visit-cadence")
+	l.hosts()
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		l.Errorf("the second up did something:\n%s", again)
 	}
@@ -70,13 +72,13 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 	}
 	l.must(definitions.Delete(l.ctx, kept, metav1.DeleteOptions{}))
 	l.must(k.WaitGone(l.ctx, kube.Object("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", kept)))
-	for _, name := range []string{"alert-stream-broker", "metallb-system", "cert-manager"} {
+	for _, name := range []string{"alert-stream-broker", "metallb-system", "cert-manager", "traefik"} {
 		if _, err := k.Clientset.CoreV1().Namespaces().Get(l.ctx, name, metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 			l.Errorf("the lab's namespace %s after its purge: %v", name, err)
 		}
 	}
 	if left := l.theirs(k); len(left) > 0 {
-		l.Errorf("left of MetalLB and cert-manager: %v", left)
+		l.Errorf("left of MetalLB, cert-manager and Traefik: %v", left)
 	}
 
 	// Somebody else's, as their owners would bring them.
@@ -89,16 +91,26 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 	site.chart("cert-manager", "cert-manager", 3, map[string]any{"installCRDs": true})
 	site.apply("site.yaml", map[string]any{"Range": theirs})
 	address := site.serviceAddress("default", "site")
+	// As k3s brings it: with no word of ingress-nginx.
+	site.chart("traefik", "site-edge", 1, map[string]any{"ingressClass": map[string]any{"name": "site-web", "isDefaultClass": false}})
+	edgeAddress := site.serviceAddress("site-edge", "traefik")
 	had := l.theirs(k)
 
 	if refused := l.run(2, "up", "--address-pool", theirs, "--images-loaded"); !strings.Contains(refused, "the IPAddressPool site in namespace site-lb") {
 		l.Errorf("up with their pool:\n%s", refused)
 	}
+	if refused := l.run(1, "up", "--ingress", "class:web", "--images-loaded"); !strings.Contains(refused, "the cluster has no ingress class web: it has site-web") {
+		l.Errorf("up with a class that there is not:\n%s", refused)
+	}
 	if said := l.run(0, "doctor", "--images-loaded"); !strings.Contains(said, "was there: it is used, and left as it is") {
 		l.Errorf("doctor, with theirs there:\n%s", said)
 	}
-	l.Log(l.timed("up beside others", "up", "--progress", "plain", "--images-loaded"))
+	l.Log(l.timed("up beside others", "up", "--progress", "plain", "--images-loaded", "--ingress", "class:site-web"))
 	l.timed("smoke", "smoke", "--skip", "visit-cadence")
+	l.hosts()
+	if card := l.run(0, "up", "-o", "json", "--progress", "quiet"); !strings.Contains(card, `"address": "`+edgeAddress.String()+`:443"`) {
+		l.Errorf("their ingress is at %s:\n%s", edgeAddress, card)
+	}
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		l.Errorf("the second up did something:\n%s", again)
 	}
@@ -118,10 +130,10 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 	}
 }
 
-// theirs gives what a cluster has of MetalLB and cert-manager, by name, with
+// theirs gives what a cluster has of MetalLB, cert-manager and Traefik, by name, with
 // its identity.
 func (l *lab) theirs(k *kube.Client) map[string]string {
-	return l.have(k, "metallb", "cert-manager", "site")
+	return l.have(k, "metallb", "cert-manager", "traefik", "site")
 }
 
 // have gives what a cluster has for everybody and with one of some words in its name, with
@@ -138,6 +150,7 @@ func (l *lab) have(k *kube.Client, words ...string) map[string]string {
 		{Group: "apps", Version: "v1", Resource: "daemonsets"},
 		{Group: "coordination.k8s.io", Version: "v1", Resource: "leases"},
 		{Version: "v1", Resource: "namespaces"},
+		{Group: "networking.k8s.io", Version: "v1", Resource: "ingressclasses"},
 		{Group: "metallb.io", Version: "v1beta1", Resource: "ipaddresspools"},
 		{Group: "metallb.io", Version: "v1beta1", Resource: "l2advertisements"},
 		{Group: "cert-manager.io", Version: "v1", Resource: "clusterissuers"},

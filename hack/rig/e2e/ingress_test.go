@@ -25,7 +25,7 @@ func (s *stack) ingress() {
 		"service":     map[string]any{"type": "ClusterIP"},
 	})
 	s.chart("traefik", "traefik", 1, map[string]any{
-		"service":      map[string]any{"type": "LoadBalancer"},
+		"service":      map[string]any{"spec": map[string]any{"type": "LoadBalancer"}},
 		"ingressClass": map[string]any{"name": "nginx"},
 		"providers":    map[string]any{"kubernetesIngressNGINX": map[string]any{"enabled": true}, "kubernetesIngress": map[string]any{"enabled": false}},
 	})

@@ -61,7 +61,7 @@ func (l *lab) timed(what string, args ...string) string {
 // TestLab is a lab of the profile ci on k3d through its life: brought up from the
 // bundle alone though it is interrupted and killed on the way, proven by smoke, healed
 // after its broker was killed and after its runner was, stopped and started, deleted
-// without a trace.
+// without a trace. On the way it gets an ingress by Traefik.
 func TestLab(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
@@ -104,6 +104,12 @@ func TestLab(t *testing.T) {
 	}
 	l.validate(client, plain)
 	l.byOwnCertificate(client)
+	// It gets an ingress while it runs, and keeps it.
+	l.timed("up with an ingress", "up", "--ingress", "traefik")
+	l.hosts()
+	if refused := l.run(2, "up", "--ingress", "nginx"); !strings.Contains(refused, "lab e2e has the ingress traefik and cannot change to nginx") {
+		t.Errorf("up with another ingress:\n%s", refused)
+	}
 	// A broker is killed: Kubernetes starts it again, and up waits until it answers.
 	if said := l.run(0, "broker", "kill", "0"); !strings.Contains(said, "broker 0 at ") || !strings.HasSuffix(said, " is killed\n") {
 		t.Errorf("broker kill: %s", said)
@@ -128,6 +134,7 @@ func TestLab(t *testing.T) {
 	}
 	l.timed("up after down", "up")
 	l.timed("smoke after down and up", "smoke")
+	l.hosts()
 	gone := l.timed("down --purge --verify", "down", "--purge", "--verify")
 	if !strings.Contains(gone, "nothing of lab e2e is left") {
 		t.Errorf("after the purge:\n%s", gone)
@@ -174,6 +181,14 @@ func TestEncryptedLab(t *testing.T) {
 	gone := l.timed("down --purge --verify", "down", "--purge", "--verify")
 	if !strings.Contains(gone, "nothing of lab e2etls is left") {
 		t.Errorf("after the purge:\n%s", gone)
+	}
+}
+
+// hosts asks for every host of the lab's ingress.
+func (l *lab) hosts() {
+	l.Helper()
+	if said := l.timed("smoke of the ingress", "smoke", "--only", "ingress-hosts"); !strings.Contains(said, "1 passed, 0 failed") {
+		l.Errorf("smoke of the ingress:\n%s", said)
 	}
 }
 

@@ -191,7 +191,7 @@ func (l *lab) loadImages(c *cluster.Cluster) {
 	l.must(err)
 	defer b.Close()
 	l.loadImagesOf(c, b, func(reference string) bool {
-		return reference == "docker.io/apache/kafka:4.3.1" || strings.Contains(reference, "/metallb/") || strings.Contains(reference, "/cert-manager-")
+		return reference == "docker.io/apache/kafka:4.3.1" || strings.Contains(reference, "/metallb/") || strings.Contains(reference, "/cert-manager-") || strings.Contains(reference, "/traefik:")
 	})
 }
 
