@@ -151,6 +151,9 @@ type Release struct {
 	Pods string `json:"pods,omitempty"`
 	// Outputs are what other parts may use of it, by name; they may hold references.
 	Outputs map[string]string `json:"outputs,omitempty"`
+	// Runs, of an operator that the cluster may have already, is the version of what it has
+	// to run.
+	Runs string `json:"runs,omitempty"`
 	// Owner, of a chart of others on a cluster that others use too, is the lab whose label
 	// every object of the release gets.
 	Owner string `json:"owner,omitempty"`

@@ -56,10 +56,14 @@ func Operator() map[string]component.Objects { return upstream.Available(deploym
 // name is the custom resource's, and what the operator calls the Deployment that it makes.
 const name = "alert-schema-registry"
 
+// Pods chooses the registry's pods and their Deployment, which the operator labels so and
+// not with the lab's.
+const Pods = "app=" + name
+
 // Want describes the registry.
 func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 	image, tag, _ := strings.Cut(Image(), ":")
-	r := component.Release{Name: "schema-registry", Namespace: component.Namespace, Chart: "strimzi-schema-registry", Pods: "app=" + name,
+	r := component.Release{Name: "schema-registry", Namespace: component.Namespace, Chart: "strimzi-schema-registry", Pods: Pods,
 		Outputs: map[string]string{"url": "http://${addresses.registry}", "url.internal": schemaregistry.Internal},
 		Values: map[string]any{"lab": lab.Name, "cluster": p.Kafka.Cluster, "api": upstream.Of(p, lab).API, "name": name,
 			"topic": p.Registry.Topic, "compatibility": strings.ToLower(p.Registry.Compatibility), "replicas": max(1, p.Registry.Replicas),

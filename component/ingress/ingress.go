@@ -152,6 +152,10 @@ func Want(p *profiles.Profile, lab component.Lab) plan.Want {
 		Values: map[string]any{"lab": lab.Name, "class": c.Class, "issuer": certmanager.Issuer(p),
 			"registry": map[string]any{"host": registryHost + domain}, "alertDatabase": map[string]any{"host": dataHost + domain, "path": DataPath}},
 		Outputs: map[string]string{RegistryURL: at(registryHost), AlertDBURL: at(dataHost) + DataPath}}
+	// Who has the profile's names in a hosts file asks for the registry by its own.
+	if h := p.Registry.Host; h != "" && h != registryHost+domain {
+		r.Values["registry"].(map[string]any)["names"] = []any{h}
+	}
 	title := "registry at " + registryHost + domain + ", alert database at " + dataHost + domain + DataPath
 	if lab.ArgoCD {
 		r.Values["argocd"] = map[string]any{"host": argoHost + domain}

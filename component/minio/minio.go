@@ -23,7 +23,7 @@ func Want(_ *profiles.Profile, lab component.Lab) plan.Want {
 	r := component.Release{Name: "object-store", Namespace: component.Namespace, Chart: "minio",
 		Outputs: map[string]string{"url": "http://${addresses.object-store}", "url.internal": objectstore.Internal, "region": region},
 		Values: lab.Policed(map[string]any{"lab": lab.Name, "secret": component.Secret, "image": map[string]any{"reference": Image(), "pullPolicy": "IfNotPresent"},
-			"region": region, "storage": map[string]any{"size": "2Gi", "class": ""}, "service": component.NodePort(nodeports.ObjectStore)})}
+			"region": region, "storage": map[string]any{"size": "2Gi", "class": lab.StorageClass}, "service": component.NodePort(nodeports.ObjectStore)})}
 	return r.Want("S3 object store, MinIO over a volume", component.Rollout(2*time.Minute),
 		plan.Gate{Name: component.GateAnswers, What: "it answers from outside", Deadline: 30 * time.Second})
 }

@@ -3,6 +3,7 @@
 package strimzikafka
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -73,8 +74,8 @@ func want(p *profiles.Profile, lab component.Lab, listener map[string]any) plan.
 		"lab": lab.Name, "cluster": k.Cluster, "version": answer.Kafka, "secret": component.Secret, "superuser": k.Superuser,
 		"exporter": map[string]any{"image": strimzi.KafkaImage(p, lab)},
 		"brokers":  brokers, "controllers": controllers, "listener": listener, "config": config,
-		"storage":      map[string]any{"size": kafka.Quantity(max(k.Brokers.Storage.Size, kafka.LeastStorage)), "class": k.Brokers.Storage.Class},
-		"controller":   map[string]any{"storage": map[string]any{"size": kafka.Quantity(kafka.LeastStorage), "class": k.Controllers.Storage.Class}},
+		"storage":      map[string]any{"size": kafka.Quantity(max(k.Brokers.Storage.Size, kafka.LeastStorage)), "class": cmp.Or(k.Brokers.Storage.Class, lab.StorageClass)},
+		"controller":   map[string]any{"storage": map[string]any{"size": kafka.Quantity(kafka.LeastStorage), "class": cmp.Or(k.Controllers.Storage.Class, lab.StorageClass)}},
 		"antiAffinity": k.Brokers.AntiAffinity, "nodePool": kafka.Pool(k.Brokers.NodePool),
 	}}
 	if certmanager.Wanted(p) {

@@ -2,7 +2,6 @@ package steer
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -65,11 +64,8 @@ func Rouse(ctx context.Context, cluster Objects, namespace, kafka string) error 
 		if !missing {
 			continue
 		}
-		patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{Roused: time.Now().UTC().Format(time.RFC3339Nano)}}})
-		if err != nil {
-			return err
-		}
-		if err := cluster.Patch(ctx, ref, patch); err != nil && !apierrors.IsNotFound(err) {
+		now := time.Now().UTC().Format(time.RFC3339Nano)
+		if err := annotate(ctx, cluster, ref, map[string]any{Roused: now}); err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package steer_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -55,7 +56,7 @@ func (o objects) Pods(_ context.Context, namespace, selector string) ([]kube.Pod
 	if namespace != theirs {
 		return nil, nil
 	}
-	return o.pods[selector], nil
+	return slices.Clone(o.pods[selector]), nil
 }
 
 const theirs = "alert-stream-broker"

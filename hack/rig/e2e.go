@@ -32,7 +32,7 @@ var suites = []struct{ folder, minutes string }{
 // long are the tests that only --all runs: each is a whole lab's life of many minutes on
 // two cores. What the others prove by another provider or deployer, or of components
 // alone, these prove again together.
-const long = "^(TestEncryptedLab|TestExistingLab|TestLab|TestLabFromRegistry)$"
+const long = "^(TestEncryptedLab|TestExistingLab|TestExistingStrimzi|TestLab|TestLabFromRegistry)$"
 
 func (r *rig) e2e() *cobra.Command {
 	var run, archives string
@@ -49,7 +49,8 @@ from a registry. It fails when the machine is
 not left as it was. When a test fails or is interrupted, every cluster of the rig is taken
 away.
 
-With --images, the full stack's Kafka by Strimzi's operator, too: the folder has what
+With --images, the full stack's Kafka by Strimzi's operator, too, with --all also on a
+cluster that was there, with its own operator and beside somebody else's: the folder has what
 docker save wrote of quay.io/strimzi/operator:VERSION and of
 quay.io/strimzi/kafka:VERSION-kafka-KAFKA, and the operator's chart as helm pull wrote
 it.`,
@@ -118,7 +119,7 @@ it.`,
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "the long tests, too")
-	c.Flags().StringVar(&archives, "images", "", "folder with image archives and the chart of Strimzi's operator, for TestFullKafka")
+	c.Flags().StringVar(&archives, "images", "", "folder with image archives and the chart of Strimzi's operator, for TestFullKafka and TestExistingStrimzi")
 	c.Flags().StringVar(&run, "run", "", "only tests whose names match, as go test has it")
 	return c
 }

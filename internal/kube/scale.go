@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -92,6 +94,41 @@ func (c *Client) ScaleToZero(ctx context.Context, namespace, selector string, se
 		}
 	}
 	return c.waitNoPods(ctx, namespace, selector, nil, seen)
+}
+
+// stopped lists the Deployments of a selector that ScaleToZero stopped.
+func (c *Client) stopped(ctx context.Context, namespace, selector string) ([]appsv1.Deployment, error) {
+	list, err := c.Clientset.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list.Items, func(d appsv1.Deployment) bool { return d.Annotations[Stopped] == "" || replicas(d.Spec.Replicas) > 0 }), nil
+}
+
+// IsStopped says whether ScaleToZero stopped a Deployment of a selector.
+func (c *Client) IsStopped(ctx context.Context, namespace, selector string) (bool, error) {
+	list, err := c.stopped(ctx, namespace, selector)
+	return len(list) > 0, err
+}
+
+// ScaleBack gives the Deployments of a selector that ScaleToZero stopped the pods that they
+// had, where nobody applies them anew: an operator made them, and does not look again.
+func (c *Client) ScaleBack(ctx context.Context, namespace, selector string) error {
+	list, err := c.stopped(ctx, namespace, selector)
+	if err != nil {
+		return err
+	}
+	for _, d := range list {
+		n, err := strconv.Atoi(d.Annotations[Stopped])
+		if err != nil {
+			return fmt.Errorf("the annotation %s of Deployment %s is no number: %w", Stopped, d.Name, err)
+		}
+		patch := fmt.Appendf(nil, `{"metadata":{"annotations":{%q:null}},"spec":{"replicas":%d}}`, Stopped, n)
+		if _, err := c.Clientset.AppsV1().Deployments(namespace).Patch(ctx, d.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // zero is the patch that stops a workload; nil when it has no pods as it is.

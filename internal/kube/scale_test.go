@@ -77,6 +77,34 @@ func TestScaledByProgram(t *testing.T) {
 	}
 }
 
+// What an operator made, and does not look at again, is scaled back to what it had.
+func TestScaleBack(t *testing.T) {
+	t.Parallel()
+	n, labels := int32(2), map[string]string{"app": "registry"}
+	set := fake.NewClientset(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "d", Namespace: "ns", Labels: labels}, Spec: appsv1.DeploymentSpec{Replicas: &n}},
+		&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "without", Namespace: "ns", Labels: labels}, Spec: appsv1.DeploymentSpec{Replicas: new(int32)}})
+	c := &Client{Clientset: set}
+	for _, stop := range []bool{false, true, true} {
+		if stop {
+			if err := c.ScaleToZero(t.Context(), "ns", "app=registry", func(string) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if stopped, err := c.IsStopped(t.Context(), "ns", "app=registry"); err != nil || stopped != stop {
+			t.Errorf("stopped %v, %v", stopped, err)
+		}
+	}
+	if err := c.ScaleBack(t.Context(), "ns", "app=registry"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]int32{"d": 2, "without": 0} {
+		d, err := set.AppsV1().Deployments("ns").Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil || *d.Spec.Replicas != want || d.Annotations[Stopped] != "" {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}
+
 // Who scales others ends before them.
 func TestScaleToZeroInOrder(t *testing.T) {
 	t.Parallel()

@@ -73,6 +73,7 @@ func entries() map[string]entry {
 	maps.Copy(table, argoEntries())
 	maps.Copy(table, fullEntries())
 	maps.Copy(table, sharedEntries())
+	maps.Copy(table, operatorEntries())
 	maps.Copy(table, ingressEntries())
 	return table
 }
@@ -192,6 +193,9 @@ func scaleFor(p *profiles.Profile, desc state.Description) (inprocess.Scaled, er
 	}
 	if err == nil && operated(desc) {
 		s.Absent = absentInFull(p, desc)
+		if desc.Provider == Existing {
+			s.Absent = append(s.Absent, absentAsGuest(p, desc)...)
+		}
 	}
 	if err == nil && desc.Provider != Embedded {
 		s.Absent = append(s.Absent, absentOfIngress(p, desc)...)
@@ -297,6 +301,13 @@ func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]st
 		}
 		card.Ingress = endpoints.Ingress{Address: at, CAFile: outputs["authority"]["ca-file"], CA: outputs["authority"]["ca"],
 			RegistryURL: out[ingress.RegistryURL], AlertDBURL: out[ingress.AlertDBURL], ArgoCDURL: out[ingress.ArgoCDURL]}
+		if host, _, err := net.SplitHostPort(at); err == nil { // it answers to the profile's name of the registry, too
+			for i := range card.Hosts {
+				if card.Hosts[i].Name == p.Registry.Host {
+					card.Hosts[i].Address = host
+				}
+			}
+		}
 	}
 	return card, nil
 }

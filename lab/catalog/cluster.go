@@ -19,6 +19,7 @@ import (
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/component/kafka"
 	"github.com/alertlab/alertlab/component/kafkacertificates"
+	"github.com/alertlab/alertlab/component/kafkaui"
 	"github.com/alertlab/alertlab/component/metallb"
 	"github.com/alertlab/alertlab/component/minio"
 	"github.com/alertlab/alertlab/component/nodeports"
@@ -262,6 +263,9 @@ func images(p *profiles.Profile, desc state.Description) []string {
 		list = append(list, confluentregistry.Image(), minio.Image())
 	}
 	if desc.Provider == Existing {
+		if desc.Stack == FullStack {
+			list = append(list, labOf(desc).Upstream(kafkaui.Chart).References()...)
+		}
 		return list // what the cluster has for everybody already needs no image: who brings it sees
 	}
 	for _, u := range upstreams(p, desc) {

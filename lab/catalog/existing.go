@@ -44,7 +44,7 @@ func existingEntries() map[string]entry {
 			inCluster: func(c *cluster) plan.Part {
 				log := c.Log("cluster")
 				return &existing.Cluster{Lab: c.Dir.Lab(), Kubeconfig: c.Dir.Kubeconfig(), Namespaces: namespaces(), Say: func(s string) { log.Info(s) },
-					Homes: c.homes,
+					Homes: c.homes, Operated: operators{c.Dir.Lab()},
 					Uninstall: func(client *kube.Client, namespace string) ([]string, error) {
 						return helm.UninstallOf(client, namespace, c.Dir.Lab())
 					}}
@@ -97,6 +97,12 @@ func rewrite(parts []plan.Want, p *profiles.Profile, desc state.Description) err
 	names, err := known(p, desc)
 	if err != nil || desc.Cluster.Registry == "" {
 		return err
+	}
+	for image, name := range maps.Clone(names) { // some objects name an image and its tag apart
+		tag := image[strings.LastIndex(image, ":"):]
+		if repository, ok := strings.CutSuffix(name, tag); ok {
+			names[strings.TrimSuffix(image, tag)] = repository
+		}
 	}
 	for i := range parts {
 		var value any
@@ -183,6 +189,12 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 	if _, _, scales := p.AlertDatabase.Scales(); scales {
 		need.Rights = existing.ScalingRights()
 	}
+	if operated(desc) {
+		need.Rights = append(need.Rights, existing.OperatorRights(desc.Stack == FullStack)...)
+	}
+	if desc.Stack == FullStack {
+		need.Ports[nodeports.KafkaUI] = "kafka-ui"
+	}
 	maps.Copy(need.Ports, ingressPorts(desc))
 	switch c := ingressOf(desc); c.Kind {
 	case ingress.None:
@@ -195,8 +207,14 @@ func Survey(ctx context.Context, desc state.Description) (*existing.Survey, erro
 		need.Apart = p.Kafka.Brokers.Count
 	}
 	s, err := existing.Look(ctx, source(desc), need)
-	if err != nil || !metallb.Wanted(p) {
+	if err != nil {
 		return s, err
+	}
+	if err := unserved(p, desc, s); err != nil {
+		s.Against(err, "alertlab up --provider existing --stack alerts-light   # or a cluster of a newer Kubernetes: --context NAME")
+	}
+	if !metallb.Wanted(p) {
+		return s, nil
 	}
 	return s, pooled(ctx, desc, s)
 }

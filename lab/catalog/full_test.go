@@ -108,6 +108,17 @@ func TestFullRendered(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, filepath.Join("full", nodePorts), text)
+	// On a cluster that is there.
+	guest := allReleases(t, wanted(t, fullGuest(t)))
+	for _, key := range guestsOwn {
+		text, err := helm.Render(guest[key])
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join("full", "usdfdev-guest-"+key+".yaml")
+		files = append(files, file)
+		golden(t, file, text)
+	}
 	// Nothing lies there that no profile has any more.
 	there, err := os.ReadDir(filepath.Join("testdata", "full"))
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/certmanager"
+	"github.com/alertlab/alertlab/component/confluentregistry"
 	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/metallb"
+	"github.com/alertlab/alertlab/component/strimzi"
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
@@ -93,7 +95,7 @@ func sharedOf(key, title string, input json.RawMessage) (existing.Shared, error)
 	if err != nil {
 		return existing.Shared{}, err
 	}
-	s := existing.Shared{Key: key, Namespace: r.Namespace, Brings: strings.TrimSuffix(title, unlessThere)}
+	s := existing.Shared{Key: key, Namespace: r.Namespace, Brings: strings.TrimSuffix(title, unlessThere), Release: r.Name}
 	switch r.Chart {
 	case metallb.Chart:
 		s.Name, s.Image = "MetalLB", "metallb/controller"
@@ -103,6 +105,13 @@ func sharedOf(key, title string, input json.RawMessage) (existing.Shared, error)
 		s.Name, s.Image = "cert-manager", "cert-manager-controller"
 		s.Definitions = []string{"certificates.cert-manager.io", "issuers.cert-manager.io"}
 		s.Suits = suitsIssuers
+	case strimzi.Chart:
+		s.Name, s.Image, s.Is = "Strimzi", "strimzi/operator", operatesClusters
+		s.Definitions, s.Suits = ofStrimzi, suitsKafka(r.Runs)
+	case confluentregistry.Chart:
+		s.Name, s.Image, s.Definitions = confluentregistry.Chart, "strimzi-registry-operator", ofRegistries
+		kafka, _ := r.Values["clusterName"].(string)
+		s.Suits = suitsRegistries(kafka) // "" of its definitions
 	case ingress.ChartNginx, ingress.ChartTraefik:
 		s.Name, s.Class = r.Chart, ingressClassOf(r)
 	default:

@@ -66,7 +66,11 @@ func (b *Brought) Observe(ctx context.Context, look plan.Look) (plan.Observation
 		return plan.Observation{State: plan.Present, Why: f.String(), Applied: look.Want.Input, Resolved: look.Want.Input,
 			Outputs: map[string]string{outputNamespace: f.Namespace}}, nil
 	}
-	all, up, err := client.Workloads(ctx, f.Namespace, kube.LabelBrought+","+Selector(b.Lab))
+	brought := kube.LabelBrought
+	if f.release != "" {
+		brought += "=" + f.release
+	}
+	all, up, err := client.Workloads(ctx, f.Namespace, brought+","+Selector(b.Lab))
 	if err != nil {
 		return plan.Observation{}, err
 	}

@@ -54,7 +54,9 @@ type Cluster struct {
 	// Uninstall takes away what the lab brought by releases in a namespace, but for the
 	// definitions of custom resources; it gives the releases' names. nil: there are none.
 	Uninstall func(client *kube.Client, namespace string) ([]string, error)
-	Say       func(string) // told what is waited for; nil: nobody
+	// Operated is what operators run of the lab; nil: nothing.
+	Operated Operated
+	Say      func(string) // told what is waited for; nil: nobody
 
 	// open makes a client; nil: kube.New.
 	open func(kubeconfig []byte) (*kube.Client, error)
@@ -205,14 +207,15 @@ func (c *Cluster) own() (*kube.Client, error) {
 	return c.client(kubeconfig)
 }
 
-// Times of taking a lab down. Pods have a minute to end, and those of StatefulSets end
-// after the others.
+// Times of taking a lab down. Pods have a minute to end, those of StatefulSets end after
+// the others, and those of brokers after them, before their controllers.
 const (
-	stopTime   = 4 * time.Minute
-	removeTime = 5 * time.Minute
+	stopTime   = 6 * time.Minute
+	removeTime = 8 * time.Minute
 )
 
-// Stop implements plan.Stopper.
+// Stop implements plan.Stopper. What the lab brought for the whole cluster ends first: its
+// operators would make anew what is stopped behind them.
 func (c *Cluster) Stop(ctx context.Context) error {
 	client, err := c.own()
 	if client == nil {
@@ -220,8 +223,13 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
-	for _, name := range slices.Concat(c.Namespaces, c.homes(ctx, client)) {
-		if err := client.ScaleToZero(ctx, name, Selector(c.Lab), c.say); err != nil {
+	for _, name := range slices.Concat(c.homes(ctx, client), c.Namespaces) {
+		if err := client.ScaleToZero(ctx, name, Selector(c.Lab)+",!"+podsOfSets, c.say); err != nil {
+			return err
+		}
+	}
+	if c.Operated != nil {
+		if err := c.Operated.Halt(ctx, client, c.say); err != nil {
 			return err
 		}
 	}
@@ -246,6 +254,11 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	pooled, err := pooledIn(ctx, client, c.Lab)
 	if err != nil {
 		return err
+	}
+	if c.Operated != nil {
+		if err := c.Operated.Dissolve(ctx, client, c.say); err != nil {
+			return err
+		}
 	}
 	// What works on the lab's objects goes after them: it cleans up behind them.
 	if err := client.DeleteLabelled(ctx, Selector(c.Lab)+",!"+kube.LabelBrought, slices.Concat(c.Namespaces, pooled), kept, c.say); err != nil {

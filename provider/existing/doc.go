@@ -14,13 +14,16 @@
 //
 // # What a cluster has one of for everybody
 //
-// MetalLB and cert-manager are the whole cluster's. Where somebody has brought one it is
+// MetalLB, cert-manager and operators are the whole cluster's. Where somebody has brought one it is
 // used and left ([Shared], [Found]); where there is none the lab brings it as a release
 // ([Brought]), and takes it away again with the lab, but for definitions of which others
 // have objects by then ([StaysAt]).
 //
 // # Down and up
 //
-// The lab is stopped by scaling its workloads to zero. Claims, volumes, Services and so
-// addresses stay. Who applies a workload anew scales it back.
+// The lab is stopped by scaling its workloads to zero, those first that it brought for the
+// whole cluster. Claims, volumes, Services and so addresses stay. Who applies a workload
+// anew scales it back. What operators run of the lab, whose they may be, is halted by who
+// knows of them ([Operated]), and before a purge deletes anything they let go of what they
+// hold.
 package existing

@@ -2,6 +2,7 @@ package existing
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/alertlab/alertlab/lab/doctor"
 )
@@ -42,8 +43,10 @@ func Findings(s *Survey) []doctor.Finding {
 	for _, c := range s.Components {
 		out = append(out, doctor.Good("component", "%s is there", c))
 	}
+	var said []string
 	for _, f := range s.Shared {
-		if f.There && f.Why == "" { // else it stands among the problems
+		if f.There && f.Why == "" && !slices.Contains(said, f.String()) { // else it stands among the problems
+			said = append(said, f.String())
 			out = append(out, doctor.Good("found", "%s", f))
 		}
 	}

@@ -81,8 +81,14 @@ func bringing() []Right {
 // rights lists what a lab needs, whatever the cluster has.
 func (n Need) rights() []Right {
 	all := append(Rights(), n.Rights...)
-	if len(n.Shared) > 0 {
-		all = append(all, sharing()...)
+	if len(n.Shared) == 0 {
+		return all
+	}
+	for _, r := range sharing() {
+		// Of custom resources, those of what it uses.
+		if !slices.Contains([]string{"metallb.io", "cert-manager.io"}, r.Group) || slices.ContainsFunc(n.Shared, func(s Shared) bool { return s.defines(r.Group) }) {
+			all = append(all, r)
+		}
 	}
 	return all
 }

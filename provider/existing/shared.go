@@ -24,6 +24,8 @@ type Shared struct {
 	// Image is how its controller's image ends, without the tag: by that it is found,
 	// whoever brought it and whatever it is called there.
 	Image string
+	// Is says whether a container of that image is one; nil: every one is.
+	Is func(Controller) bool
 	// Definitions are the custom resources of which it is made; none, where it has none.
 	Definitions []string
 	// Class, of an ingress controller, is its IngressClass: what is there is told by that
@@ -31,6 +33,8 @@ type Shared struct {
 	Class string
 	// Brings is what the lab brings where it is missing, and Namespace where that goes.
 	Brings, Namespace string
+	// Release is the label alertlab.dev/brought of what the lab brings; "": any of the lab's.
+	Release string
 	// Suits says why one that somebody else brought is of no use to the lab, and what cures
 	// that; "" when it is. nil: whatever runs is.
 	Suits func(Controller) (why, next string)
@@ -72,6 +76,8 @@ type Found struct {
 	// cures that.
 	Why  string `json:"why,omitempty"`
 	Next string `json:"next,omitempty"`
+
+	release string // as Shared has it
 }
 
 // Foreign says whether somebody else brought it.
@@ -97,7 +103,7 @@ var definitionsOfCRDs = schema.GroupVersionResource{Group: "apiextensions.k8s.io
 
 // Find looks what a cluster has of it, for a lab.
 func (s Shared) Find(ctx context.Context, client *kube.Client, lab string) (Found, error) {
-	f := Found{Key: s.Key, Name: s.Name, Namespace: s.Namespace, Brings: s.Brings}
+	f := Found{Key: s.Key, Name: s.Name, Namespace: s.Namespace, Brings: s.Brings, release: s.Release}
 	if s.Class != "" {
 		return s.findClass(ctx, client, lab, f)
 	}
@@ -170,6 +176,11 @@ func (s Shared) of(c Controller, missing []string) (why, next string) {
 	return "", ""
 }
 
+// defines says whether it has definitions of an API group.
+func (s Shared) defines(group string) bool {
+	return slices.ContainsFunc(s.Definitions, func(d string) bool { return strings.HasSuffix(d, "."+group) })
+}
+
 // controllers finds those that run, or should.
 func (s Shared) controllers(ctx context.Context, client *kube.Client) ([]Controller, error) {
 	list, err := client.Clientset.AppsV1().Deployments("").List(ctx, metav1.ListOptions{})
@@ -188,6 +199,9 @@ func (s Shared) controllers(ctx context.Context, client *kube.Client) ([]Control
 				Args: slices.Concat(container.Command, container.Args), Env: map[string]string{}}
 			for _, e := range container.Env {
 				c.Env[e.Name] = plainly(e, d.Namespace)
+			}
+			if s.Is != nil && !s.Is(c) {
+				continue
 			}
 			out = append(out, c)
 			break

@@ -205,7 +205,7 @@ func (s *Survey) shared(ctx context.Context, client *kube.Client, need Need) err
 			return err
 		}
 		s.Shared = append(s.Shared, f)
-		if f.Why != "" {
+		if f.Why != "" && !slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.What == f.Why }) {
 			s.against(fault.StepFailed, f.Why, f.Next)
 		}
 		if f.There {
@@ -218,12 +218,24 @@ func (s *Survey) shared(ctx context.Context, client *kube.Client, need Need) err
 		case err != nil:
 			return err
 		default:
-			if err := owned(n, need.Lab, need.Adopt); err != nil {
+			if err := owned(n, need.Lab, need.Adopt); err != nil && !slices.ContainsFunc(s.Problems, func(p Problem) bool { return p.What == err.Error() }) {
 				s.Problems = append(s.Problems, Problem{What: err.Error(), Next: err.Next, Code: err.Code})
 			}
 		}
 	}
 	return nil
+}
+
+// found lists what was found of what is shared, a sentence each: an operator and its
+// definitions are two parts, and one thing to find.
+func (s *Survey) found() []string {
+	var out []string
+	for _, f := range s.Shared {
+		if text := f.String(); f.There && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // Against notes a problem that somebody else found.
@@ -460,10 +472,8 @@ func (s *Survey) Text() string {
 	if len(s.Components) > 0 {
 		line("components", "%s", strings.Join(s.Components, ", "))
 	}
-	for _, f := range s.Shared {
-		if f.There {
-			line("found", "%s", f)
-		}
+	for _, found := range s.found() {
+		line("found", "%s", found)
 	}
 	if len(s.Missing) == 0 {
 		line("rights", "all that a lab needs")

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -132,6 +133,12 @@ func (l *lab) besideOthers(clusters *cluster.Clusters, made *cluster.Cluster, k 
 // theirs gives what a cluster has of MetalLB, cert-manager and Traefik, by name, with
 // its identity.
 func (l *lab) theirs(k *kube.Client) map[string]string {
+	return l.have(k, "metallb", "cert-manager", "traefik", "site")
+}
+
+// have gives what a cluster has for everybody and with one of some words in its name, with
+// its identity.
+func (l *lab) have(k *kube.Client, words ...string) map[string]string {
 	l.Helper()
 	out := map[string]string{}
 	for _, r := range []schema.GroupVersionResource{
@@ -155,10 +162,7 @@ func (l *lab) theirs(k *kube.Client) map[string]string {
 		l.must(err)
 		for _, u := range list.Items {
 			name := r.Resource + " " + u.GetNamespace() + "/" + u.GetName()
-			if !strings.Contains(name, "metallb") && !strings.Contains(name, "cert-manager") && !strings.Contains(name, "traefik") && !strings.Contains(name, "site") {
-				continue
-			}
-			if u.GetDeletionTimestamp() == nil {
+			if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(name, w) }) && u.GetDeletionTimestamp() == nil {
 				out[name] = string(u.GetUID())
 			}
 		}

@@ -190,17 +190,25 @@ func (l *lab) loadImages(c *cluster.Cluster) {
 	b, err := bundle.Open(need(l.T, "ALERTLAB_RIG_BUNDLE"))
 	l.must(err)
 	defer b.Close()
+	l.loadImagesOf(c, b, func(reference string) bool {
+		return reference == "docker.io/apache/kafka:4.3.1" || strings.Contains(reference, "/metallb/") || strings.Contains(reference, "/cert-manager-") || strings.Contains(reference, "/traefik:")
+	})
+}
+
+// loadImagesOf brings those of a bundle's images that are wanted into the nodes, and our own.
+func (l *lab) loadImagesOf(c *cluster.Cluster, b *bundle.Bundle, wanted func(reference string) bool) {
+	l.Helper()
 	var nodes []bundle.Node
 	for _, n := range c.Nodes {
 		nodes = append(nodes, c.Node(n.Name()))
 	}
-	images := []string{"docker.io/apache/kafka:4.3.1"}
+	var images []string
 	for _, image := range b.Images() {
-		if strings.Contains(image.Reference, "/metallb/") || strings.Contains(image.Reference, "/cert-manager-") || strings.Contains(image.Reference, "/traefik:") {
+		if wanted(image.Reference) {
 			images = append(images, image.Reference)
 		}
 	}
-	_, err = b.Import(l.ctx, nodes, bundle.ImportOptions{Images: images, Concurrency: 1})
+	_, err := b.Import(l.ctx, nodes, bundle.ImportOptions{Images: images, Concurrency: 1})
 	l.must(err)
 	reference, err := ownimage.Reference(l.binary)
 	l.must(err)
