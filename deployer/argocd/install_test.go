@@ -176,8 +176,9 @@ func TestPasses(t *testing.T) {
 	t.Parallel()
 	for want, errs := range map[bool][]error{
 		true: {awayError{errors.New("no pod is ready")}, status.Error(codes.Unavailable, "x"), status.Error(codes.Unauthenticated, "x"),
-			status.Error(codes.FailedPrecondition, "error resolving repo revision: rpc error: code = Unavailable desc = connection error")},
-		false: {nil, errors.New("x"), status.Error(codes.PermissionDenied, "x"), status.Error(codes.FailedPrecondition, "another operation is already in progress")},
+			status.Error(codes.FailedPrecondition, "error resolving repo revision: rpc error: code = Unavailable desc = connection error"),
+			status.Error(codes.Internal, "Failed to terminate app. Too many conflicts")},
+		false: {nil, errors.New("x"), status.Error(codes.PermissionDenied, "x"), status.Error(codes.Internal, "x"), status.Error(codes.FailedPrecondition, "another operation is already in progress")},
 	} {
 		for _, err := range errs {
 			if passes(err) != want {
