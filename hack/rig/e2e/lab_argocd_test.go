@@ -37,7 +37,7 @@ func TestLabByArgoCD(t *testing.T) {
 		t.Errorf("plan:\n%s", plan)
 	}
 	t.Logf("up:\n%s", l.timed("up from nothing", "up", "--progress", "plain"))
-	l.timed("smoke", "smoke")
+	l.smoke("smoke")
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		t.Errorf("the second up did something:\n%s", again)
 	}
@@ -117,12 +117,12 @@ func TestLabByArgoCD(t *testing.T) {
 	}
 	l.timed("up after a killed runner", "up", "--progress", "plain")
 	l.applications(client)
-	l.timed("smoke after all that", "smoke")
+	l.smoke("smoke after all that")
 
 	l.timed("down", "down")
 	l.timed("up after down", "up", "--progress", "plain")
 	l.applications(client)
-	l.timed("smoke after down and up", "smoke")
+	l.smoke("smoke after down and up")
 	if gone := l.timed("down --purge --verify", "down", "--purge", "--verify"); !strings.Contains(gone, "nothing of lab argo is left") {
 		t.Errorf("after the purge:\n%s", gone)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/alertlab/alertlab/component/kafka"
 	"github.com/alertlab/alertlab/internal/kube"
+	"github.com/alertlab/alertlab/lab/fault"
 )
 
 // lab is the product itself, as a user types it, on the rig's engine and images.
@@ -34,6 +35,16 @@ type lab struct {
 // code is another one than wanted.
 func (l *lab) run(code int, args ...string) string {
 	l.Helper()
+	out, got := l.try(args...)
+	if got != code {
+		l.Fatalf("alertlab %s: exit code %d, not %d\n%s", strings.Join(args, " "), got, code, out)
+	}
+	return out
+}
+
+// try runs a verb and gives what it said, both streams, and its exit code.
+func (l *lab) try(args ...string) (said string, code int) {
+	l.Helper()
 	cmd := exec.CommandContext(l.ctx, l.binary, args...)
 	cmd.Env = l.env
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
@@ -43,10 +54,26 @@ func (l *lab) run(code int, args ...string) string {
 	if err != nil && !errors.As(err, &exit) {
 		l.Fatalf("alertlab %s: %v", strings.Join(args, " "), err)
 	}
-	if got := cmd.ProcessState.ExitCode(); got != code {
-		l.Fatalf("alertlab %s: exit code %d, not %d\n%s", strings.Join(args, " "), got, code, out)
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+// smoke runs the checks and gives what they said. A machine that is busy with something
+// else starts a visit late: where that alone is not as it should be, it is looked at again.
+func (l *lab) smoke(what string) string {
+	l.Helper()
+	begun := time.Now()
+	said, code := l.try("smoke")
+	for again := 0; code == int(fault.SmokeFailed) && again < 3 && strings.Count(said, "✗ ") == 1 && strings.Contains(said, "check:    visit-cadence\n"); again++ {
+		l.Logf("%s: a visit was late", what)
+		if _, code = l.try("smoke", "--only", "visit-cadence"); code == 0 {
+			break
+		}
 	}
-	return string(out)
+	if code != 0 {
+		l.Fatalf("alertlab smoke: exit code %d\n%s", code, said)
+	}
+	l.Logf("%s: %.1f s", what, time.Since(begun).Seconds())
+	return said
 }
 
 // timed logs how long a verb took.
@@ -87,7 +114,7 @@ func TestLab(t *testing.T) {
 	}
 	up := l.timed("up after it was interrupted, and killed after "+step, "up", "--progress", "plain")
 	t.Logf("up at last after %.1f s:\n%s", time.Since(begun).Seconds(), up)
-	l.timed("smoke", "smoke")
+	l.smoke("smoke")
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		t.Errorf("the second up did something:\n%s", again)
 	}
@@ -133,7 +160,7 @@ func TestLab(t *testing.T) {
 		t.Errorf("plan of a stopped lab:\n%s", plan)
 	}
 	l.timed("up after down", "up")
-	l.timed("smoke after down and up", "smoke")
+	l.smoke("smoke after down and up")
 	l.hosts()
 	gone := l.timed("down --purge --verify", "down", "--purge", "--verify")
 	if !strings.Contains(gone, "nothing of lab e2e is left") {
@@ -156,7 +183,7 @@ func TestEncryptedLab(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "idfint.yaml")
 	l.must(os.WriteFile(file, []byte(strings.Replace(text, "version: \"4.2.0\"", "version: \""+kafka.Tested+"\"", 1)), 0o600))
 	l.timed("up", "up", "--progress", "plain", "--profile", file, "--stack", "alerts-light", "--set", "simulator.alerts=50", "--set", "simulator.interval=10s")
-	smoked := l.timed("smoke", "smoke")
+	smoked := l.smoke("smoke")
 	for _, check := range []string{"every broker answers at its own address", "the alert database refuses who has no token"} {
 		if !strings.Contains(smoked, "✓ "+check) {
 			t.Errorf("smoke:\n%s", smoked)
@@ -177,7 +204,7 @@ func TestEncryptedLab(t *testing.T) {
 	if after := l.run(0, "hosts", "-o", "json"); after != before {
 		t.Errorf("addresses before and after:\n%s\n%s", before, after)
 	}
-	l.timed("smoke after down and up", "smoke")
+	l.smoke("smoke after down and up")
 	gone := l.timed("down --purge --verify", "down", "--purge", "--verify")
 	if !strings.Contains(gone, "nothing of lab e2etls is left") {
 		t.Errorf("after the purge:\n%s", gone)

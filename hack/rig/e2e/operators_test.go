@@ -119,7 +119,7 @@ func TestExistingStrimzi(t *testing.T) {
 func (l *lab) livesWithStrimzi(k *kube.Client, up []string) {
 	l.Helper()
 	l.Log(l.timed("up", up...))
-	l.timed("smoke", "smoke")
+	l.smoke("smoke")
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		l.Errorf("the second up did something:\n%s", again)
 	}
@@ -136,7 +136,7 @@ func (l *lab) livesWithStrimzi(k *kube.Client, up []string) {
 		l.Errorf("plan of a stopped lab:\n%s", plan)
 	}
 	l.Log(l.timed("up after down", "up", "--progress", "plain"))
-	l.timed("smoke after down and up", "smoke")
+	l.smoke("smoke after down and up")
 }
 
 // claims lists the lab's, with their identity.

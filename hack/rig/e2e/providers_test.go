@@ -72,7 +72,7 @@ func TestKindLab(t *testing.T) {
 		t.Errorf("up whose runner was killed ended with %d", code)
 	}
 	l.timed("up after the runner was killed", "up", "--progress", "plain")
-	l.timed("smoke", "smoke")
+	l.smoke("smoke")
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		t.Errorf("the second up did something:\n%s", again)
 	}
@@ -88,7 +88,7 @@ func TestKindLab(t *testing.T) {
 		t.Errorf("plan of a stopped lab:\n%s", plan)
 	}
 	l.timed("up after down", "up")
-	l.timed("smoke after down and up", "smoke")
+	l.smoke("smoke after down and up")
 	l.ends(state)
 }
 
@@ -135,7 +135,7 @@ func TestExistingLab(t *testing.T) {
 		t.Errorf("up whose runner was killed ended with %d", code)
 	}
 	l.timed("up after the runner was killed", "up", "--progress", "plain")
-	l.timed("smoke", "smoke")
+	l.smoke("smoke")
 	if again := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(again, "nothing to do") {
 		t.Errorf("the second up did something:\n%s", again)
 	}
@@ -147,7 +147,7 @@ func TestExistingLab(t *testing.T) {
 		t.Errorf("plan of a stopped lab:\n%s", plan)
 	}
 	l.timed("up after down", "up")
-	l.timed("smoke after down and up", "smoke")
+	l.smoke("smoke after down and up")
 	l.ends(state)
 	if _, err := k.Clientset.CoreV1().Namespaces().Get(ctx, "alert-stream-broker", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		t.Errorf("the lab's namespace after its purge: %v", err)

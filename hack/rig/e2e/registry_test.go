@@ -114,6 +114,6 @@ func TestLabFromRegistry(t *testing.T) {
 	if len(pods.Items) < 6 {
 		t.Errorf("there are %d pods", len(pods.Items))
 	}
-	l.timed("smoke", "smoke")
+	l.smoke("smoke")
 	l.ends(state)
 }

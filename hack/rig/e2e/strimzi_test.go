@@ -61,7 +61,7 @@ func TestFullKafka(t *testing.T) {
 	} else {
 		t.Logf("up:\n%s", said)
 	}
-	if smoked := l.timed("smoke", "smoke"); !strings.Contains(smoked, "✓ every broker answers at its own address") {
+	if smoked := l.smoke("smoke"); !strings.Contains(smoked, "✓ every broker answers at its own address") {
 		t.Errorf("smoke:\n%s", smoked)
 	}
 	if idle := l.timed("up with nothing to do", "up", "--progress", "plain"); !strings.Contains(idle, "nothing to do") {
@@ -116,7 +116,7 @@ func TestFullKafka(t *testing.T) {
 
 	l.timed("down", "down")
 	l.timed("up after down", "up", "--progress", "plain")
-	l.timed("smoke after down and up", "smoke")
+	l.smoke("smoke after down and up")
 	if gone := l.timed("down --purge --verify", "down", "--purge", "--verify"); !strings.Contains(gone, "nothing of lab e2efull is left") {
 		t.Errorf("after the purge:\n%s", gone)
 	}
