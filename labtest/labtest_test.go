@@ -1,6 +1,7 @@
 package labtest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/alertlab/alertlab/alerts/archive"
 	"github.com/alertlab/alertlab/alerts/packet"
+	"github.com/alertlab/alertlab/internal/poll"
 	"github.com/alertlab/alertlab/labtest"
 )
 
@@ -123,10 +125,19 @@ func TestStart(t *testing.T) {
 			addresses = append(addresses, lab.Endpoints.Kafka.Bootstrap, store.Host)
 		})
 	}
+	// A lab of another test may have the addresses now, but not for good.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for _, a := range addresses {
-		if c, err := net.Dial("tcp", a); err == nil {
-			c.Close()
-			t.Errorf("%s answers after its test", a)
+		err := poll.Until(ctx, 100*time.Millisecond, time.Second, func(string) {}, func(context.Context) (bool, string, error) {
+			c, err := net.Dial("tcp", a)
+			if err != nil {
+				return true, "", nil
+			}
+			return false, a + " answers", c.Close()
+		})
+		if err != nil {
+			t.Errorf("%s answers after its test: %v", a, err)
 		}
 	}
 }
