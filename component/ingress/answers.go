@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/alertlab/alertlab/component"
-	"github.com/alertlab/alertlab/component/nodeports"
 )
 
 // Answers asks, from outside, for every host of a release of Want's under an authority: a
@@ -29,11 +27,9 @@ func Answers(authority func() ([]byte, error), at func(context.Context, componen
 		}
 		address := r.Outputs[Address]
 		if node, own := r.Outputs[Node]; own {
-			host, _, err := net.SplitHostPort(node)
-			if err != nil {
+			if address, err = AtNode(node); err != nil {
 				return false, "", err
 			}
-			address = net.JoinHostPort(host, strconv.Itoa(nodeports.HTTPS))
 		} else if address == "" {
 			if address, err = at(ctx, r); err != nil || address == "" {
 				return false, "its controller has not said where it is reached", nil

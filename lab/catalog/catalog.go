@@ -12,14 +12,12 @@ import (
 	"maps"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/alertlab/alertlab/component/argocd"
 	"github.com/alertlab/alertlab/component/credentials"
 	"github.com/alertlab/alertlab/component/ingress"
 	"github.com/alertlab/alertlab/component/metallb"
-	"github.com/alertlab/alertlab/component/nodeports"
 	"github.com/alertlab/alertlab/content/storeusers"
 	"github.com/alertlab/alertlab/endpoints"
 	"github.com/alertlab/alertlab/lab/fault"
@@ -293,11 +291,9 @@ func (l *Lab) Endpoints(desc state.Description, outputs map[string]map[string]st
 	if out := outputs["ingresses"]; out[ingress.RegistryURL] != "" {
 		at := out[ingress.Address]
 		if at == "" {
-			node, _, err := net.SplitHostPort(outputs["addresses"]["alertdb"])
-			if err != nil {
-				return card, fmt.Errorf("the address of a node: %w", err)
+			if at, err = ingress.AtNode(outputs["addresses"]["alertdb"]); err != nil {
+				return card, err
 			}
-			at = net.JoinHostPort(node, strconv.Itoa(nodeports.HTTPS))
 		}
 		card.Ingress = endpoints.Ingress{Address: at, CAFile: outputs["authority"]["ca-file"], CA: outputs["authority"]["ca"],
 			RegistryURL: out[ingress.RegistryURL], AlertDBURL: out[ingress.AlertDBURL], ArgoCDURL: out[ingress.ArgoCDURL]}
