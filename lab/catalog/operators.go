@@ -35,14 +35,7 @@ func operatorEntries() map[string]entry {
 // running is what is wanted of an operator, with the version of Kafka that it has to run.
 func running(want func(*profiles.Profile, component.Lab) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
 	return func(p *profiles.Profile, desc state.Description) plan.Want {
-		w := released(want)(p, desc)
-		r, err := component.Read(w.Input)
-		if err != nil {
-			panic(err) // only a mistake in a component can want what is no release
-		}
-		r.Runs = upstream.Of(p, labOf(desc)).Kafka
-		w.Input = plan.Input(r)
-		return w
+		return revised(released(want)(p, desc), func(r *component.Release) { r.Runs = upstream.Of(p, labOf(desc)).Kafka })
 	}
 }
 
@@ -130,13 +123,7 @@ func alone(want func(*profiles.Profile, state.Description) plan.Want) func(*prof
 		if desc.Provider != Existing {
 			return w
 		}
-		r, err := component.Read(w.Input)
-		if err != nil {
-			panic(err) // only a mistake in a component can want what is no release
-		}
-		r.Owner, r.Registry = desc.Name, desc.Cluster.Registry
-		w.Input = plan.Input(r)
-		return w
+		return revised(w, func(r *component.Release) { r.Owner, r.Registry = desc.Name, desc.Cluster.Registry })
 	}
 }
 

@@ -38,19 +38,28 @@ func sharedEntries() map[string]entry {
 // where there is none. It is looked for before the lab has a place there.
 func brought(want func(*profiles.Profile, state.Description) plan.Want) func(*profiles.Profile, state.Description) plan.Want {
 	return func(p *profiles.Profile, desc state.Description) plan.Want {
-		w := want(p, desc)
-		r, err := component.Read(w.Input)
-		if err != nil {
-			panic(err) // only a mistake in a component can want what is no release
-		}
-		r.Owner, r.Registry = desc.Name, desc.Cluster.Registry
-		outputs := map[string]string{metallb.OutputNamespace: r.Namespace}
-		maps.Copy(outputs, r.Outputs)
-		r.Outputs = outputs
-		w.Input, w.Outputs, w.Behind = plan.Input(r), slices.Sorted(maps.Keys(outputs)), ""
+		outputs := map[string]string{}
+		w := revised(want(p, desc), func(r *component.Release) {
+			r.Owner, r.Registry = desc.Name, desc.Cluster.Registry
+			outputs[metallb.OutputNamespace] = r.Namespace
+			maps.Copy(outputs, r.Outputs)
+			r.Outputs = outputs
+		})
+		w.Outputs, w.Behind = slices.Sorted(maps.Keys(outputs)), ""
 		w.Title += unlessThere
 		return w
 	}
+}
+
+// revised is what is wanted as a release, with a change to that release.
+func revised(w plan.Want, change func(*component.Release)) plan.Want {
+	r, err := component.Read(w.Input)
+	if err != nil {
+		panic(err) // only a mistake in a component can want what is no release
+	}
+	change(&r)
+	w.Input = plan.Input(r)
+	return w
 }
 
 // unlessThere ends the title of what is brought where it is missing, and foundOr begins
