@@ -67,14 +67,7 @@ func TestClusterPlans(t *testing.T) {
 	for provider, names := range map[string][]string{K3d: runnable, Kind: {"ci", "summit", "usdfdev"}, Existing: {"ci", "summit"}} {
 		for _, name := range names {
 			w := wanted(t, on(t, provider, name))
-			seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
-			for key := range seen {
-				seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
-			}
-			fresh, err := plan.Make(w, seen)
-			if err != nil {
-				t.Fatal(err)
-			}
+			fresh, _ := freshPlan(t, w)
 			golden(t, filepath.Join(provider, name+"-fresh.txt"), fresh.String())
 		}
 	}
@@ -326,20 +319,43 @@ func TestRendered(t *testing.T) {
 	}
 }
 
+// freshPlan plans a lab of which nothing is there, and gives what was seen.
+func freshPlan(t *testing.T, w plan.Wanted) (*plan.Plan, plan.Snapshot) {
+	t.Helper()
+	seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
+	for key := range seen {
+		seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
+	}
+	fresh, err := plan.Make(w, seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fresh, seen
+}
+
+// documents takes what was rendered apart.
+func documents(t *testing.T, text string) [][]byte {
+	t.Helper()
+	var out [][]byte
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, document)
+	}
+}
+
 // strictly reads objects as Kubernetes' own types: a field that they do not have, or
 // one that stands there twice, is an error.
 func strictly(t *testing.T, key, text string) {
 	t.Helper()
 	decoder := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
-	documents := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
-	for {
-		document, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			t.Fatalf("%s: %v", key, err)
-		}
+	for _, document := range documents(t, text) {
 		object, _, err := decoder.Decode(document, nil, nil)
 		if runtime.IsNotRegisteredError(err) {
 			// Of another's definition: the API server is asked about it, on the rig.

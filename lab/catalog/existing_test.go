@@ -1,10 +1,7 @@
 package catalog
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -62,15 +59,7 @@ func TestRightsCoverCharts(t *testing.T) {
 		}
 		golden(t, filepath.Join(Existing, "summit-"+key+".yaml"), text)
 		strictly(t, key, text)
-		documents := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
-		for {
-			document, err := documents.Read()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, document := range documents(t, text) {
 			b, err := utilyaml.ToJSON(document)
 			if err != nil {
 				t.Fatal(err)

@@ -14,8 +14,6 @@ import (
 	"github.com/alertlab/alertlab/component"
 	"github.com/alertlab/alertlab/component/strimzikafka"
 	"github.com/alertlab/alertlab/deployer/helm"
-	"github.com/alertlab/alertlab/lab/plan"
-	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/runner"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
@@ -34,14 +32,7 @@ func TestFullPlans(t *testing.T) {
 	t.Parallel()
 	for _, name := range runnable {
 		w := wanted(t, fullOnK3d(t, name))
-		seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
-		for key := range seen {
-			seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
-		}
-		fresh, err := plan.Make(w, seen)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fresh, _ := freshPlan(t, w)
 		golden(t, filepath.Join("full", name+"-fresh.txt"), fresh.String())
 	}
 }
@@ -159,14 +150,7 @@ func TestStrimziStack(t *testing.T) {
 	desc := fullOnK3d(t, "usdfdev")
 	desc.Stack = StrimziStack
 	w := wanted(t, desc)
-	seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
-	for key := range seen {
-		seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
-	}
-	fresh, err := plan.Make(w, seen)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fresh, _ := freshPlan(t, w)
 	golden(t, filepath.Join("strimzi", "usdfdev-fresh.txt"), fresh.String())
 	need, err := NeededBy(desc)
 	if err != nil {

@@ -17,7 +17,6 @@ import (
 	"github.com/alertlab/alertlab/lab/fault"
 	paper "github.com/alertlab/alertlab/lab/fit"
 	"github.com/alertlab/alertlab/lab/plan"
-	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/provider/existing"
 )
@@ -53,21 +52,16 @@ func TestIngressPlans(t *testing.T) {
 		"existing-given":   given,
 	} {
 		w := wanted(t, desc)
-		seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
-		for key := range seen {
-			seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
-		}
-		fresh, err := plan.Make(w, seen)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fresh, _ := freshPlan(t, w)
 		golden(t, filepath.Join("ingress", name+"-fresh.txt"), fresh.String())
 		releases := map[string]json.RawMessage{}
 		for _, key := range []string{"ingress-controller", "ingresses", "alert-database-server", "cert-manager"} {
 			if input := inputOf(w, key); input != nil {
-				if releases[key], err = plan.Resolve(input, unknown(w.Parts)); err != nil {
+				in, err := plan.Resolve(input, unknown(w.Parts))
+				if err != nil {
 					t.Fatal(err)
 				}
+				releases[key] = in
 			}
 		}
 		if controller := releases["ingress-controller"]; controller != nil {

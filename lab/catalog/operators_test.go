@@ -1,10 +1,8 @@
 package catalog
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +19,6 @@ import (
 	"github.com/alertlab/alertlab/deployer/steer"
 	"github.com/alertlab/alertlab/internal/kube"
 	"github.com/alertlab/alertlab/lab/plan"
-	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/provider/existing"
 )
@@ -44,14 +41,7 @@ func TestGuestOperators(t *testing.T) {
 	full.Stack = FullStack
 	for _, desc := range []state.Description{operatedGuest(t, "ci"), operatedGuest(t, "usdfdev"), encrypted, full} {
 		w := wanted(t, desc)
-		seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
-		for key := range seen {
-			seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
-		}
-		fresh, err := plan.Make(w, seen)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fresh, seen := freshPlan(t, w)
 		golden(t, filepath.Join(Existing, strings.TrimPrefix(desc.Stack, "alerts-")+"-"+desc.Profile+"-fresh.txt"), fresh.String())
 		operators := []string{"strimzi-crds", "strimzi"}
 		if desc.Stack == FullStack {
@@ -217,15 +207,7 @@ func TestOperatorRightsCoverCharts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		documents := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(text)))
-		for {
-			document, err := documents.Read()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, document := range documents(t, text) {
 			b, err := utilyaml.ToJSON(document)
 			if err != nil {
 				t.Fatal(err)

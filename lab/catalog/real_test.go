@@ -12,7 +12,6 @@ import (
 	"github.com/alertlab/alertlab/internal/addresspool"
 	"github.com/alertlab/alertlab/lab/fault"
 	"github.com/alertlab/alertlab/lab/plan"
-	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/profiles"
 	"github.com/alertlab/alertlab/provider/existing"
@@ -40,14 +39,7 @@ func TestRealPlan(t *testing.T) {
 	t.Parallel()
 	desc := real(t, "usdfdev", "kafka.brokers.count=3")
 	w := wanted(t, desc)
-	seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
-	for key := range seen {
-		seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
-	}
-	fresh, err := plan.Make(w, seen)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fresh, _ := freshPlan(t, w)
 	golden(t, filepath.Join(Existing, "usdfdev-real.txt"), fresh.String())
 
 	for name, theirs := range map[string]string{"real": "", "real-theirs": "sdf-dmz"} {

@@ -10,7 +10,6 @@ import (
 	"github.com/alertlab/alertlab/deployer/helm"
 	"github.com/alertlab/alertlab/internal/addresspool"
 	"github.com/alertlab/alertlab/lab/plan"
-	"github.com/alertlab/alertlab/lab/run"
 	"github.com/alertlab/alertlab/lab/state"
 	"github.com/alertlab/alertlab/provider/existing"
 )
@@ -28,14 +27,7 @@ func guest(t *testing.T) state.Description {
 func TestGuestPlan(t *testing.T) {
 	t.Parallel()
 	w := wanted(t, guest(t))
-	seen := run.Observe(t.Context(), w, map[string]plan.Part{}, nil)
-	for key := range seen {
-		seen[key] = plan.Observation{State: plan.Absent, Why: "nothing is there"}
-	}
-	fresh, err := plan.Make(w, seen)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fresh, seen := freshPlan(t, w)
 	golden(t, filepath.Join(Existing, "idfint-fresh.txt"), fresh.String())
 	for _, key := range []string{"metallb", "cert-manager"} {
 		seen[key] = plan.Observation{State: plan.Present, Why: "was there", Applied: inputOf(w, key), Resolved: inputOf(w, key), Outputs: map[string]string{metallb.OutputNamespace: "theirs"}}
